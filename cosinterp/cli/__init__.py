@@ -1,0 +1,90 @@
+"""The ``cosinterp`` command.
+
+Adding a command takes two things:
+
+1. a function in ``cosinterp/cli/NAME.py``, its parameters annotated for Typer and its docstring written for
+   the user: the first line is the one in `COMMANDS`, the rest is the page that ``cosinterp NAME --help``
+   shows (``[bold]`` and the like are rich markup, so write ``\\[`` for a bracket);
+2. a line in `COMMANDS`: its name, ``"module:function"`` and that first line. A `Group` nests further lines.
+
+Nothing of a command is imported before it is run, so ``cosinterp --help`` is quick. Within a command's module
+keep heavy imports (torch, diffusers, pandas...) inside the function all the same: ``--help`` of that command
+and shell completion import the module.
+
+Commands raise `stores.errors.UserError` for what the user can mend: it is printed as one ``error: ...`` line
+and ends with exit code 2, as usage errors do. Print through `cosinterp.cli.console`: results to ``out()``,
+progress and remarks to ``err()``, so that results can be piped. Ctrl-C arrives as `KeyboardInterrupt`; a
+command that has something to say (how to resume) prints it to ``err()`` and raises it again. It ends with exit
+code 130.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from cosinterp.cli.lazy import SETTINGS, Command, Group, LazyGroup, flush_output
+
+COMMANDS: tuple[Command | Group, ...] = (
+    Command(
+        "demo", "cosinterp.cli.demo:demo", "Run the main job on the bundled model and show the pictures."
+    ),
+    Command("mazes", "cosinterp.cli.mazes:mazes", "Write mazes as a dataset folder."),
+    Command("trace", "cosinterp.cli.trace:trace", "Generate videos and record their activations in a store."),
+    Group(
+        "store",
+        "Look into activation stores.",
+        (
+            Command("ls", "cosinterp.cli.store:ls", "List the runs of a store."),
+            Command("info", "cosinterp.cli.store:info", "Say what a store holds and how it was made."),
+            Command("verify", "cosinterp.cli.store:verify", "Check every file of a store."),
+        ),
+    ),
+    Command(
+        "decode", "cosinterp.cli.decode:decode", "Turn a run's clean estimates into pictures and videos."
+    ),
+    Command("score", "cosinterp.cli.score:score", "Score runs whose sample has a known truth, by step too."),
+    Command("verify", "cosinterp.cli.verify:verify", "Prove that a model is understood."),
+    Command("tui", "cosinterp.cli.tui:tui", "Browse stores in the terminal."),
+)
+
+
+class _Root(LazyGroup):
+    entries = COMMANDS
+
+
+app = typer.Typer(
+    name="cosinterp",
+    cls=_Root,
+    help="Record, probe and patch what a video diffusion transformer computes at each denoising step.",
+    no_args_is_help=True,
+    context_settings=SETTINGS,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        from cosinterp import __version__
+
+        typer.echo(f"cosinterp {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Take the options that belong to no single command."""
+
+
+def main() -> None:
+    """Run the command line: the entry point of the ``cosinterp`` script."""
+    try:
+        app()
+    finally:
+        flush_output()

@@ -1,0 +1,37 @@
+"""Where the command line prints: results to standard output, all else to standard error."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from typing import Any
+
+from rich.console import Console
+
+
+@cache
+def out() -> Console:
+    """The console of results. Its text can be piped: nothing is coloured by guess, and no line of it is
+    broken unless the terminal is narrower than a table."""
+    return Console(highlight=False)
+
+
+@cache
+def err() -> Console:
+    """The console of progress, remarks and errors."""
+    return Console(stderr=True, highlight=False)
+
+
+def print_json(data: Any) -> None:
+    """Print ``data`` (JSON-able) to standard output: indented, keys in the order they come, no colour.
+
+    NaN and infinity are no JSON and raise `ValueError`; a value that may be one has to be ``None``.
+    """
+    text = json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False)
+    out().print(text, markup=False, soft_wrap=True)
+
+
+def print_error(message: str) -> None:
+    """Print ``message`` to standard error as ``error: ...``, unbroken and without markup."""
+    err().print("error: ", style="bold red", end="")
+    err().print(message, markup=False, soft_wrap=True)

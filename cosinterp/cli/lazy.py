@@ -1,0 +1,109 @@
+"""A Typer group that knows its commands by name and imports each only when it is run."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, ClassVar
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+from typer.main import get_command
+
+from stores.errors import UserError
+
+SETTINGS = {"help_option_names": ["-h", "--help"]}
+
+# The operating system's refusals that say something about the user's disk or rights, not about our code.
+_CIRCUMSTANCES = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT}
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command: its name, where its function is ("module:function"), and its line in the listing."""
+
+    name: str
+    target: str
+    help: str
+
+    def load(self) -> TyperCommand | TyperGroup:
+        """Import the function and make a command of it."""
+        module, _, function = self.target.partition(":")
+        single = typer.Typer(add_completion=False, context_settings=SETTINGS, rich_markup_mode="rich")
+        single.command(self.name)(getattr(import_module(module), function))
+        return get_command(single)
+
+    def listed(self) -> TyperCommand:
+        """A stand-in that the help listing and shell completion read the name and the help from."""
+        return TyperCommand(self.name, help=self.help)
+
+
+@dataclass(frozen=True)
+class Group:
+    """A command that only leads to further ones, as in ``cosinterp store ls``."""
+
+    name: str
+    help: str
+    entries: tuple[Command, ...]
+
+    def load(self) -> TyperGroup:
+        """Make the group; its commands stay unimported."""
+        group_class = type("_Nested", (LazyGroup,), {"entries": self.entries})
+        return group_class(name=self.name, help=self.help, no_args_is_help=True, context_settings=SETTINGS)
+
+    def listed(self) -> TyperGroup:
+        """The group itself: there is nothing to import."""
+        return self.load()
+
+
+class LazyGroup(TyperGroup):
+    """A group whose subcommands come from `entries`, and which turns a user's mistake into exit code 2."""
+
+    entries: ClassVar[tuple[Command | Group, ...]] = ()
+
+    def __init__(self, **settings: Any) -> None:
+        # Typer lists, completes and suggests from the commands given here; resolve_command imports.
+        settings["commands"] = {entry.name: entry.listed() for entry in self.entries}
+        super().__init__(**settings)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The command that ``args`` begin with, imported, and the arguments after it."""
+        name, command, rest = super().resolve_command(ctx, args)
+        for entry in self.entries:
+            if entry.name == name:
+                return name, entry.load(), rest
+        return name, command, rest
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the subcommand; print what the user can mend as one line and end with its exit code."""
+        from cosinterp.cli.console import print_error
+
+        try:
+            return super().invoke(ctx)
+        except UserError as error:
+            print_error(str(error))
+            raise typer.Exit(error.exit_code) from error
+        except OSError as error:
+            if error.errno not in _CIRCUMSTANCES:
+                raise
+            print_error(_circumstance(error))
+            raise typer.Exit(UserError.exit_code) from error
+        except KeyboardInterrupt as error:
+            raise typer.Exit(130) from error
+
+
+def _circumstance(error: OSError) -> str:
+    where = f": {error.filename}" if error.filename else ""
+    return f"{error.strerror}{where}"
+
+
+def flush_output() -> None:
+    """Flush what is printed. A reader that has gone away (``| head``) is no error of ours."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The interpreter flushes once more when it ends, and would complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
