@@ -1,0 +1,72 @@
+# `make demo` and `make test` do all the set-up: a virtual environment in .venv, with the exact versions of
+# constraints.txt. The second time takes seconds.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --constraint constraints.txt
+
+# An environment holds absolute paths, so the stamps are named after this folder: after it has been moved or
+# renamed, the next make installs again.
+PLACE := $(shell pwd | cksum | cut -d ' ' -f 1)
+INSTALLED := $(VENV)/installed-$(PLACE)
+INSTALLED_DEV := $(VENV)/installed-dev-$(PLACE)
+
+.DEFAULT_GOAL := help
+.PHONY: help demo install test lint format constraints clean
+
+help:
+	@echo "make demo         install, trace the bundled model solving mazes, show the pictures"
+	@echo "make test         install, check style, types and imports, run the tests"
+	@echo "make lint         the checks without the tests"
+	@echo "make format       rewrite the code in the house style"
+	@echo "make install      only make .venv, with everything for development"
+	@echo "make constraints  take the newest versions that pyproject.toml allows into constraints.txt"
+	@echo "make clean        remove .venv, caches and build outputs"
+
+demo: $(INSTALLED)
+	$(BIN)/cosinterp demo
+
+install: $(INSTALLED_DEV)
+
+# One thread a process: the models of the tests are tiny, and the tests run side by side.
+test: lint
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist loadfile
+
+lint: $(INSTALLED_DEV)
+	$(BIN)/python -m ruff format --check .
+	$(BIN)/python -m ruff check .
+	$(BIN)/lint-imports
+	$(BIN)/python -m pyright --pythonpath $(BIN)/python
+
+format: $(INSTALLED_DEV)
+	$(BIN)/python -m ruff format .
+	$(BIN)/python -m ruff check --fix .
+
+# The parts of CUDA are left out: they follow from torch, and a machine without a GPU has none.
+constraints:
+	rm -rf .venv-fresh
+	$(PYTHON) -m venv .venv-fresh
+	.venv-fresh/bin/python -m pip install --upgrade --editable ".[dev]"
+	{ grep '^#' constraints.txt; \
+	  .venv-fresh/bin/python -m pip freeze --exclude-editable --all \
+	  | grep -v -E '^(pip|nvidia-|cuda-|triton)' | sed 's/+.*//'; } > .venv-fresh/constraints.txt
+	mv .venv-fresh/constraints.txt constraints.txt
+	rm -rf .venv-fresh
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+
+$(INSTALLED): $(BIN)/python pyproject.toml constraints.txt
+	$(PIP) --editable .
+	@touch $@
+
+$(INSTALLED_DEV): $(BIN)/python pyproject.toml constraints.txt
+	$(PIP) --editable ".[dev]"
+	@touch $@ $(INSTALLED)
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "cosinterp needs Python 3.11 or newer; '$(PYTHON)' is none."; \
+	  echo "Name one that is: make $(or $(MAKECMDGOALS),demo) PYTHON=/path/to/python3.12"; exit 1; } >&2
+	$(PYTHON) -m venv $(VENV)
