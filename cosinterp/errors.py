@@ -1,0 +1,17 @@
+"""Errors that the user can mend: the message is the whole text, and the command line exits with code 2."""
+
+from stores.errors import SelectionError, StoreError, UserError
+
+__all__ = ["ModelError", "SampleError", "SelectionError", "StoreError", "TraceError", "UserError"]
+
+
+class ModelError(UserError):
+    """A model cannot be found, loaded or understood."""
+
+
+class SampleError(UserError):
+    """A sample cannot be read, or does not fit the model."""
+
+
+class TraceError(UserError):
+    """A trace cannot start or go on: too little space, runs that exist, settings the pipeline refuses."""

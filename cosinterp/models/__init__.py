@@ -1,0 +1,1 @@
+"""Models: loading a diffusers pipeline, and what its denoiser is made of."""

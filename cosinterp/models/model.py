@@ -1,0 +1,203 @@
+"""A loaded model: its pipeline, its anatomy, and how to run it."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cosinterp.errors import SampleError, TraceError
+from cosinterp.models.anatomy import Anatomy, Size
+from cosinterp.samples import Sample
+
+if TYPE_CHECKING:
+    import torch
+    from nnsight.modeling.diffusion import DiffusionModel
+
+# Names of ours -> names of the pipeline's call.
+_PIPELINE_NAMES = {"num_steps": "num_inference_steps"}
+_SIZE_NAMES = ("height", "width", "num_frames")
+_SAMPLING_NAMES = (
+    *("num_steps", "guidance_scale", "guidance_scale_2", *_SIZE_NAMES),
+    *("negative_prompt", "max_sequence_length"),
+)
+
+
+@dataclass
+class Model:
+    """A loaded pipeline and what is known of it. Made by `cosinterp.load`."""
+
+    name: str
+    source: str
+    revision: str | None
+    pipeline: Any
+    anatomy: Anatomy
+    device: torch.device
+    dtype: torch.dtype
+    task: str | None = None
+    own_sampling: dict[str, Any] = field(default_factory=dict)
+    lora: tuple[str, ...] = ()
+    offload: str | None = None
+
+    @property
+    def num_layers(self) -> int:
+        """Number of blocks."""
+        return self.anatomy.num_layers
+
+    @property
+    def layers(self) -> range:
+        """Layers of the residual stream: 0 to the number of blocks."""
+        return self.anatomy.layers
+
+    @property
+    def sites(self) -> tuple[str, ...]:
+        return self.anatomy.sites
+
+    @cached_property
+    def nn(self) -> DiffusionModel:
+        """The pipeline as an nnsight model: each component is an envoy (``model.nn.transformer.blocks[3]``)."""
+        from nnsight.modeling.diffusion import DiffusionModel
+
+        # nnsight loads through a class; this one hands over the pipeline as it is, LoRA and offloading included.
+        return DiffusionModel(self.source, automodel=_Loaded(self.pipeline), dispatch=True)
+
+    @cached_property
+    def sampling_defaults(self) -> dict[str, Any]:
+        """Sampling settings when nothing else is said: the model's own, else the pipeline's."""
+        parameters = inspect.signature(type(self.pipeline).__call__).parameters
+        defaults: dict[str, Any] = {}
+        for name in _SAMPLING_NAMES:
+            parameter = parameters.get(_PIPELINE_NAMES.get(name, name))
+            if parameter is not None:
+                defaults[name] = parameter.default
+        defaults.update(self.own_sampling)
+        if self.anatomy.fixed_text_length is not None:
+            defaults["max_sequence_length"] = self.anatomy.fixed_text_length
+        defaults["negative_prompt"] = defaults.get("negative_prompt") or ""
+        return defaults
+
+    def sampling(self, sample: Sample, asked: dict[str, Any]) -> dict[str, Any]:
+        """Settings of one sample, complete: what is asked for, else the sample's own, else the defaults.
+
+        Raises:
+            TraceError: a setting that the pipeline does not have, or a value that it cannot take.
+            SampleError: a size or an image that does not fit the model.
+        """
+        asked = {name: value for name, value in asked.items() if value is not None}
+        unknown = sorted(set(asked) - set(self.sampling_defaults))
+        if unknown:
+            known = ", ".join(self.sampling_defaults)
+            raise TraceError(f'{self.name} has no sampling setting "{unknown[0]}"; it has {known}')
+        own = {name: getattr(sample, name) for name in _SIZE_NAMES if getattr(sample, name) is not None}
+        settings = {**self.sampling_defaults, **own, **asked}
+        self._check(sample, settings)
+        return settings
+
+    def size(self, settings: dict[str, Any]) -> Size:
+        return Size(*(settings[name] for name in _SIZE_NAMES))
+
+    def arguments(
+        self, sample: Sample, seeds: tuple[int, ...], settings: dict[str, Any], *, output_type: str = "np"
+    ) -> dict[str, Any]:
+        """Arguments of one pipeline call that makes ``seeds`` of a sample as a batch.
+
+        The noise comes from generators on the CPU, so that a seed means the same video on every device.
+        """
+        import torch
+
+        rows = len(seeds)
+        arguments = {
+            _PIPELINE_NAMES.get(name, name): value for name, value in settings.items() if value is not None
+        }
+        arguments["prompt"] = [sample.prompt] * rows
+        arguments["negative_prompt"] = [settings["negative_prompt"]] * rows
+        arguments["generator"] = [torch.Generator("cpu").manual_seed(seed) for seed in seeds]
+        arguments["output_type"] = output_type
+        if self.anatomy.image == "required":
+            arguments["image"] = sample.image
+        return arguments
+
+    def generate(
+        self, sample: Sample, seed: int, num_steps: int | None = None, **sampling: Any
+    ) -> np.ndarray:
+        """Generate a video with the plain pipeline, untraced: uint8 (frame, row, col, rgb).
+
+        Raises:
+            TraceError, SampleError: as `Model.sampling`.
+        """
+        settings = self.sampling(sample, {"num_steps": num_steps, **sampling})
+        return to_uint8(self.pipeline(**self.arguments(sample, (seed,), settings)).frames)[0]
+
+    def decode(self, latents: np.ndarray | torch.Tensor) -> np.ndarray:
+        """Decode latents as the pipeline does.
+
+        ``latents``: float32 (channel, frame, row, col), normalised as the pipeline's, or a batch of them.
+        Returns uint8 (frame, row, col, rgb), or a batch of that.
+        """
+        import torch
+
+        tensor = torch.as_tensor(latents)
+        batch = tensor if tensor.ndim == 5 else tensor[None]
+        video = to_uint8(self.anatomy.decode(self.pipeline, batch))
+        return video if tensor.ndim == 5 else video[0]
+
+    @cached_property
+    def weights_sha256(self) -> str | None:
+        """SHA-256 over the configs and weight headers of a local folder; None for a hub id.
+
+        A safetensors header holds each tensor's name, shape and place; with the file's size and its last
+        megabyte that tells models apart without reading tens of gigabytes.
+        """
+        root = Path(self.source)
+        if not root.is_dir():
+            return None
+        digest = hashlib.sha256()
+        for path in sorted(root.rglob("*")):
+            if path.suffix in (".json", ".safetensors", ".bin"):
+                digest.update(f"{path.relative_to(root)}:{path.stat().st_size}\n".encode())
+                digest.update(_ends(path))
+        return digest.hexdigest()
+
+    def _check(self, sample: Sample, settings: dict[str, Any]) -> None:
+        where = f"sample {sample.name}"
+        for name in ("num_steps", *_SIZE_NAMES, "max_sequence_length"):
+            value = settings.get(name)
+            if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
+                raise TraceError(f"{where}: {name} has to be a whole number above 0, not {value!r}")
+        length = self.anatomy.fixed_text_length
+        if length is not None and settings["max_sequence_length"] != length:
+            raise TraceError(f"{self.name} takes a max_sequence_length of {length} only")
+        if settings.get("guidance_scale_2") is not None and not self.anatomy.two_guidance_scales:
+            raise TraceError(f"{self.name} has one expert, so it takes no guidance_scale_2")
+        if sample.image is None and self.anatomy.image == "required":
+            raise SampleError(f"{where} has no image, but {self.name} needs one: {self.anatomy.image_hint}")
+        if sample.image is not None and self.anatomy.image == "none":
+            raise SampleError(f"{where} has an image, but {self.name} takes none: {self.anatomy.image_hint}")
+        self.anatomy.check_size(self.size(settings), where)
+
+
+class _Loaded:
+    """Stands in for a pipeline class where nnsight would load one."""
+
+    def __init__(self, pipeline: Any) -> None:
+        self._pipeline = pipeline
+
+    def from_pretrained(self, *_: Any, **__: Any) -> Any:
+        return self._pipeline
+
+
+def to_uint8(frames: np.ndarray) -> np.ndarray:
+    """Pixels from [0, 1] floats to uint8, rounded."""
+    return (np.asarray(frames) * 255).round().astype(np.uint8)
+
+
+def _ends(path: Path, size: int = 1 << 20) -> bytes:
+    with path.open("rb") as file:
+        head = file.read(size)
+        file.seek(max(size, path.stat().st_size - size))
+        return head + file.read()

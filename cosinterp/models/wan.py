@@ -1,0 +1,143 @@
+"""The Wan family: Wan2.1 (T2V, I2V), Wan2.2 A14B (two experts) and Wan2.2 TI2V-5B (per-token timesteps).
+
+In a block the outputs of ``attn1`` and ``ffn`` are gated by the timestep after the module and before they are
+added; the output of ``attn2`` is added as it is (`WanTransformerBlock.forward` in diffusers).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from diffusers.utils.torch_utils import get_module_execution_device
+
+from cosinterp.errors import ModelError
+from cosinterp.models.anatomy import Anatomy, BlockInputs, Pinned, Sublayer
+
+_BLOCK_ARGUMENTS = ("hidden_states", "encoder_hidden_states", "temb", "rotary_emb")
+_SELF_ATTENTION_GATE = 2
+_FEED_FORWARD_GATE = 5
+_ADDED_IMAGE_TEXT_LENGTH = 512
+
+
+def describe(pipeline: Any, name: str) -> Anatomy:
+    """The anatomy of a Wan pipeline.
+
+    Raises:
+        ModelError: a class of pipeline, a scheduler or a pair of experts that is not understood.
+    """
+    experts = tuple(part for part in ("transformer", "transformer_2") if getattr(pipeline, part) is not None)
+    configs = [getattr(pipeline, part).config for part in experts]
+    depths = {len(getattr(pipeline, part).blocks) for part in experts}
+    if len(depths) > 1:
+        raise ModelError(f"{name}: the two experts have different numbers of blocks: {sorted(depths)}")
+    image = _takes_image(pipeline, name)
+    _check_flow(pipeline.scheduler, name)
+    config = configs[0]
+    patch = tuple(config.patch_size)
+    spatial = pipeline.vae_scale_factor_spatial
+    return Anatomy(
+        family="wan",
+        experts=experts,
+        blocks="blocks",
+        num_layers=depths.pop(),
+        channels=config.num_attention_heads * config.attention_head_dim,
+        sublayers=(
+            Sublayer("self_attn", "attn1", gate=_self_attention_gate),
+            Sublayer("cross_attn", "attn2"),
+            Sublayer("mlp", "ffn", gate=_feed_forward_gate),
+        ),
+        block_arguments=_BLOCK_ARGUMENTS,
+        patch_size=(patch[0], patch[1], patch[2]),
+        latent_channels=pipeline.vae.config.z_dim,
+        spatial_scale=spatial,
+        temporal_scale=pipeline.vae_scale_factor_temporal,
+        # The pipeline itself refuses what is no multiple of 16, whatever its VAE and patches are.
+        size_multiple=(int(np.lcm(16, spatial * patch[1])), int(np.lcm(16, spatial * patch[2]))),
+        image="required" if image else "none",
+        image_hint=_image_hint(pipeline, image),
+        guidance="sequential",
+        prediction_type="flow",
+        two_guidance_scales=pipeline.config.boundary_ratio is not None,
+        fixed_text_length=_ADDED_IMAGE_TEXT_LENGTH if config.added_kv_proj_dim is not None else None,
+        pinned=_pinned,
+        decode=decode,
+    )
+
+
+def _takes_image(pipeline: Any, name: str) -> bool:
+    kinds = {"WanPipeline": False, "WanImageToVideoPipeline": True}
+    kind = type(pipeline).__name__
+    if kind not in kinds:
+        raise ModelError(f"{name}: {kind} is not known; known for Wan: {', '.join(kinds)}")
+    return kinds[kind]
+
+
+def _image_hint(pipeline: Any, image: bool) -> str:
+    if image:
+        return "give a first image"
+    if pipeline.config.expand_timesteps:
+        return "load it as WanImageToVideoPipeline to start from an image"
+    return "it is a text-to-video model: leave the image out"
+
+
+def _check_flow(scheduler: Any, name: str) -> None:
+    config = scheduler.config
+    flow = "FlowMatch" in type(scheduler).__name__ or config.get("prediction_type") == "flow_prediction"
+    if not flow:
+        raise ModelError(
+            f"{name}: {type(scheduler).__name__} has prediction_type {config.get('prediction_type')!r}; "
+            "a Wan predicts a flow, so use a flow-matching scheduler"
+        )
+    if scheduler.order != 1:
+        raise ModelError(
+            f"{name}: {type(scheduler).__name__} calls the denoiser {scheduler.order} times a step; "
+            "use a scheduler of order 1, such as UniPCMultistepScheduler"
+        )
+
+
+def _modulation(block: torch.nn.Module, inputs: BlockInputs, index: int) -> torch.Tensor:
+    """One of the six modulation vectors of a block, computed as its forward does: float32."""
+    args, kwargs = inputs
+    position = _BLOCK_ARGUMENTS.index("temb")
+    temb = args[position] if len(args) > position else kwargs["temb"]
+    table: torch.Tensor = block.scale_shift_table  # type: ignore[assignment]
+    if temb.ndim == 4:
+        return (table.unsqueeze(0) + temb.float()).chunk(6, dim=2)[index].squeeze(2)
+    return (table + temb.float()).chunk(6, dim=1)[index]
+
+
+def _self_attention_gate(block: torch.nn.Module, inputs: BlockInputs) -> torch.Tensor:
+    return _modulation(block, inputs, _SELF_ATTENTION_GATE)
+
+
+def _feed_forward_gate(block: torch.nn.Module, inputs: BlockInputs) -> torch.Tensor:
+    return _modulation(block, inputs, _FEED_FORWARD_GATE)
+
+
+def _pinned(prepared: Any) -> Pinned | None:
+    """TI2V from an image returns (latents, condition, mask), where the mask is 0 on the pinned frames."""
+    if not isinstance(prepared, tuple) or len(prepared) != 3:
+        return None
+    latents, condition, mask = prepared
+    frames = mask[0, 0].amax(dim=(-2, -1)) == 0
+    pinned = torch.zeros_like(latents)
+    pinned[:, :, frames] = condition.expand_as(latents)[:, :, frames]
+    return Pinned(latents=pinned, frames=frames)
+
+
+@torch.no_grad()
+def decode(pipeline: Any, latents: torch.Tensor) -> np.ndarray:
+    """Decode normalised latents as `WanPipeline.__call__` does.
+
+    ``latents``: (batch, channel, frame, row, col); returns float32 (batch, frame, row, col, rgb) in [0, 1].
+    """
+    vae = pipeline.vae
+    latents = latents.to(get_module_execution_device(vae), dtype=vae.dtype)
+    shape = (1, vae.config.z_dim, 1, 1, 1)
+    mean = torch.tensor(vae.config.latents_mean).view(shape).to(latents.device, latents.dtype)
+    inverse_std = 1.0 / torch.tensor(vae.config.latents_std).view(shape).to(latents.device, latents.dtype)
+    # Dividing by the inverse, as the pipeline does, keeps the decoded video equal bit for bit.
+    video = vae.decode(latents / inverse_std + mean, return_dict=False)[0]
+    return pipeline.video_processor.postprocess_video(video, output_type="np")
