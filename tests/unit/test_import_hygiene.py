@@ -1,0 +1,86 @@
+"""What loads what, proved in fresh interpreters: the contracts that only hold at run time.
+
+import-linter reads the imports that are written down. A late import inside a function, or one that a library
+does on its own, shows only in ``sys.modules``.
+"""
+
+import pkgutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+MODEL = {"torch", "diffusers", "transformers", "nnsight", "accelerate", "peft"}
+DATA = {"numpy", "h5py", "pandas", "xarray", "scipy", "sklearn", "matplotlib", "imageio", "PIL"}
+TERMINAL_APP = {"textual"}
+COMMAND_LINE = {"typer", "rich"}
+
+
+def loaded_by(code: str) -> set[str]:
+    """The top-level names in ``sys.modules`` of a fresh interpreter that has run ``code``."""
+    report = "\nimport sys\nprint('\\n'.join(sorted({name.partition('.')[0] for name in sys.modules})))"
+    done = subprocess.run(
+        [sys.executable, "-c", code + report], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return set(done.stdout.split())
+
+
+def modules_of(package: str) -> list[str]:
+    found = pkgutil.walk_packages([str(ROOT / package.replace(".", "/"))], prefix=f"{package}.")
+    return [package, *(module.name for module in found)]
+
+
+def import_all(package: str) -> str:
+    return "\n".join(f"import {module}" for module in modules_of(package))
+
+
+HELP = """
+import sys, typer
+from cosinterp.cli import app
+sys.argv = ["cosinterp", "--help"]
+try:
+    app()
+except SystemExit as end:
+    assert end.code == 0, end.code
+sys.stdout.flush()
+"""
+
+LOADS_NONE_OF = [
+    ("import cosinterp", MODEL | DATA | TERMINAL_APP | COMMAND_LINE),
+    (HELP, MODEL | DATA | TERMINAL_APP),
+    (import_all("cosinterp.cli"), MODEL | DATA - {"numpy"} | TERMINAL_APP),
+    ("import tui.app", MODEL | {"scipy", "sklearn", "matplotlib"}),
+    (import_all("tui"), MODEL | {"scipy", "sklearn", "matplotlib"}),
+    ("import stores", MODEL | TERMINAL_APP | COMMAND_LINE | {"scipy", "sklearn", "matplotlib"}),
+    (import_all("stores"), MODEL | TERMINAL_APP | COMMAND_LINE),
+    ("import probes", (MODEL | TERMINAL_APP) - {"torch"} | {"matplotlib"}),
+    (import_all("probes"), MODEL - {"torch"} | TERMINAL_APP),
+]
+NAMES = ["cosinterp", "help", "every command", "tui.app", "all of tui", "stores", "all of stores", "probes", "all of probes"]
+
+
+@pytest.mark.parametrize(("code", "forbidden"), LOADS_NONE_OF, ids=NAMES)
+def test_loads_none_of(code: str, forbidden: set[str]) -> None:
+    assert not loaded_by(code) & forbidden
+
+
+def test_the_check_sees_what_is_loaded() -> None:
+    assert {"h5py", "numpy"} <= loaded_by("def late():\n    import h5py\nlate()")
+
+
+def test_every_public_name_is_there() -> None:
+    import cosinterp
+
+    missing = [name for name in cosinterp.__all__ if not hasattr(cosinterp, name)]
+    assert missing == []
+    assert set(cosinterp.__all__) <= set(dir(cosinterp))
+
+
+def test_an_unknown_public_name_is_an_attribute_error() -> None:
+    import cosinterp
+
+    with pytest.raises(AttributeError, match="module 'cosinterp' has no attribute 'lode'"):
+        _ = cosinterp.lode
