@@ -123,13 +123,15 @@ class Clock:
                 stack.callback(handle.remove)
             yield self
 
-    def check(self, branches: tuple[str, ...]) -> None:
+    def check(self, branches: tuple[str, ...], num_steps: int) -> None:
         """Compare what happened with the schedule: each step called each branch once, on one expert.
 
         Raises:
             ClockError: names the first step that differs.
         """
         planned = [float(t) for t in self.pipeline.scheduler.timesteps]
+        if len(planned) != num_steps:
+            raise ClockError(f"the schedule has {len(planned)} steps where {num_steps} were asked for")
         if self.timesteps != planned:
             raise ClockError(f"the pipeline made {len(self.timesteps)} steps, its schedule has {len(planned)}")
         for step in range(len(planned)):

@@ -13,7 +13,6 @@ A task folder, or one numbered sample, can be given as well.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +22,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from cosinterp.errors import SampleError
+from stores.layout import sample_name
 
 PROMPT_FILE = "prompt.txt"
 IMAGE_FILE = "first_frame.png"
@@ -60,7 +60,7 @@ def sample_from_flags(
 ) -> Sample:
     """One sample from a prompt, or a file with one, and an image file.
 
-    Without ``name`` it is called after the image, the prompt file, or the first words of the prompt.
+    Without ``name`` it is called after the image and the prompt.
 
     Raises:
         SampleError: no prompt or two, an empty prompt file, an image that is no image.
@@ -70,10 +70,10 @@ def sample_from_flags(
     text = _read_prompt(Path(prompt_file)) if prompt_file is not None else (prompt or "").strip()
     if not text:
         raise SampleError("the prompt is empty")
-    source = Path(image).stem if image else Path(prompt_file).stem if prompt_file else text
-    return Sample(
-        name=slug(name or source), prompt=text, image=None if image is None else read_image(Path(image))
-    )
+    picture = None if image is None else read_image(Path(image))
+    # Named after all that it is made from, so that a store never takes one sample for another.
+    source = text if image is None else f"{Path(image).stem} {text}"
+    return Sample(name=sample_name(name or source), prompt=text, image=picture)
 
 
 def load_dataset(folder: Path | str) -> list[Sample]:
@@ -112,16 +112,6 @@ def read_image(path: Path) -> Image.Image:
         raise SampleError(f"{path}: cannot be read as an image") from error
 
 
-def slug(text: str) -> str:
-    """A short name of letters, digits, "-" and "_", fit for files.
-
-    >>> slug("Go to the red goal.")
-    'go-to-the-red-goal'
-    """
-    words = re.sub(r"[^a-z0-9_]+", "-", text.lower()).strip("-")
-    return words[:48].strip("-") or "sample"
-
-
 def _prompt_files(root: Path) -> Iterator[Path]:
     for pattern in (PROMPT_FILE, f"*/{PROMPT_FILE}", f"*/*/{PROMPT_FILE}"):
         yield from root.glob(pattern)
@@ -132,7 +122,7 @@ def _read_sample(folder: Path) -> Sample:
     image = folder / IMAGE_FILE
     sizes = {key: _size(metadata, key, folder / METADATA_FILE) for key in _SIZE_KEYS}
     return Sample(
-        name=slug(f"{folder.resolve().parent.name}-{folder.resolve().name}"),
+        name=sample_name(f"{folder.resolve().parent.name}-{folder.resolve().name}"),
         prompt=_read_prompt(folder / PROMPT_FILE),
         image=read_image(image) if image.exists() else None,
         truth=_truth(metadata.pop("truth", {}), folder / METADATA_FILE),

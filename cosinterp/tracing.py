@@ -1,0 +1,285 @@
+"""Tracing: run a pipeline over samples and seeds, and record what it computes in a store."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from hashlib import sha256
+from importlib.metadata import version
+from pathlib import Path
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from cosinterp.capture.plan import PlannedSample, TracePlan, check_space, make_plan, scheduler_config
+from cosinterp.capture.recording import BatchRecording
+from cosinterp.capture.sink import CopyingSink
+from cosinterp.capture.watching import traced_call
+from cosinterp.capture.writer_thread import WriterThread
+from cosinterp.denoising import Call, Clock, Step
+from cosinterp.errors import TraceError
+from cosinterp.models.model import Model, to_uint8
+from cosinterp.samples import Sample
+from stores import create_store
+from stores.layout import STORE_FILE
+from stores.selection import Selection
+
+if TYPE_CHECKING:
+    import torch
+
+    from stores import RunEntry, RunWriter, Store
+
+HOST_MEMORY = 4 * 1024**3
+_PACKAGES = ("cosinterp", "torch", "diffusers", "transformers", "nnsight", "h5py")
+
+
+class Progress(Protocol):
+    """Told how a trace goes. All calls come from the thread that traces."""
+
+    def planned(self, plan: TracePlan, todo: Sequence[tuple[str, int]]) -> None:
+        """The trace is about to start; ``todo`` are the (sample name, seed) runs that it will make."""
+
+    def step(self, sample: str, seeds: tuple[int, ...], step: int, num_steps: int) -> None:
+        """A step of a batch of seeds is over."""
+
+    def finished(self, run: RunEntry) -> None:
+        """A run is complete on disk."""
+
+
+def trace(
+    model: Model,
+    samples: Sample | Iterable[Sample],
+    *,
+    store: str | Path,
+    seeds: Selection,
+    layers: Selection = "all",
+    sites: str | Sequence[str] = ("resid",),
+    save_steps: Selection = "all",
+    branches: str | Sequence[str] = "all",
+    num_steps: int | None = None,
+    guidance_scale: float | None = None,
+    dtype: str = "auto",
+    batch: int = 1,
+    resume: bool = False,
+    save_video: bool = True,
+    host_memory: int = HOST_MEMORY,
+    progress: Progress | None = None,
+    **sampling: Any,
+) -> Store:
+    """Generate each sample with each seed and record the activations in a store.
+
+    The generated video is the one of the untraced pipeline, bit for bit. Latents, guided predictions and the
+    schedule are always recorded, for all steps.
+
+    Args:
+        model: from `cosinterp.load`.
+        samples: one sample or several; names have to differ.
+        store: folder of the store; made if it does not exist, else its settings have to be the same.
+        seeds: "0-7", numbers, or one number.
+        layers: "0-8", "0,4,8", "-1", "all", or numbers: layers of the residual stream.
+        sites: of `Model.sites`; "all", "resid,self_attn", or names.
+        save_steps: the steps whose activations are recorded, as ``layers``.
+        branches: "all", "cond" or "uncond".
+        num_steps, guidance_scale, **sampling: settings of the pipeline's call (height, width, num_frames,
+            negative_prompt, ...); default: the sample's own, else the model's, else the pipeline's.
+        dtype: of the store: "bf16", "fp16", "fp32", or "auto": the model's.
+        batch: seeds of one sample that go through the pipeline together. Rows of a batch agree with single
+            runs to rounding, not bit for bit.
+        resume: skip the runs that the store has; without it, having one of them is an error.
+        save_video: decode and store the video.
+        host_memory: bytes of captured tensors that may wait to be written; then the model waits.
+        progress: told how it goes.
+
+    Raises:
+        UserError: anything asked for that cannot be; nothing is written then.
+        ClockError: the pipeline did not do what its schedule says.
+    """
+    chosen = [samples] if isinstance(samples, Sample) else list(samples)
+    sampling = {"num_steps": num_steps, "guidance_scale": guidance_scale, **sampling}
+    plan = make_plan(
+        model,
+        chosen,
+        seeds=seeds,
+        layers=layers,
+        sites=sites,
+        save_steps=save_steps,
+        branches=branches,
+        dtype=dtype,
+        batch=batch,
+        save_video=save_video,
+        host_memory=host_memory,
+        sampling=sampling,
+    )
+    return run_plan(model, plan, Path(store), resume=resume, host_memory=host_memory, progress=progress)
+
+
+def run_plan(
+    model: Model,
+    plan: TracePlan,
+    path: Path,
+    *,
+    resume: bool = False,
+    host_memory: int = HOST_MEMORY,
+    progress: Progress | None = None,
+) -> Store:
+    """Carry out a plan; see `trace`."""
+    todo = runs_to_make(plan, path, resume)
+    check_space(path, plan.bytes_of(todo))
+    target = create_store(path, plan.settings, exist_ok=True)
+    if progress is not None:
+        progress.planned(plan, todo)
+    finished: SimpleQueue[RunEntry] = SimpleQueue()
+    with _OpenRuns(target) as opened, WriterThread(host_memory) as thread:
+        sink = CopyingSink(thread)
+        for planned, seeds in _batches(plan, todo):
+            recording = BatchRecording(plan, planned, opened.open(planned.sample.name, seeds), sink)
+            _trace_batch(model, recording, seeds, opened, finished, progress)
+    _tell_finished(finished, progress)
+    return target
+
+
+def runs_to_make(plan: TracePlan, path: Path, resume: bool) -> list[tuple[str, int]]:
+    """The (sample name, seed) runs of a plan that a store does not have yet.
+
+    Raises:
+        StoreError: the store was made with other settings.
+        TraceError: it has some of the runs already, and ``resume`` is off.
+    """
+    runs = plan.runs()
+    if not (path / STORE_FILE).exists():
+        return runs
+    existing = create_store(path, plan.settings, exist_ok=True)
+    made = [run for run in runs if existing.has(*run)]
+    if made and not resume:
+        name, seed = made[0]
+        raise TraceError(
+            f"{path} already has {len(made)} of these {len(runs)} runs, such as {name} with seed {seed}; "
+            "resume to skip them, or choose another store"
+        )
+    return [run for run in runs if run not in set(made)]
+
+
+class _OpenRuns:
+    """The run files being written; those that are not finished at the end are given up."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._open: dict[RunWriter, ExitStack] = {}
+
+    def open(self, sample: str, seeds: tuple[int, ...]) -> list[RunWriter]:
+        """Claim and open a run file for each seed."""
+        writers = []
+        for seed in seeds:
+            stack = ExitStack()
+            writer = stack.enter_context(self._store.writer(sample, seed))
+            self._open[writer] = stack
+            writers.append(writer)
+        return writers
+
+    def done(self, writer: RunWriter) -> None:
+        """A run file is finished. Called by the writer thread."""
+        self._open.pop(writer).close()
+
+    def __enter__(self) -> _OpenRuns:
+        return self
+
+    def __exit__(self, *exception: Any) -> None:
+        for stack in list(self._open.values()):
+            stack.__exit__(*exception)
+        self._open.clear()
+
+
+def _batches(plan: TracePlan, todo: list[tuple[str, int]]) -> Iterator[tuple[PlannedSample, tuple[int, ...]]]:
+    wanted = set(todo)
+    for planned in plan.samples:
+        seeds = [seed for seed in plan.seeds if (planned.sample.name, seed) in wanted]
+        for start in range(0, len(seeds), plan.batch):
+            yield planned, tuple(seeds[start : start + plan.batch])
+
+
+def _trace_batch(
+    model: Model,
+    recording: BatchRecording,
+    seeds: tuple[int, ...],
+    opened: _OpenRuns,
+    finished: SimpleQueue[RunEntry],
+    progress: Progress | None,
+) -> None:
+    plan, planned = recording.plan, recording.planned
+
+    def on_step(step: Step) -> None:
+        recording.step(step)
+        if progress is not None:
+            progress.step(planned.sample.name, seeds, step.index, plan.num_steps)
+        _tell_finished(finished, progress)
+
+    def wanted(call: Call) -> bool:
+        return call.step in plan.steps and call.branch in plan.branches
+
+    def on_tensor(site: str, layer: int, tokens: torch.Tensor, call: Call) -> None:
+        recording.activation(site, call.step, layer, call.branch, tokens)
+
+    def on_finished(writer: RunWriter, entry: RunEntry) -> None:
+        opened.done(writer)
+        finished.put(entry)
+
+    recording.begin([run_attrs(model, plan, planned, seed, seeds) for seed in seeds])
+    output_type = "np" if plan.save_video else "latent"
+    arguments = model.arguments(planned.sample, seeds, planned.settings, output_type=output_type)
+    clock = Clock(model.pipeline, model.anatomy, on_step)
+    with clock.watching():
+        output = traced_call(model, arguments, clock, plan.layers, wanted, on_tensor)
+    clock.check(plan.run_branches, plan.num_steps)
+    recording.end(clock, to_uint8(output.frames) if plan.save_video else None, on_finished)
+
+
+def _tell_finished(finished: SimpleQueue[RunEntry], progress: Progress | None) -> None:
+    while not finished.empty():
+        entry = finished.get()
+        if progress is not None:
+            progress.finished(entry)
+
+
+def run_attrs(
+    model: Model, plan: TracePlan, planned: PlannedSample, seed: int, batch_seeds: tuple[int, ...]
+) -> dict[str, Any]:
+    """Everything that is needed to repeat a run, JSON-able."""
+    sample, settings = planned.sample, planned.settings
+    return {
+        "model": plan.settings.model,
+        "capture": plan.settings.capture,
+        "sample": sample.name,
+        "seed": seed,
+        "batch_seeds": list(batch_seeds),
+        "prompt": sample.prompt,
+        "sampling": settings,
+        "scheduler": {
+            "class": type(model.pipeline.scheduler).__name__,
+            "config": scheduler_config(model.pipeline.scheduler),
+        },
+        "prediction_type": model.anatomy.prediction_type,
+        "noise_device": "cpu",
+        "image_sha256": _image_sha256(sample),
+        "metadata": sample.metadata,
+        "versions": {"python": platform.python_version(), **{name: version(name) for name in _PACKAGES}},
+        "machine": {"platform": platform.platform(), "device": device_name(model.device)},
+        "offload": model.offload,
+    }
+
+
+def device_name(device: torch.device) -> str:
+    """What a model runs on: the GPU's name, or the processor's architecture."""
+    if device.type == "cuda":
+        import torch
+
+        return torch.cuda.get_device_name(device)
+    return f"{device.type} ({platform.machine()})"
+
+
+def _image_sha256(sample: Sample) -> str | None:
+    if sample.image is None:
+        return None
+    pixels = np.asarray(sample.image.convert("RGB"), dtype=np.uint8)
+    return sha256(str(pixels.shape).encode() + pixels.tobytes()).hexdigest()

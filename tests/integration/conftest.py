@@ -1,0 +1,40 @@
+"""Tiny Wans, built and loaded once for all integration tests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from cosinterp.models.loading import load
+from cosinterp.models.model import Model
+from tests.tiny import build
+
+
+@pytest.fixture(scope="session")
+def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """The folder of a tiny Wan by its kind's name; do not write into it."""
+    folders: dict[str, Path] = {}
+
+    def folder(name: str) -> Path:
+        if name not in folders:
+            folders[name] = build(name, tmp_path_factory.mktemp("tiny") / name)
+        return folders[name]
+
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tiny_folder: Callable[[str], Path]) -> Callable[..., Model]:
+    """A loaded tiny Wan by its kind's name and dtype."""
+    models: dict[tuple[str, str], Model] = {}
+    torch.set_num_threads(1)
+
+    def model(name: str, dtype: str = "fp32") -> Model:
+        if (name, dtype) not in models:
+            models[name, dtype] = load(tiny_folder(name), device="cpu", dtype=dtype)
+        return models[name, dtype]
+
+    return model
