@@ -1,0 +1,34 @@
+"""The activation store: runs of video diffusion models in HDF5, indexed by step, layer and seed.
+
+    store = stores.open_store("my-store")
+    store.runs(sample="maze-3", seed=slice(0, 8))
+    x = store.read("resid", step=3, layer=20, sample="maze-3", seed=7)   # frame, row, col, channel
+
+`docs/store.md` describes the format.
+"""
+
+from stores.entries import RunEntry
+from stores.errors import SelectionError, StoreError, UserError
+from stores.layout import sample_name
+from stores.reader import Run, Schedule, SiteInfo
+from stores.settings import StoreSettings
+from stores.store import Store, create_store, open_store
+from stores.verify import Problem
+from stores.writer import RunWriter
+
+__all__ = [
+    "Problem",
+    "Run",
+    "RunEntry",
+    "RunWriter",
+    "Schedule",
+    "SelectionError",
+    "SiteInfo",
+    "Store",
+    "StoreError",
+    "StoreSettings",
+    "UserError",
+    "create_store",
+    "open_store",
+    "sample_name",
+]

@@ -1,0 +1,330 @@
+"""Reading a run."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NamedTuple
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+
+from stores import checksums, dtypes, layout, selection
+from stores.errors import StoreError
+from stores.slabs import SlabReader
+from stores.values import read_attrs, read_value
+
+Array = npt.NDArray[Any]
+Float32 = npt.NDArray[np.float32]
+
+# What HDF5, h5py and our own checks raise on a file that is not as we wrote it.
+_DAMAGE = (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError, UnicodeError)
+
+
+class Schedule(NamedTuple):
+    """The schedule of a run of N steps.
+
+    Attributes:
+        timestep: (N,) what the denoiser was told.
+        sigma: (N+1,) noise levels, from the noisiest to the last.
+        expert: (N,) which transformer served each step.
+    """
+
+    timestep: npt.NDArray[np.float64]
+    sigma: npt.NDArray[np.float64]
+    expert: npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class SiteInfo:
+    """What a run holds of a site.
+
+    Attributes:
+        layers, steps, branches: those that are stored, in order.
+        grid: the token grid (frame, row, col).
+        channels: of each token.
+        dtype: "bf16", "fp16" or "fp32".
+    """
+
+    layers: tuple[int, ...]
+    steps: tuple[int, ...]
+    branches: tuple[str, ...]
+    grid: tuple[int, int, int]
+    channels: int
+    dtype: str
+
+    @property
+    def slab_bytes(self) -> int:
+        """Bytes of one (step, layer, branch) in the file."""
+        return int(np.prod(self.grid)) * self.channels * dtypes.memory_type(self.dtype).itemsize
+
+
+@dataclass(frozen=True)
+class _Site:
+    info: SiteInfo
+    slabs: SlabReader
+
+
+class Run:
+    """One finished run, open for reading; a context manager.
+
+    What is read is checked against the checksums in the file, so damage is an error and never data.
+
+    Raises:
+        StoreError: the file is not there, damaged, or of another format version.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file = _open(path)
+        try:
+            layout.check_version(self._version(), "run", path)
+            with _reading(path):
+                if self._file.attrs[checksums.DIGEST] != checksums.digest(self._file):
+                    raise ValueError("its contents do not match its digest")
+                self.attrs: dict[str, Any] = read_attrs(self._file.attrs)
+                self.sample: str = self.attrs["sample"]
+                self.seed: int = self.attrs["seed"]
+                self.variant: str = self.attrs["variant"]
+                self.schedule = self._schedule()
+                self._sites = {name: self._site(name) for name in self._site_names()}
+                self._latents: dict[str, SlabReader] = {}
+        except BaseException:
+            self._file.close()
+            raise
+
+    @property
+    def num_steps(self) -> int:
+        """Denoising steps of the run."""
+        return len(self.schedule.timestep)
+
+    @property
+    def sites(self) -> dict[str, SiteInfo]:
+        """What is stored of each site."""
+        return {name: site.info for name, site in self._sites.items()}
+
+    def read(self, site: str, step: int, layer: int, branch: str | None = None, raw: bool = False) -> Array:
+        """The activations of one (step, layer, branch): (frame, row, col, channel), float32.
+
+        Args:
+            site: as in `sites`.
+            step, layer: as numbered in the model, not as indices; negative ones count from the last stored.
+            branch: "cond" or "uncond"; None is "cond" where that is stored, else the only one.
+            raw: give what is stored instead: float16 or float32, and the bits as uint16 for bfloat16.
+
+        Raises:
+            StoreError: that is not stored, or the file is damaged.
+            SelectionError: there is no such step or layer.
+        """
+        found = self._find(site)
+        slab = self._read_slab(found, self._index(site, found.info, step, layer, branch))
+        return slab if raw else dtypes.to_float32(slab, found.info.dtype)
+
+    def noisy(self, index: int) -> Float32:
+        """The noisy latent before step ``index``, 0 to N; N is the final latent: (channel, frame, row, col)."""
+        return self._latent(layout.NOISY, index, self.num_steps + 1)
+
+    def prediction(self, step: int) -> Float32:
+        """What the denoiser predicted at a step, guidance applied: (channel, frame, row, col)."""
+        return self._latent(layout.PREDICTION, step, self.num_steps)
+
+    def clean_estimate(self, step: int) -> Float32:
+        """The clean estimate x̂0 at a step: (channel, frame, row, col).
+
+        For flow matching x_t - sigma_t * v. Frames that the pipeline overwrites with its condition (as Wan2.2
+        TI2V does with the first) are taken from the condition.
+
+        Raises:
+            StoreError: the run has no latents, or its prediction is of a kind that is not known.
+        """
+        kind = self.attrs.get("prediction_type")
+        if kind != "flow":
+            raise StoreError(
+                f"{self.path}: the clean estimate needs the prediction type flow, this run has {kind}"
+            )
+        noisy, prediction = self.noisy(step), self.prediction(step)
+        estimate = noisy - np.float32(self.schedule.sigma[step]) * prediction
+        if layout.PINNED in self._file:
+            with _reading(self.path):
+                mask = self._file[layout.PINNED_MASK][()]
+                estimate[:, mask] = self._file[layout.PINNED][()][:, mask]
+        return estimate
+
+    @property
+    def has_latents(self) -> bool:
+        """Whether the noisy latents and the predictions are stored."""
+        return layout.NOISY in self._file and layout.PREDICTION in self._file
+
+    @property
+    def truth(self) -> dict[str, Any]:
+        """What is known of the sample: name to array, number or text."""
+        return self._values(layout.TRUTH)
+
+    @property
+    def condition(self) -> dict[str, Any]:
+        """What the run was generated from: ``prompt``, perhaps ``image``, and more."""
+        return self._values(layout.CONDITION)
+
+    @property
+    def prompt(self) -> str:
+        """The prompt; empty if none is stored."""
+        return self._condition("prompt") or ""
+
+    @property
+    def image(self) -> npt.NDArray[np.uint8] | None:
+        """The first image (row, col, rgb), if there is one."""
+        return self._condition("image")
+
+    @property
+    def video(self) -> npt.NDArray[np.uint8] | None:
+        """The video (frame, row, col, rgb), if it was stored."""
+        if layout.VIDEO not in self._file:
+            return None
+        with _reading(self.path):
+            return self._slabs(layout.VIDEO, indices=0).read(())
+
+    def close(self) -> None:
+        """Closes the file; closing it again does nothing."""
+        self._file.close()
+
+    def __enter__(self) -> Run:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<Run {self.sample} seed {self.seed} {self.variant}, {self.num_steps} steps, {self.path}>"
+
+    def slabs(self) -> Iterator[tuple[str, SlabReader]]:
+        """Every large dataset of the file, with its path: activations, latents, the video."""
+        with _reading(self.path):
+            for name, site in self._sites.items():
+                yield f"{layout.ACTIVATIONS}/{name}", site.slabs
+            for path, indices in ((layout.NOISY, 1), (layout.PREDICTION, 1), (layout.VIDEO, 0)):
+                if path in self._file:
+                    yield path, self._slabs(path, indices)
+
+    def _version(self) -> object:
+        if self._file.attrs.get("format") != layout.RUN_FORMAT:
+            raise StoreError(f"{self.path}: not a run of an activation store")
+        version = self._file.attrs.get("version")
+        return int(version) if isinstance(version, np.integer) else version
+
+    def _schedule(self) -> Schedule:
+        group = self._file[layout.SCHEDULE]
+        schedule = Schedule(*(group[name][()] for name in Schedule._fields))
+        steps = len(schedule.timestep)
+        if schedule.sigma.shape != (steps + 1,) or schedule.expert.shape != (steps,):
+            raise ValueError("the lengths of its schedule do not fit together")
+        return schedule
+
+    def _site_names(self) -> list[str]:
+        return sorted(self._file[layout.ACTIVATIONS]) if layout.ACTIVATIONS in self._file else []
+
+    def _site(self, name: str) -> _Site:
+        slabs = self._slabs(f"{layout.ACTIVATIONS}/{name}", indices=3)
+        scales = self._file[f"{layout.SCALES}/{name}"]
+        steps, layers = (tuple(int(n) for n in scales[axis][()]) for axis in ("step", "layer"))
+        branches = tuple(text.decode("ascii") for text in scales["branch"][()])
+        if slabs.index_shape != (len(steps), len(layers), len(branches)):
+            raise ValueError(f"site {name} and its scales do not fit together")
+        frame, row, col, channels = slabs.slab_shape
+        return _Site(SiteInfo(layers, steps, branches, (frame, row, col), channels, slabs.dtype), slabs)
+
+    def _slabs(self, path: str, indices: int) -> SlabReader:
+        return SlabReader(self._file[path], self._file[f"{layout.CHECKSUMS}/{path}"], indices)
+
+    def _find(self, site: str) -> _Site:
+        try:
+            return self._sites[site]
+        except KeyError:
+            known = ", ".join(self._sites) or "no sites"
+            raise StoreError(f"site {site!r}: {self.path} has {known}") from None
+
+    def _index(
+        self, site: str, info: SiteInfo, step: int, layer: int, branch: str | None
+    ) -> tuple[int, int, int]:
+        (step,) = selection.select(step, info.steps, "steps", f"site {site} of this run")
+        (layer,) = selection.select(layer, info.layers, "layers", f"site {site} of this run")
+        if branch is None:
+            branch = default_branch(info.branches)
+        if branch not in info.branches:
+            raise StoreError(f"branch {branch!r}: site {site} of this run has {', '.join(info.branches)}")
+        return info.steps.index(step), info.layers.index(layer), info.branches.index(branch)
+
+    def _read_slab(self, site: _Site, index: tuple[int, int, int]) -> Array:
+        with _reading(self.path):
+            return site.slabs.read(index)
+
+    def _latent(self, path: str, index: int, count: int) -> Float32:
+        if path not in self._file:
+            raise StoreError(f"{self.path}: this run was stored without its latents")
+        (index,) = selection.select(index, range(count), "steps", "this run")
+        with _reading(self.path):
+            if path not in self._latents:
+                self._latents[path] = self._slabs(path, indices=1)
+            return self._latents[path].read((index,))
+
+    def _values(self, group: str) -> dict[str, Any]:
+        if group not in self._file:
+            return {}
+        with _reading(self.path):
+            return {name: read_value(dataset) for name, dataset in self._file[group].items()}
+
+    def _condition(self, name: str) -> Any:
+        path = f"{layout.CONDITION}/{name}"
+        if path not in self._file:
+            return None
+        with _reading(self.path):
+            return read_value(self._file[path])
+
+
+def default_branch(branches: tuple[str, ...]) -> str:
+    """The branch that is meant where none is named: "cond" if it is there, else the first."""
+    return "cond" if "cond" in branches else branches[0]
+
+
+class _reading:
+    """Turns whatever HDF5 makes of a damaged file into a StoreError that names it."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(error, _DAMAGE):
+            raise StoreError(
+                f"{self._path}: damaged, {_one_line(error)}; delete it and trace it again with --resume"
+            ) from error
+
+
+def _open(path: Path) -> h5py.File:
+    try:
+        return h5py.File(path, "r", locking="best-effort")
+    except FileNotFoundError:
+        raise StoreError(f"{path}: no such run") from None
+    except PermissionError:
+        raise StoreError(f"{path}: no permission to read it") from None
+    except OSError as error:
+        raise StoreError(
+            f"{path}: damaged or cut short ({_one_line(error)}); delete it and trace it again with --resume"
+        ) from None
+
+
+def _one_line(error: BaseException) -> str:
+    text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
+    inner = re.search(r"\((.*)\)\s*$", text, re.DOTALL)
+    return (
+        " ".join((inner[1] if inner and isinstance(error, OSError) else text).split()) or type(error).__name__
+    )

@@ -1,0 +1,335 @@
+"""A store: a folder of runs."""
+
+from __future__ import annotations
+
+import os
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+import numpy.typing as npt
+
+from stores import layout, selection
+from stores.catalog import Catalog, entry_of, open_run, run_files
+from stores.entries import RunEntry
+from stores.errors import StoreError
+from stores.reader import Run
+from stores.settings import StoreSettings, read_settings, write_settings
+from stores.writer import RunWriter
+
+if TYPE_CHECKING:
+    import pandas
+    import xarray
+
+    from stores.verify import Problem
+
+Array = npt.NDArray[Any]
+Samples = str | Iterable[str] | None
+Seeds = str | int | slice | Iterable[int] | None
+Progress = Callable[[int, int, str], None]
+
+_KEPT_OPEN = 8
+
+
+def open_store(path: str | os.PathLike[str]) -> Store:
+    """The store in the folder ``path``; nothing is written, so it may be on a read-only disk.
+
+    Raises:
+        StoreError: there is no store, or it is damaged or of another format version.
+    """
+    folder = Path(path)
+    return Store(folder, read_settings(folder))
+
+
+def create_store(path: str | os.PathLike[str], settings: StoreSettings, exist_ok: bool = False) -> Store:
+    """A new store in the folder ``path``, which is made.
+
+    Args:
+        exist_ok: take a store that is there already, if its settings are these.
+
+    Raises:
+        StoreError: the folder cannot be made, holds something else, or is a store (with ``exist_ok``: with
+            other settings; each difference is named).
+    """
+    folder = Path(path)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if not (folder / layout.STORE_FILE).exists():
+            if any(item.name[0] != "." for item in folder.iterdir()):
+                raise StoreError(f"{folder}: this folder is not empty and not a store; choose another")
+            if write_settings(folder, settings):
+                (folder / layout.RUNS).mkdir(exist_ok=True)
+                return Store(folder, settings)
+    except FileExistsError:
+        raise StoreError(f"{folder}: this is a file; a store is a folder") from None
+    except OSError as error:
+        raise StoreError(f"{folder}: a store cannot be made here: {error.strerror or error}") from error
+    store = open_store(folder)
+    differences = store.settings.differences(settings)
+    if differences:
+        raise StoreError(
+            f"{folder}: this store exists with other settings; choose another --store, or use its own\n"
+            + "\n".join(f"  {line}" for line in differences)
+        )
+    if not exist_ok:
+        raise StoreError(
+            f"{folder}: this store exists; go on with it with --resume, or choose another --store"
+        )
+    return store
+
+
+class Store:
+    """A store in a folder; made by `open_store` and `create_store`.
+
+    It may be used from several threads, and pickled (it is opened anew on the other side). Runs that other
+    processes finish in the meantime appear by themselves.
+
+    Attributes:
+        path: the folder.
+        settings: what all its runs share.
+    """
+
+    def __init__(self, path: Path, settings: StoreSettings) -> None:
+        self.path = path
+        self.settings = settings
+        self._lock = Lock()
+        self._catalog = Catalog(path)
+        self._by_sample: dict[str, list[RunEntry]] | None = None
+        self._open_runs: OrderedDict[str, tuple[object, Run]] = OrderedDict()
+        self._pid = os.getpid()
+
+    def runs(self, sample: Samples = None, seed: Seeds = None, variant: str | None = None) -> list[RunEntry]:
+        """The finished runs, by sample, seed and variant; None leaves a filter out.
+
+        Args:
+            sample: a name, or several.
+            seed: a seed, several, a half-open slice, or text as in "0-7".
+            variant: a variant's name.
+        """
+        by_sample = self._index()
+        names = by_sample if sample is None else [sample] if isinstance(sample, str) else sorted(set(sample))
+        wanted = _seed_filter(seed)
+        return [
+            entry
+            for name in names
+            for entry in by_sample.get(name, ())
+            if wanted(entry.seed) and (variant is None or entry.variant == variant)
+        ]
+
+    def has(self, sample: str, seed: int, variant: str = layout.BASE) -> bool:
+        """Whether this run is finished."""
+        return (self.path / layout.run_file(sample, seed, variant)).is_file()
+
+    def run(self, sample: str, seed: int, variant: str = layout.BASE) -> Run:
+        """Opens one run; a context manager.
+
+        Raises:
+            StoreError: there is no such run, or its file is damaged.
+        """
+        return Run(self._find(sample, seed, variant))
+
+    def read(
+        self,
+        site: str,
+        step: int,
+        layer: int,
+        sample: str,
+        seed: int,
+        branch: str | None = None,
+        variant: str = layout.BASE,
+        raw: bool = False,
+    ) -> Array:
+        """The activations of one run at one (step, layer): (frame, row, col, channel), float32.
+
+        As `Run.read`; the files used last are kept open.
+
+        Raises:
+            StoreError: there is no such run or site, or the file is damaged.
+            SelectionError: there is no such step or layer.
+        """
+        return self._opened(self._find(sample, seed, variant)).read(site, step, layer, branch, raw)
+
+    def iter(
+        self,
+        site: str,
+        steps: selection.Selection = "all",
+        layers: selection.Selection = "all",
+        samples: Samples = None,
+        seeds: Seeds = None,
+        branches: str | Iterable[str] | None = None,
+        variant: str | None = layout.BASE,
+    ) -> Iterator[tuple[RunEntry, int, int, str, Array]]:
+        """Activations one by one, in the order in which they lie in the files; one is in memory at a time.
+
+        Args:
+            steps, layers: selections, as "0-9" or [0, 20].
+            samples, seeds, variant: which runs, as in `runs`.
+            branches: None for all that are stored.
+
+        Yields:
+            (run, step, layer, branch, array), the array (frame, row, col, channel) in float32.
+        """
+        for entry in self.runs(samples, seeds, variant):
+            with Run(self.path / entry.file) as run:
+                if site not in run.sites:
+                    raise StoreError(f"site {site!r}: {run.path} has {', '.join(run.sites) or 'no sites'}")
+                info = run.sites[site]
+                chosen = _branches(branches, info.branches, run)
+                chosen_layers = selection.select(layers, info.layers, "layers", "this store")
+                for step in selection.select(steps, info.steps, "steps", "this store"):
+                    for layer in chosen_layers:
+                        for branch in chosen:
+                            yield entry, step, layer, branch, run.read(site, step, layer, branch)
+
+    def array(
+        self,
+        site: str,
+        steps: selection.Selection = "all",
+        layers: selection.Selection = "all",
+        samples: Samples = None,
+        seeds: Seeds = None,
+        branches: str | Iterable[str] | None = None,
+        variant: str = layout.BASE,
+        max_bytes: int = 4 * 2**30,
+    ) -> xarray.DataArray:
+        """Activations as one labelled array: (sample, seed, step, layer, branch, frame, row, col, channel).
+
+        Raises:
+            StoreError: it would take more than ``max_bytes``, or some sample lacks a seed that another has.
+        """
+        from stores.labelled import labelled_array
+
+        return labelled_array(self, site, steps, layers, samples, seeds, branches, variant, max_bytes)
+
+    def table(self) -> pandas.DataFrame:
+        """The finished runs as a table, with the fields of `RunEntry` as columns."""
+        from stores.labelled import runs_table
+
+        return runs_table(self.runs())
+
+    def writer(self, sample: str, seed: int, variant: str = layout.BASE) -> RunWriter:
+        """Begins a run; a context manager.
+
+        Raises:
+            StoreError: the run exists, another process is making it, or the store cannot be written.
+        """
+        dtype = self.settings.capture.get("dtype", "bf16")
+        return RunWriter(self.path, sample, seed, variant, dtype, self._catalog.append)
+
+    def verify(self, progress: Progress | None = None) -> list[Problem]:
+        """Checks everything in the store, down to the last bit; what is wrong, or nothing.
+
+        Args:
+            progress: called with (files done, files in all, file).
+        """
+        from stores.verify import verify_store
+
+        return verify_store(self, progress)
+
+    def reindex(self, progress: Progress | None = None) -> list[StoreError]:
+        """Rebuilds the catalog from the run files; the files that could not be read, and were left out.
+
+        Raises:
+            StoreError: the catalog cannot be written.
+        """
+        files = sorted(run_files(self.path))
+        entries, failures = [], []
+        for done, file in enumerate(files):
+            if progress is not None:
+                progress(done, len(files), file)
+            try:
+                with open_run(self.path, file) as run:
+                    entries.append(entry_of(run, file))
+            except StoreError as error:
+                failures.append(error)
+        try:
+            self._catalog.rewrite(entries)
+        except OSError as error:
+            reason = error.strerror or error
+            raise StoreError(f"{self.path / layout.CATALOG}: cannot be written: {reason}") from error
+        with self._lock:
+            self._by_sample = None
+        return failures
+
+    def __reduce__(self) -> tuple[Callable[[Path], Store], tuple[Path]]:
+        return open_store, (self.path,)
+
+    def __repr__(self) -> str:
+        return f"<Store {self.path}, {len(self.runs())} runs>"
+
+    def _index(self) -> dict[str, list[RunEntry]]:
+        with self._lock:
+            changed = self._catalog.refresh()
+            if self._by_sample is None:
+                self._catalog.reconcile()
+            if changed or self._by_sample is None:
+                by_sample: dict[str, list[RunEntry]] = {}
+                for entry in self._catalog.entries():
+                    by_sample.setdefault(entry.sample, []).append(entry)
+                self._by_sample = by_sample
+            return self._by_sample
+
+    def _find(self, sample: str, seed: int, variant: str) -> Path:
+        path = self.path / layout.run_file(sample, seed, variant)
+        if path.is_file():
+            return path
+        of_sample = self._index().get(sample)
+        if not of_sample:
+            known = list(self._index())
+            raise StoreError(f"sample {sample!r}: {self.path} has {_listed(known) or 'no runs'}")
+        seeds = selection.compact(entry.seed for entry in of_sample if entry.variant == variant)
+        what = "seeds" if variant == layout.BASE else f"{variant} seeds"
+        raise StoreError(f"seed {seed}: sample {sample} in {self.path} has {what} {seeds or 'none'}")
+
+    def _opened(self, path: Path) -> Run:
+        status = path.stat()
+        identity = (status.st_ino, status.st_size, status.st_mtime_ns)
+        key = str(path)
+        with self._lock:
+            if self._pid != os.getpid():
+                # HDF5 files must not be shared across a fork.
+                self._open_runs.clear()
+                self._pid = os.getpid()
+            found = self._open_runs.get(key)
+            if found is None or found[0] != identity:
+                found = (identity, Run(path))
+                self._open_runs[key] = found
+            self._open_runs.move_to_end(key)
+            while len(self._open_runs) > _KEPT_OPEN:
+                # Not closed here: another thread may be reading from it. It closes with its last user.
+                self._open_runs.popitem(last=False)
+            return found[1]
+
+
+def _branches(asked: str | Iterable[str] | None, stored: tuple[str, ...], run: Run) -> tuple[str, ...]:
+    if asked is None:
+        return stored
+    names = (asked,) if isinstance(asked, str) else tuple(asked)
+    missing = [name for name in names if name not in stored]
+    if missing:
+        raise StoreError(f"branch {missing[0]!r}: {run.path} has {', '.join(stored)}")
+    return tuple(name for name in stored if name in names)
+
+
+def _seed_filter(seed: Seeds) -> Callable[[int], bool]:
+    if seed is None:
+        return lambda _: True
+    if isinstance(seed, str):
+        seed = selection.parse_seeds(seed)
+    if isinstance(seed, slice):
+        start, stop, stride = seed.start or 0, seed.stop, seed.step or 1
+        if start < 0 or stride < 0 or (stop is not None and stop < 0):
+            raise StoreError(f"seeds {seed}: a slice of seeds runs upwards from 0 or more")
+        return lambda n: n >= start and (stop is None or n < stop) and (n - start) % stride == 0
+    return frozenset((seed,) if isinstance(seed, int) else seed).__contains__
+
+
+def _listed(names: list[str]) -> str:
+    shown = ", ".join(names[:8])
+    return (
+        f"the samples {shown}, and {len(names) - 8} more"
+        if len(names) > 8
+        else shown and f"the samples {shown}"
+    )
