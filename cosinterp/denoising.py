@@ -73,18 +73,33 @@ def with_pinned(latents: torch.Tensor, pinned: Pinned | None) -> torch.Tensor:
     return torch.where(mask, pinned.latents, latents)
 
 
+@dataclass(frozen=True)
+class Schedule:
+    """What a pipeline is about to do: timestep (step,), sigma (step+1,), expert (step,)."""
+
+    timestep: np.ndarray
+    sigma: np.ndarray
+    expert: np.ndarray
+
+    @property
+    def num_steps(self) -> int:
+        return len(self.timestep)
+
+
 @dataclass
 class Clock:
     """Watches one call of a pipeline.
 
-    Use ``with clock.watching():`` around the call, then `check`. ``on_step`` is called with each `Step` as
-    soon as it is over, inside the pipeline's call; an exception that it raises ends the call. The clock keeps
-    of a step only its numbers, so that no latents pile up.
+    Use ``with clock.watching():`` around the call, then `check`. ``on_start`` is called with the schedule
+    when the denoiser is first called, ``on_step`` with each `Step` as soon as it is over; both inside the
+    pipeline's call, which ends by an exception that they raise. The clock keeps of a step only its numbers,
+    so that no latents pile up.
     """
 
     pipeline: Any
     anatomy: Anatomy
     on_step: Callable[[Step], None] | None = None
+    on_start: Callable[[Schedule], None] | None = None
     calls: list[Call] = field(default_factory=list)
     timesteps: list[float] = field(default_factory=list)
     sigmas: list[float] = field(default_factory=list)
@@ -124,34 +139,36 @@ class Clock:
             yield self
 
     def check(self, branches: tuple[str, ...], num_steps: int) -> None:
-        """Compare what happened with the schedule: each step called each branch once, on one expert.
+        """Compare what happened with the schedule: each step called each branch once, on its expert.
 
         Raises:
             ClockError: names the first step that differs.
         """
-        planned = [float(t) for t in self.pipeline.scheduler.timesteps]
-        if len(planned) != num_steps:
-            raise ClockError(f"the schedule has {len(planned)} steps where {num_steps} were asked for")
-        if self.timesteps != planned:
-            raise ClockError(f"the pipeline made {len(self.timesteps)} steps, its schedule has {len(planned)}")
-        for step in range(len(planned)):
+        planned = self.schedule()
+        if planned.num_steps != num_steps:
+            raise ClockError(f"the schedule has {planned.num_steps} steps where {num_steps} were asked for")
+        if self.timesteps != planned.timestep.tolist() or self.sigmas != planned.sigma[:-1].tolist():
+            raise ClockError(f"the {len(self.timesteps)} steps made are not the {num_steps} of the schedule")
+        for step in range(num_steps):
             calls = [call for call in self.calls if call.step == step]
             if sorted(call.branch for call in calls) != sorted(branches):
                 made = ", ".join(call.branch for call in calls) or "none"
                 raise ClockError(f"step {step}: denoiser calls {made}; expected {', '.join(branches)}")
-            if len({call.expert for call in calls}) != 1:
-                raise ClockError(f"step {step}: its branches ran on different experts")
-        if len(self.calls) != len(planned) * len(branches):
-            raise ClockError(f"the denoiser was called after the last of {len(planned)} steps")
+            if {call.expert for call in calls} != {planned.expert[step]}:
+                made = ", ".join(self.anatomy.experts[call.expert] for call in calls)
+                wanted = self.anatomy.experts[planned.expert[step]]
+                raise ClockError(f"step {step}: served by {made}; its schedule says {wanted}")
+        if len(self.calls) != num_steps * len(branches):
+            raise ClockError(f"the denoiser was called after the last of {num_steps} steps")
 
-    def schedule(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """(timestep (step,), sigma (step+1,), expert (step,)) of a finished call: float32, float32, int64."""
-        experts = {call.step: call.expert for call in self.calls}
-        last = float(self.pipeline.scheduler.sigmas[-1])
-        return (
-            np.asarray(self.timesteps, dtype=np.float32),
-            np.asarray([*self.sigmas, last], dtype=np.float32),
-            np.asarray([experts[step] for step in range(self.step)], dtype=np.int64),
+    def schedule(self) -> Schedule:
+        """What the scheduler, as it is set now, plans."""
+        scheduler = self.pipeline.scheduler
+        experts = [self.anatomy.expert_at(self.pipeline, timestep) for timestep in scheduler.timesteps]
+        return Schedule(
+            timestep=np.asarray([float(t) for t in scheduler.timesteps]),
+            sigma=np.asarray([float(sigma) for sigma in scheduler.sigmas]),
+            expert=np.asarray(experts, dtype=np.int64),
         )
 
     def _watched_step(self, scheduler: Any) -> Callable[..., Any]:
@@ -201,6 +218,8 @@ class Clock:
         def note(*_: Any) -> None:
             if self._label is None:
                 raise ClockError("the pipeline called its denoiser without naming the guidance branch")
+            if not self.calls and self.on_start is not None:
+                self.on_start(self.schedule())
             self.calls.append(Call(self.step, self._label, expert))
 
         return note

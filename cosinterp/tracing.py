@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from cosinterp import __version__
 from cosinterp.capture.plan import PlannedSample, TracePlan, check_space, make_plan, scheduler_config
 from cosinterp.capture.recording import BatchRecording
 from cosinterp.capture.sink import CopyingSink
@@ -22,17 +23,18 @@ from cosinterp.denoising import Call, Clock, Step
 from cosinterp.errors import TraceError
 from cosinterp.models.model import Model, to_uint8
 from cosinterp.samples import Sample
-from stores import create_store
+from stores.store import create_store
 from stores.layout import STORE_FILE
 from stores.selection import Selection
 
 if TYPE_CHECKING:
     import torch
 
-    from stores import RunEntry, RunWriter, Store
+    from stores.store import Store
+    from stores.writer import RunWriter
 
 HOST_MEMORY = 4 * 1024**3
-_PACKAGES = ("cosinterp", "torch", "diffusers", "transformers", "nnsight", "h5py")
+_PACKAGES = ("torch", "diffusers", "transformers", "nnsight", "h5py")
 
 
 class Progress(Protocol):
@@ -44,7 +46,7 @@ class Progress(Protocol):
     def step(self, sample: str, seeds: tuple[int, ...], step: int, num_steps: int) -> None:
         """A step of a batch of seeds is over."""
 
-    def finished(self, run: RunEntry) -> None:
+    def finished(self, sample: str, seed: int) -> None:
         """A run is complete on disk."""
 
 
@@ -130,7 +132,7 @@ def run_plan(
     target = create_store(path, plan.settings, exist_ok=True)
     if progress is not None:
         progress.planned(plan, todo)
-    finished: SimpleQueue[RunEntry] = SimpleQueue()
+    finished: SimpleQueue[tuple[str, int]] = SimpleQueue()
     with _OpenRuns(target) as opened, WriterThread(host_memory) as thread:
         sink = CopyingSink(thread)
         for planned, seeds in _batches(plan, todo):
@@ -204,7 +206,7 @@ def _trace_batch(
     recording: BatchRecording,
     seeds: tuple[int, ...],
     opened: _OpenRuns,
-    finished: SimpleQueue[RunEntry],
+    finished: SimpleQueue[tuple[str, int]],
     progress: Progress | None,
 ) -> None:
     plan, planned = recording.plan, recording.planned
@@ -221,37 +223,35 @@ def _trace_batch(
     def on_tensor(site: str, layer: int, tokens: torch.Tensor, call: Call) -> None:
         recording.activation(site, call.step, layer, call.branch, tokens)
 
-    def on_finished(writer: RunWriter, entry: RunEntry) -> None:
+    def on_finished(writer: RunWriter) -> None:
         opened.done(writer)
-        finished.put(entry)
+        finished.put((writer.sample, writer.seed))
 
-    recording.begin([run_attrs(model, plan, planned, seed, seeds) for seed in seeds])
+    recording.begin(run_attrs(model, plan, planned, seeds))
     output_type = "np" if plan.save_video else "latent"
     arguments = model.arguments(planned.sample, seeds, planned.settings, output_type=output_type)
-    clock = Clock(model.pipeline, model.anatomy, on_step)
+    clock = Clock(model.pipeline, model.anatomy, on_step, recording.start)
     with clock.watching():
         output = traced_call(model, arguments, clock, plan.layers, wanted, on_tensor)
     clock.check(plan.run_branches, plan.num_steps)
-    recording.end(clock, to_uint8(output.frames) if plan.save_video else None, on_finished)
+    recording.end(clock.pinned, to_uint8(output.frames) if plan.save_video else None, on_finished)
 
 
-def _tell_finished(finished: SimpleQueue[RunEntry], progress: Progress | None) -> None:
+def _tell_finished(finished: SimpleQueue[tuple[str, int]], progress: Progress | None) -> None:
     while not finished.empty():
-        entry = finished.get()
+        sample, seed = finished.get()
         if progress is not None:
-            progress.finished(entry)
+            progress.finished(sample, seed)
 
 
 def run_attrs(
-    model: Model, plan: TracePlan, planned: PlannedSample, seed: int, batch_seeds: tuple[int, ...]
+    model: Model, plan: TracePlan, planned: PlannedSample, batch_seeds: tuple[int, ...]
 ) -> dict[str, Any]:
     """Everything that is needed to repeat a run, JSON-able."""
     sample, settings = planned.sample, planned.settings
     return {
         "model": plan.settings.model,
         "capture": plan.settings.capture,
-        "sample": sample.name,
-        "seed": seed,
         "batch_seeds": list(batch_seeds),
         "prompt": sample.prompt,
         "sampling": settings,
@@ -263,10 +263,17 @@ def run_attrs(
         "noise_device": "cpu",
         "image_sha256": _image_sha256(sample),
         "metadata": sample.metadata,
-        "versions": {"python": platform.python_version(), **{name: version(name) for name in _PACKAGES}},
-        "machine": {"platform": platform.platform(), "device": device_name(model.device)},
+        "versions": versions(),
+        "platform": platform.platform(),
+        "device": device_name(model.device),
         "offload": model.offload,
     }
+
+
+def versions() -> dict[str, str]:
+    """The versions of everything that a run's numbers depend on."""
+    packages = {name: version(name) for name in _PACKAGES}
+    return {"cosinterp": __version__, "python": platform.python_version(), **packages}
 
 
 def device_name(device: torch.device) -> str:

@@ -14,7 +14,7 @@ from cosinterp.errors import SelectionError, TraceError
 from cosinterp.models.anatomy import RESID, Size
 from cosinterp.models.model import Model
 from cosinterp.samples import Sample
-from stores import StoreSettings
+from stores.settings import StoreSettings
 from stores.selection import Selection, parse_seeds, select
 
 _FILE_OVERHEAD = 256 * 1024

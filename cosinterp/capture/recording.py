@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cosinterp.capture.sink import Sink
-from cosinterp.denoising import Clock, Step
+from cosinterp.denoising import Schedule, Step
+from cosinterp.models.anatomy import Pinned
 
 if TYPE_CHECKING:
     import torch
 
     from cosinterp.capture.plan import PlannedSample, TracePlan
-    from stores import RunEntry, RunWriter
+    from stores.writer import RunWriter
 
 
 @dataclass
@@ -32,14 +33,21 @@ class BatchRecording:
     writers: list[RunWriter]
     sink: Sink
 
-    def begin(self, attrs: list[dict[str, Any]]) -> None:
-        """Write what is known before the call: ``attrs`` (one a row), condition, truth, the sites' shapes."""
+    def begin(self, attrs: dict[str, Any]) -> None:
+        """Write what is known before the call: ``attrs``, condition and truth."""
         sample = self.planned.sample
         image = None if sample.image is None else np.asarray(sample.image.convert("RGB"), dtype=np.uint8)
-        for writer, row_attrs in zip(self.writers, attrs, strict=True):
-            self.sink.then(partial(writer.set_attrs, row_attrs))
+        for writer in self.writers:
+            self.sink.then(partial(writer.set_attrs, attrs))
             self.sink.then(partial(writer.set_condition, sample.prompt, image))
             self.sink.then(partial(writer.set_truth, dict(sample.truth)))
+
+    def start(self, schedule: Schedule) -> None:
+        """Write the schedule and announce the sites."""
+        for writer in self.writers:
+            self.sink.then(
+                partial(writer.set_schedule, schedule.timestep, schedule.sigma, schedule.expert)
+            )
             for site in self.plan.sites:
                 self.sink.then(partial(self._add_site, writer, site))
 
@@ -65,18 +73,16 @@ class BatchRecording:
                 self._latents(step.final()[row], partial(writer.write_noisy, step.index + 1))
 
     def end(
-        self, clock: Clock, videos: np.ndarray | None, finished: Callable[[RunWriter, RunEntry], None]
+        self, pinned: Pinned | None, videos: np.ndarray | None, finished: Callable[[RunWriter], None]
     ) -> None:
         """Write what is known after the call, and finish the files; ``videos``: uint8, one a row.
 
         ``finished`` is called on the sink's side for each run that is complete on disk.
         """
-        schedule = clock.schedule()
         for row, writer in enumerate(self.writers):
-            self.sink.then(partial(writer.set_schedule, *schedule))
-            if clock.pinned is not None:
-                frames = clock.pinned.frames.cpu().numpy()
-                self._latents(clock.pinned.latents[row], partial(_write_pinned, writer, frames))
+            if pinned is not None:
+                frames = pinned.frames.cpu().numpy()
+                self._latents(pinned.latents[row], partial(_write_pinned, writer, frames))
             if videos is not None:
                 self.sink.then(partial(writer.set_video, videos[row]))
             self.sink.then(partial(_finish, writer, finished))
@@ -105,5 +111,6 @@ def _write_pinned(writer: RunWriter, frames: np.ndarray, latents: np.ndarray) ->
     writer.set_pinned(latents, frames)
 
 
-def _finish(writer: RunWriter, finished: Callable[[RunWriter, RunEntry], None]) -> None:
-    finished(writer, writer.finish())
+def _finish(writer: RunWriter, finished: Callable[[RunWriter], None]) -> None:
+    writer.finish()
+    finished(writer)

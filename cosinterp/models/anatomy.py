@@ -91,6 +91,8 @@ class Anatomy:
     """`sequential`: one call for each branch, labelled by the denoiser's cache context."""
     prediction_type: Literal["flow"]
     two_guidance_scales: bool
+    expert_at: Callable[[Any, torch.Tensor], int]
+    """Which expert serves a timestep, by the pipeline's own configuration."""
     fixed_text_length: int | None
     """The only text length that the attention takes, where it is hard-coded."""
     pinned: Callable[[Any], Pinned | None]

@@ -60,6 +60,7 @@ def describe(pipeline: Any, name: str) -> Anatomy:
         guidance="sequential",
         prediction_type="flow",
         two_guidance_scales=pipeline.config.boundary_ratio is not None,
+        expert_at=_expert_at,
         fixed_text_length=_ADDED_IMAGE_TEXT_LENGTH if config.added_kv_proj_dim is not None else None,
         pinned=_pinned,
         decode=decode,
@@ -114,6 +115,13 @@ def _self_attention_gate(block: torch.nn.Module, inputs: BlockInputs) -> torch.T
 
 def _feed_forward_gate(block: torch.nn.Module, inputs: BlockInputs) -> torch.Tensor:
     return _modulation(block, inputs, _FEED_FORWARD_GATE)
+
+
+def _expert_at(pipeline: Any, timestep: torch.Tensor) -> int:
+    ratio = pipeline.config.boundary_ratio
+    if ratio is None:
+        return 0
+    return 0 if timestep >= ratio * pipeline.scheduler.config.num_train_timesteps else 1
 
 
 def _pinned(prepared: Any) -> Pinned | None:

@@ -81,7 +81,7 @@ def test_every_site_step_branch_and_layer_is_captured_once(both: Both) -> None:
 
 
 def test_both_experts_serve_steps_where_there_are_two(both: Both) -> None:
-    experts = both.clock.schedule()[2]
+    experts = both.clock.schedule().expert
     assert sorted(set(experts.tolist())) == list(range(len(both.model.anatomy.experts)))
     assert experts.tolist() == sorted(experts.tolist())
 
