@@ -2,8 +2,8 @@
 
 Two kinds, both XXH3-64 (fast enough to stay out of the way of a disk):
 
-- the large datasets are written chunk by chunk, and the checksum of each chunk's bytes as they are in the file
-  is kept in a dataset of the same path under ``checksums/``;
+- the large datasets are written chunk by chunk, and the checksum of each chunk's bytes as they are in the
+  file is kept in a dataset of the same path under ``checksums/``;
 - everything else in the file (attributes, truths, schedule, prompt, dimension scales, the checksums
   themselves) is small, and one `digest` of it all is kept in the root attribute ``digest``.
 """
@@ -29,7 +29,7 @@ _BOOKKEEPING = frozenset(("CLASS", "NAME", "DIMENSION_LIST", "REFERENCE_LIST", "
 
 def chunk_checksum(chunk: npt.NDArray[np.uint8]) -> int:
     """XXH3-64 of a chunk's bytes."""
-    return xxhash.xxh3_64_intdigest(chunk)
+    return xxhash.xxh3_64_intdigest(chunk.data)
 
 
 def digest(file: h5py.File) -> str:
@@ -65,7 +65,7 @@ def _objects(group: h5py.Group, prefix: str) -> Iterator[tuple[str, h5py.Group |
         item = group[name]
         if isinstance(item, h5py.Group):
             yield from _objects(item, path)
-        else:
+        elif isinstance(item, h5py.Dataset):
             yield path, item
 
 

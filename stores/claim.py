@@ -4,7 +4,7 @@ A claim is an exclusive lock (``flock``) on the run's ``.partial`` file, held fo
 The operating system drops it when its process ends, however it ends, so what a killed process leaves behind
 never stands in the way: the next one takes the lock and starts the file anew.
 
-Some network file systems have no locks. There the claim is a file beside it, ``.partial.claim``, that names the
+Some network file systems have no locks. There the claim is a file beside it, ``.partial.claim``, naming the
 process; if that process ran on this machine and is gone, the claim is taken over, otherwise the error names
 the file to delete.
 """

@@ -1,9 +1,9 @@
 """How numbers are stored, and how they are read fast.
 
 bfloat16 has no numpy type, but HDF5 can describe it: a 16-bit float with the sign in bit 15, the exponent in
-bits 7 to 14 (bias 127) and the mantissa in bits 0 to 6. Stored so, every HDF5 tool reads it as float32. HDF5's
-own conversion is slow, so our reader takes the bits as they are and widens them here: a bfloat16 is the upper
-half of a float32, hence the widening is exact.
+bits 7 to 14 (bias 127) and the mantissa in bits 0 to 6. Stored so, every HDF5 tool reads it as float32. The
+conversion that HDF5 does for that is slow, so our reader takes the bits as they are and widens them here: a
+bfloat16 is the upper half of a float32, hence the widening is exact.
 """
 
 from __future__ import annotations

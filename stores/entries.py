@@ -34,6 +34,7 @@ class RunEntry:
 
     @property
     def key(self) -> Key:
+        """What names the run."""
         return self.sample, self.seed, self.variant
 
     def to_json(self) -> dict[str, Any]:

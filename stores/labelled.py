@@ -65,8 +65,8 @@ def labelled_array(
     needed = int(np.prod(shape, dtype=np.int64)) * 4
     if needed > max_bytes:
         raise StoreError(
-            f"site {site}: this selection takes {_gib(needed)}, more than {_gib(max_bytes)}; select fewer steps, "
-            "layers, seeds or samples, or go through them with store.iter"
+            f"site {site}: this selection takes {_gib(needed)}, more than {_gib(max_bytes)}; select fewer "
+            "steps, layers, seeds or samples, or go through them with store.iter"
         )
     data = np.empty(shape, np.float32)
     place: dict[Any, int] = {}
@@ -101,8 +101,8 @@ def _require_all_pairs(store: Store, entries: list[RunEntry], names: list[str], 
         lacking = [seed for seed in numbers if (name, seed) not in present]
         if lacking:
             raise StoreError(
-                f"{store.path}: sample {name} lacks seeds {selection.compact(lacking)} that others have; select "
-                "samples and seeds of which every pair is stored"
+                f"{store.path}: sample {name} lacks seeds {selection.compact(lacking)} that others have; "
+                "select samples and seeds of which every pair is stored"
             )
 
 

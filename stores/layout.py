@@ -71,7 +71,8 @@ def check_run_name(sample: str, seed: int, variant: str) -> None:
     """Raises StoreError unless the three can name a run (and so a file)."""
     if not isinstance(sample, str) or not _is_name(sample):
         raise StoreError(
-            f"sample name {sample!r}: use 1 to 128 letters, digits, '.', '_' or '-', beginning with a letter or digit"
+            f"sample name {sample!r}: use 1 to 128 letters, digits, '.', '_' or '-', beginning with a letter "
+            "or digit and not ending with '.'"
         )
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed <= MAX_SEED:
         raise StoreError(f"seed {seed!r}: a seed is a whole number from 0 to 2**63 - 1")
@@ -98,7 +99,7 @@ def run_file(sample: str, seed: int, variant: str = BASE) -> str:
 
 
 def parse_run_file(file: str) -> tuple[str, int, str] | None:
-    """(sample, seed, variant) of a run's file relative to the store; None if it is not named as a run's file is."""
+    """(sample, seed, variant) of a run's file, relative to the store; None if no run's file is named so."""
     parts = PurePosixPath(file).parts
     if len(parts) != 3 or parts[0] != RUNS or not _is_name(parts[1]):
         return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,14 +14,12 @@ import numpy.typing as npt
 
 from stores import checksums, dtypes, layout, selection
 from stores.errors import StoreError
+from stores.hdf5 import Reading, dataset, group, open_read
 from stores.slabs import SlabReader
 from stores.values import read_attrs, read_value
 
 Array = npt.NDArray[Any]
 Float32 = npt.NDArray[np.float32]
-
-# What HDF5, h5py and our own checks raise on a file that is not as we wrote it.
-_DAMAGE = (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError, UnicodeError)
 
 
 class Schedule(NamedTuple):
@@ -80,10 +77,10 @@ class Run:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._file = _open(path)
+        self._file = open_read(path)
         try:
             layout.check_version(self._version(), "run", path)
-            with _reading(path):
+            with Reading(path):
                 if self._file.attrs[checksums.DIGEST] != checksums.digest(self._file):
                     raise ValueError("its contents do not match its digest")
                 self.attrs: dict[str, Any] = read_attrs(self._file.attrs)
@@ -125,7 +122,7 @@ class Run:
         return slab if raw else dtypes.to_float32(slab, found.info.dtype)
 
     def noisy(self, index: int) -> Float32:
-        """The noisy latent before step ``index``, 0 to N; N is the final latent: (channel, frame, row, col)."""
+        """The noisy latent before step ``index``, (channel, frame, row, col); index N is the final latent."""
         return self._latent(layout.NOISY, index, self.num_steps + 1)
 
     def prediction(self, step: int) -> Float32:
@@ -146,12 +143,13 @@ class Run:
             raise StoreError(
                 f"{self.path}: the clean estimate needs the prediction type flow, this run has {kind}"
             )
-        noisy, prediction = self.noisy(step), self.prediction(step)
-        estimate = noisy - np.float32(self.schedule.sigma[step]) * prediction
+        (step,) = selection.select(step, range(self.num_steps), "steps", "this run")
+        sigma = self.schedule.sigma.astype(np.float32)[step]
+        estimate = self.noisy(step) - sigma * self.prediction(step)
         if layout.PINNED in self._file:
-            with _reading(self.path):
-                mask = self._file[layout.PINNED_MASK][()]
-                estimate[:, mask] = self._file[layout.PINNED][()][:, mask]
+            with Reading(self.path):
+                mask = dataset(self._file, layout.PINNED_MASK)[()]
+                estimate[:, mask] = dataset(self._file, layout.PINNED)[()][:, mask]
         return estimate
 
     @property
@@ -184,7 +182,7 @@ class Run:
         """The video (frame, row, col, rgb), if it was stored."""
         if layout.VIDEO not in self._file:
             return None
-        with _reading(self.path):
+        with Reading(self.path):
             return self._slabs(layout.VIDEO, indices=0).read(())
 
     def close(self) -> None:
@@ -204,7 +202,7 @@ class Run:
 
     def slabs(self) -> Iterator[tuple[str, SlabReader]]:
         """Every large dataset of the file, with its path: activations, latents, the video."""
-        with _reading(self.path):
+        with Reading(self.path):
             for name, site in self._sites.items():
                 yield f"{layout.ACTIVATIONS}/{name}", site.slabs
             for path, indices in ((layout.NOISY, 1), (layout.PREDICTION, 1), (layout.VIDEO, 0)):
@@ -218,28 +216,31 @@ class Run:
         return int(version) if isinstance(version, np.integer) else version
 
     def _schedule(self) -> Schedule:
-        group = self._file[layout.SCHEDULE]
-        schedule = Schedule(*(group[name][()] for name in Schedule._fields))
+        schedule = Schedule(
+            *(dataset(self._file, f"{layout.SCHEDULE}/{name}")[()] for name in Schedule._fields)
+        )
         steps = len(schedule.timestep)
         if schedule.sigma.shape != (steps + 1,) or schedule.expert.shape != (steps,):
             raise ValueError("the lengths of its schedule do not fit together")
         return schedule
 
     def _site_names(self) -> list[str]:
-        return sorted(self._file[layout.ACTIVATIONS]) if layout.ACTIVATIONS in self._file else []
+        return sorted(group(self._file, layout.ACTIVATIONS)) if layout.ACTIVATIONS in self._file else []
 
     def _site(self, name: str) -> _Site:
         slabs = self._slabs(f"{layout.ACTIVATIONS}/{name}", indices=3)
-        scales = self._file[f"{layout.SCALES}/{name}"]
-        steps, layers = (tuple(int(n) for n in scales[axis][()]) for axis in ("step", "layer"))
-        branches = tuple(text.decode("ascii") for text in scales["branch"][()])
+        scales = group(self._file, f"{layout.SCALES}/{name}")
+        steps, layers = (tuple(dataset(scales, axis)[()].tolist()) for axis in ("step", "layer"))
+        branches = tuple(text.decode("ascii") for text in dataset(scales, "branch")[()])
         if slabs.index_shape != (len(steps), len(layers), len(branches)):
             raise ValueError(f"site {name} and its scales do not fit together")
         frame, row, col, channels = slabs.slab_shape
         return _Site(SiteInfo(layers, steps, branches, (frame, row, col), channels, slabs.dtype), slabs)
 
     def _slabs(self, path: str, indices: int) -> SlabReader:
-        return SlabReader(self._file[path], self._file[f"{layout.CHECKSUMS}/{path}"], indices)
+        return SlabReader(
+            dataset(self._file, path), dataset(self._file, f"{layout.CHECKSUMS}/{path}"), indices
+        )
 
     def _find(self, site: str) -> _Site:
         try:
@@ -260,71 +261,33 @@ class Run:
         return info.steps.index(step), info.layers.index(layer), info.branches.index(branch)
 
     def _read_slab(self, site: _Site, index: tuple[int, int, int]) -> Array:
-        with _reading(self.path):
+        with Reading(self.path):
             return site.slabs.read(index)
 
     def _latent(self, path: str, index: int, count: int) -> Float32:
         if path not in self._file:
             raise StoreError(f"{self.path}: this run was stored without its latents")
         (index,) = selection.select(index, range(count), "steps", "this run")
-        with _reading(self.path):
+        with Reading(self.path):
             if path not in self._latents:
                 self._latents[path] = self._slabs(path, indices=1)
             return self._latents[path].read((index,))
 
-    def _values(self, group: str) -> dict[str, Any]:
-        if group not in self._file:
+    def _values(self, path: str) -> dict[str, Any]:
+        if path not in self._file:
             return {}
-        with _reading(self.path):
-            return {name: read_value(dataset) for name, dataset in self._file[group].items()}
+        with Reading(self.path):
+            values = group(self._file, path)
+            return {str(name): read_value(dataset(values, str(name))) for name in values}
 
     def _condition(self, name: str) -> Any:
         path = f"{layout.CONDITION}/{name}"
         if path not in self._file:
             return None
-        with _reading(self.path):
-            return read_value(self._file[path])
+        with Reading(self.path):
+            return read_value(dataset(self._file, path))
 
 
 def default_branch(branches: tuple[str, ...]) -> str:
     """The branch that is meant where none is named: "cond" if it is there, else the first."""
     return "cond" if "cond" in branches else branches[0]
-
-
-class _reading:
-    """Turns whatever HDF5 makes of a damaged file into a StoreError that names it."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if isinstance(error, _DAMAGE):
-            raise StoreError(
-                f"{self._path}: damaged, {_one_line(error)}; delete it and trace it again with --resume"
-            ) from error
-
-
-def _open(path: Path) -> h5py.File:
-    try:
-        return h5py.File(path, "r", locking="best-effort")
-    except FileNotFoundError:
-        raise StoreError(f"{path}: no such run") from None
-    except PermissionError:
-        raise StoreError(f"{path}: no permission to read it") from None
-    except OSError as error:
-        raise StoreError(
-            f"{path}: damaged or cut short ({_one_line(error)}); delete it and trace it again with --resume"
-        ) from None
-
-
-def _one_line(error: BaseException) -> str:
-    text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
-    inner = re.search(r"\((.*)\)\s*$", text, re.DOTALL)
-    return (
-        " ".join((inner[1] if inner and isinstance(error, OSError) else text).split()) or type(error).__name__
-    )

@@ -91,8 +91,8 @@ def read_settings(store: Path) -> StoreSettings:
     if not isinstance(content, dict) or content.get("format") != layout.STORE_FORMAT:
         raise StoreError(f"{path}: not the {layout.STORE_FILE} of an activation store")
     layout.check_version(content.get("version"), "store", path)
-    parts = [content.get(part) for part in _PARTS]
-    if not all(isinstance(part, dict) for part in parts):
+    parts = [content[part] for part in _PARTS if isinstance(content.get(part), dict)]
+    if len(parts) != len(_PARTS):
         raise StoreError(f"{path}: damaged, it must hold the dictionaries {', '.join(_PARTS)}")
     return StoreSettings(*parts)
 

@@ -1,8 +1,8 @@
 """The large datasets of a run's file: written whole chunk by whole chunk, read back checked.
 
 A slab is what one call writes: a token grid of one (step, layer, branch), a latent of one step, a video. Its
-first axis is divided evenly into chunks of at most `layout.MAX_CHUNK`; the axes before it index the slab. Bytes go
-from the caller's memory to the file and back as they are, without HDF5's conversions.
+first axis is divided evenly into chunks of at most `layout.MAX_CHUNK`; the axes before it index the slab.
+Bytes go from the caller's memory to the file and back as they are, without HDF5's conversions.
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ from typing import Any
 import h5py
 import numpy as np
 import numpy.typing as npt
-from h5py import h5d, h5p, h5s, h5t
+import h5py.h5d as h5d
+import h5py.h5p as h5p
+from h5py import h5s, h5t
 
 from stores import dtypes, layout
 from stores.checksums import chunk_checksum
@@ -97,9 +99,10 @@ class SlabReader:
 
     def __init__(self, dataset: h5py.Dataset, checksums: h5py.Dataset, indices: int) -> None:
         stored = dataset.id.get_type()
-        self.dtype = "uint8" if stored.equal(h5t.STD_U8LE) else dtypes.dtype_of(stored)
-        if self.dtype is None:
+        dtype = "uint8" if stored.equal(h5t.STD_U8LE) else dtypes.dtype_of(stored)
+        if dtype is None:
             raise ValueError(f"{dataset.name} is of no type that a store has")
+        self.dtype: str = dtype
         self._memory_type = np.dtype(np.uint8) if self.dtype == "uint8" else dtypes.memory_type(self.dtype)
         self._name = str(dataset.name)
         self._dataset = dataset.id

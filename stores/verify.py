@@ -27,9 +27,9 @@ class Problem:
 
     Attributes:
         file: where, relative to the store.
-        kind: "damaged" (its bits are not those written), "not finite" (a NaN or infinity), "schedule" (it makes no
-            sense), "settings" (not as store.json says), "leftover" (of a process that was killed), "foreign" (no
-            part of a store), "catalog" (it does not say what the files say).
+        kind: "damaged" (its bits are not those written), "not finite" (a NaN or infinity), "schedule" (it
+            makes no sense), "settings" (not as store.json says), "leftover" (of a process that was killed),
+            "foreign" (no part of a store), "catalog" (it does not say what the files say).
         message: what is wrong, in one line.
     """
 
@@ -100,7 +100,7 @@ def _schedule_problems(run: Run) -> Iterator[str]:
     for path, slabs in run.slabs():
         expected = {layout.NOISY: run.num_steps + 1, layout.PREDICTION: run.num_steps}.get(path)
         if expected is not None and slabs.index_shape != (expected,):
-            yield f"{path} has {slabs.index_shape[0]} latents, a schedule of {run.num_steps} steps needs {expected}"
+            yield f"{path} has {slabs.index_shape[0]} latents, {run.num_steps} steps need {expected}"
 
 
 def _settings_problems(run: Run, settings: StoreSettings) -> Iterator[str]:

@@ -18,6 +18,7 @@ from stores import checksums, layout
 from stores.claim import Claim
 from stores.entries import RunEntry
 from stores.errors import StoreError
+from stores.hdf5 import dataset
 from stores.slabs import SlabWriter
 from stores.values import write_attrs, write_value
 
@@ -130,7 +131,7 @@ class RunWriter:
         self._num_steps = steps
 
     def set_condition(self, prompt: str, image: Array | None = None, **more: Any) -> None:
-        """Writes what the run is generated from: the prompt, the first image (row, col, rgb) uint8, and more."""
+        """Writes what the run is generated from: prompt, first image (row, col, rgb) uint8, and more."""
         values: dict[str, Any] = {"prompt": prompt, **more}
         if image is not None:
             if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
@@ -226,7 +227,11 @@ class RunWriter:
             found.slabs.write(index, tokens)
 
     def write_noisy(self, index: int, latent: Array) -> None:
-        """Writes the noisy latent before step ``index`` (N: the final latent), (channel, frame, row, col) float32."""
+        """Writes the noisy latent before step ``index`` (N: the final one).
+
+        Args:
+            latent: (channel, frame, row, col) float32.
+        """
         self._write_latent(layout.NOISY, self._steps() + 1, index, latent)
 
     def write_prediction(self, step: int, latent: Array) -> None:
@@ -354,12 +359,12 @@ def _add_scales(
     file: h5py.File, site: str, steps: Sequence[int], layers: Sequence[int], branches: Sequence[str]
 ) -> None:
     scales = file.create_group(f"{layout.SCALES}/{site}")
-    dataset = file[f"{layout.ACTIVATIONS}/{site}"]
+    activations = dataset(file, f"{layout.ACTIVATIONS}/{site}")
     values = (np.asarray(steps, "<i8"), np.asarray(layers, "<i8"), np.asarray(branches, "S"))
     for axis, (name, numbers) in enumerate(zip(("step", "layer", "branch"), values, strict=True)):
         scale = scales.create_dataset(name, data=numbers)
         scale.make_scale(name)
-        dataset.dims[axis].attach_scale(scale)
+        activations.dims[axis].attach_scale(scale)
 
 
 def _fsync_folders(folder: Path, store: Path) -> None:

@@ -1,0 +1,70 @@
+"""Opening HDF5 files and finding things in them, with errors that name the file."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from types import TracebackType
+
+import h5py
+
+from stores.errors import StoreError
+
+# What HDF5, h5py and our own checks raise on a file that is not as we wrote it.
+_DAMAGE = (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError, IndexError)
+_REMEDY = "delete it and trace it again with --resume"
+
+
+def open_read(path: Path) -> h5py.File:
+    """Opens a finished file for reading.
+
+    Raises:
+        StoreError: it is not there, may not be read, or is no whole HDF5 file.
+    """
+    try:
+        return h5py.File(path, "r", locking="best-effort")
+    except FileNotFoundError:
+        raise StoreError(f"{path}: no such run") from None
+    except PermissionError:
+        raise StoreError(f"{path}: no permission to read it") from None
+    except OSError as error:
+        raise StoreError(f"{path}: damaged or cut short ({_one_line(error)}); {_REMEDY}") from None
+
+
+class Reading:
+    """A block in which whatever HDF5 makes of a damaged file becomes a StoreError that names the file."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(error, _DAMAGE):
+            raise StoreError(f"{self._path}: damaged, {_one_line(error)}; {_REMEDY}") from error
+
+
+def dataset(parent: h5py.Group, path: str) -> h5py.Dataset:
+    """Raises KeyError unless ``path`` is a dataset under ``parent``."""
+    item = parent[path]
+    if not isinstance(item, h5py.Dataset):
+        raise KeyError(f"{path} is no dataset")
+    return item
+
+
+def group(parent: h5py.Group, path: str) -> h5py.Group:
+    """Raises KeyError unless ``path`` is a group under ``parent``."""
+    item = parent[path]
+    if not isinstance(item, h5py.Group):
+        raise KeyError(f"{path} is no group")
+    return item
+
+
+def _one_line(error: BaseException) -> str:
+    text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
+    # h5py puts HDF5's own reason in brackets behind what was called.
+    reason = re.search(r"\((.*)\)\s*$", text, re.DOTALL) if isinstance(error, OSError) else None
+    return " ".join((reason[1] if reason else text).split()) or type(error).__name__
