@@ -1,7 +1,7 @@
 """The catalog: which runs a store holds, known without opening them.
 
-Each process that finishes runs appends one line of JSON a run to ``catalog/<writer>.jsonl``, a file of its own,
-so writers never wait for one another, not even on several machines. The catalog is an index and nothing more:
+Each process that finishes runs appends one line of JSON a run to a file of its own, ``<writer>.jsonl``, so
+writers never wait for one another, not even on several machines. The catalog is an index and nothing more:
 it can be rebuilt from the run files, and a run whose line was lost (its process was killed in that moment)
 is found again when the store is opened.
 """
@@ -169,7 +169,8 @@ def open_run(store: Path, file: str) -> Run:
     if (run.sample, run.seed, run.variant) != layout.parse_run_file(file):
         run.close()
         raise StoreError(
-            f"{path}: it holds sample {run.sample}, seed {run.seed}, variant {run.variant}, which its name denies"
+            f"{path}: it is the run of sample {run.sample}, seed {run.seed}, variant {run.variant}; "
+            "rename it back"
         )
     return run
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
 
-import h5py
 import numpy as np
 import numpy.typing as npt
 

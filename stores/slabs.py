@@ -10,10 +10,10 @@ from __future__ import annotations
 from typing import Any
 
 import h5py
-import numpy as np
-import numpy.typing as npt
 import h5py.h5d as h5d
 import h5py.h5p as h5p
+import numpy as np
+import numpy.typing as npt
 from h5py import h5s, h5t
 
 from stores import dtypes, layout

@@ -1,9 +1,9 @@
 """Small values in a run's file: attributes, truths, conditions; and what can go into JSON.
 
 An attribute is text, a truth value, an integer or a float wherever it can be. What HDF5 has no plain type for
-(None, lists, dictionaries, integers beyond 64 bits) is kept as JSON text, and the attribute ``json`` lists the
-names of those that are. As in Python's ``json``, NaN and Infinity may occur in it: scheduler configurations
-hold -inf.
+(None, lists, dictionaries, integers beyond 64 bits) is kept as JSON text, and the attribute ``json`` lists
+the names of those that are. As in Python's ``json``, NaN and Infinity may occur in it: scheduler
+configurations hold -inf.
 """
 
 from __future__ import annotations

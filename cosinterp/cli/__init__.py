@@ -39,6 +39,9 @@ COMMANDS: tuple[Command | Group, ...] = (
             Command("ls", "cosinterp.cli.store:ls", "List the runs of a store."),
             Command("info", "cosinterp.cli.store:info", "Say what a store holds and how it was made."),
             Command("verify", "cosinterp.cli.store:verify", "Check every file of a store."),
+            Command(
+                "reindex", "cosinterp.cli.store:reindex", "Rebuild the catalog of a store from its files."
+            ),
         ),
     ),
     Command(

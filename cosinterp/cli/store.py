@@ -1,0 +1,255 @@
+"""``cosinterp store``: what an activation store holds, and whether it is whole."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
+
+    from stores import RunEntry, Store
+
+StorePath = Annotated[Path, typer.Argument(metavar="STORE", help="The store's folder.", show_default=False)]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def ls(
+    store: StorePath,
+    sample: Annotated[
+        list[str] | None, typer.Option(help="Only this sample; give it again for more.", show_default=False)
+    ] = None,
+    seeds: Annotated[
+        str | None, typer.Option(help="Only these seeds, such as 0-7 or 0,3.", show_default=False)
+    ] = None,
+    variant: Annotated[str | None, typer.Option(help="Only this variant.", show_default=False)] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the runs of a store.
+
+    Each line is a finished run; what is being made right now is not listed.
+    """
+    from cosinterp.cli.console import err, out, print_json
+    from cosinterp.cli.plain import table
+    from stores import open_store
+
+    opened = open_store(store)
+    entries = opened.runs(sample, seeds, variant)
+    if as_json:
+        print_json([entry.to_json() for entry in entries])
+        return
+    if not entries:
+        what = "no finished runs" if not opened.runs() else "no run is selected"
+        err().print(f"{store}: {what}", markup=False, soft_wrap=True)
+        return
+    runs = table("", "sample", "seed", "variant", "steps", "sites", "size", "finished")
+    for entry in entries:
+        row = (entry.sample, entry.seed, entry.variant, entry.num_steps, ",".join(entry.sites) or "-")
+        runs.add_row(*map(str, row), _size(entry.size), entry.finished)
+    # A pipe has no width that a name would have to be cut to.
+    out().print(runs, width=None if out().is_terminal else out().measure(runs).maximum)
+    out().print(f"{_count(len(entries), 'run')}, {_size(sum(entry.size for entry in entries))}")
+
+
+def info(store: StorePath, as_json: AsJson = False) -> None:
+    """Say what a store holds and how it was made.
+
+    The settings that all its runs share, how many runs there are, and the shape of what is recorded.
+    """
+    from cosinterp.cli.console import out, print_json
+    from stores import open_store
+    from stores.layout import VERSION
+
+    opened = open_store(store)
+    entries = opened.runs()
+    sites = _sites(opened, entries)
+    if as_json:
+        print_json(
+            _finite(
+                {
+                    "path": str(store),
+                    "version": VERSION,
+                    "model": opened.settings.model,
+                    "capture": opened.settings.capture,
+                    "sampling": opened.settings.sampling,
+                    "runs": len(entries),
+                    "samples": sorted({entry.sample for entry in entries}),
+                    "seeds": sorted({entry.seed for entry in entries}),
+                    "variants": sorted({entry.variant for entry in entries}),
+                    "bytes": sum(entry.size for entry in entries),
+                    "sites": sites,
+                }
+            )
+        )
+        return
+    for title, pairs in (
+        ("store", [("path", str(store)), ("format version", str(VERSION)), *_counts(entries)]),
+        ("model", _lines(opened.settings.model)),
+        ("capture", _lines(opened.settings.capture)),
+        ("sampling", _lines(opened.settings.sampling)),
+        ("sites", [(name, _site_line(site)) for name, site in sites.items()]),
+    ):
+        if not pairs:
+            continue
+        out().print(title, style="bold")
+        width = max(len(name) for name, _ in pairs)
+        for name, text in pairs:
+            out().print(f"  {name:{width}}  {text}", markup=False, soft_wrap=True)
+
+
+def verify(store: StorePath, as_json: AsJson = False) -> None:
+    """Check every file of a store.
+
+    Reads everything once: the checksum of every chunk, shapes, NaN and infinity, schedules, the catalog
+    against the files, and what killed processes left behind. Ends with exit code 1 if something is wrong.
+    """
+    from cosinterp.cli.console import out, print_json
+    from stores import open_store
+
+    opened = open_store(store)
+    with _progress("verifying") as report:
+        problems = opened.verify(report)
+    runs = len(opened.runs())
+    if as_json:
+        found = [
+            {"file": problem.file, "kind": problem.kind, "message": problem.message} for problem in problems
+        ]
+        print_json({"path": str(store), "runs": runs, "problems": found})
+    else:
+        for problem in problems:
+            line = f"{problem.file}: {problem.kind}: {problem.message}"
+            out().print(line, markup=False, soft_wrap=True)
+        verdict = "nothing wrong" if not problems else _count(len(problems), "problem")
+        out().print(f"{store}: {_count(runs, 'run')}, {verdict}", markup=False, soft_wrap=True)
+    if problems:
+        raise typer.Exit(1)
+
+
+def reindex(store: StorePath, as_json: AsJson = False) -> None:
+    """Rebuild the catalog of a store from its files.
+
+    Nothing is lost without a catalog, it only saves opening every file. Ends with exit code 1 if a file
+    could not be read; it is then left out.
+    """
+    from cosinterp.cli.console import err, out, print_json
+    from stores import open_store
+
+    opened = open_store(store)
+    with _progress("reading") as report:
+        failures = opened.reindex(report)
+    runs = len(opened.runs())
+    if as_json:
+        print_json({"path": str(store), "runs": runs, "unreadable": [str(failure) for failure in failures]})
+    else:
+        out().print(f"{store}: {_count(runs, 'run')} in the catalog", markup=False, soft_wrap=True)
+        for failure in failures:
+            err().print(f"left out: {failure}", markup=False, soft_wrap=True)
+    if failures:
+        raise typer.Exit(1)
+
+
+def _progress(what: str) -> AbstractContextManager[Callable[[int, int, str], None]]:
+    """A bar on standard error that goes away when it is done; what it gives takes (done, total, file)."""
+    from contextlib import contextmanager
+
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    from cosinterp.cli.console import err
+
+    @contextmanager
+    def bar() -> Iterator[Callable[[int, int, str], None]]:
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        with Progress(*columns, console=err(), transient=True) as progress:
+            task = progress.add_task(what, total=None)
+            yield lambda done, total, _: progress.update(task, completed=done, total=total)
+
+    return bar()
+
+
+def _sites(store: Store, entries: list[RunEntry]) -> dict[str, dict[str, Any]]:
+    """What each site holds, read from the first run that has it; all runs of a store are alike in this."""
+    found: dict[str, dict[str, Any]] = {}
+    for entry in entries:
+        if set(entry.sites) <= found.keys():
+            continue
+        with store.run(*entry.key) as run:
+            for name, site in run.sites.items():
+                found[name] = {
+                    "layers": list(site.layers),
+                    "steps": list(site.steps),
+                    "branches": list(site.branches),
+                    "grid": list(site.grid),
+                    "channels": site.channels,
+                    "dtype": site.dtype,
+                    "slab_bytes": site.slab_bytes,
+                }
+    return found
+
+
+def _site_line(site: dict[str, Any]) -> str:
+    from stores.selection import compact
+
+    frames, rows, cols = site["grid"]
+    return (
+        f"layers {compact(site['layers'])}, steps {compact(site['steps'])}, {'+'.join(site['branches'])}, "
+        f"{frames} x {rows} x {cols} tokens of {site['channels']} channels in {site['dtype']}, "
+        f"{_size(site['slab_bytes'])} each"
+    )
+
+
+def _counts(entries: list[RunEntry]) -> list[tuple[str, str]]:
+    from stores.selection import compact
+
+    pairs = [("runs", str(len(entries))), ("size", _size(sum(entry.size for entry in entries)))]
+    if entries:
+        samples = sorted({entry.sample for entry in entries})
+        shown = ", ".join(samples[:5]) + (f", and {len(samples) - 5} more" if len(samples) > 5 else "")
+        pairs += [
+            ("samples", f"{len(samples)}: {shown}"),
+            ("seeds", compact(entry.seed for entry in entries)),
+        ]
+        pairs += [("variants", ", ".join(sorted({entry.variant for entry in entries})))]
+    return pairs
+
+
+def _lines(settings: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    lines: list[tuple[str, str]] = []
+    for name, value in settings.items():
+        if isinstance(value, dict):
+            lines += _lines(value, f"{prefix}{name}.")
+        else:
+            lines.append((f"{prefix}{name}", _shown(value)))
+    return lines
+
+
+def _shown(value: Any) -> str:
+    from stores.selection import compact
+
+    if value is None:
+        return "-"
+    if isinstance(value, list) and value and all(type(item) is int and item >= 0 for item in value):
+        return compact(value)
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _finite(value: Any) -> Any:
+    """``value`` with NaN and infinities as text, for which JSON has no numbers."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, dict):
+        return {name: _finite(member) for name, member in value.items()}
+    return [_finite(member) for member in value] if isinstance(value, list) else value
+
+
+def _size(size: int) -> str:
+    units = ("B", "kB", "MB", "GB", "TB")
+    power = min(len(units) - 1, max(0, (len(str(size)) - 1) // 3))
+    return f"{size} B" if power == 0 else f"{size / 1000**power:.1f} {units[power]}"
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" + ("" if number == 1 else "s")
