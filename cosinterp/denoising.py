@@ -2,8 +2,8 @@
 
 Pipelines call their denoiser a different number of times a step (once for each branch, from one expert or
 another), so a position computed from a count of calls can be off without a sign. `Clock` watches instead:
-``scheduler.step`` tells that a step is over and shows (guided prediction, timestep, x_t); the denoiser's cache
-context names the branch; the module that is called is the expert. Everything is put back afterwards.
+``scheduler.step`` tells that a step is over and shows (guided prediction, timestep, x_t); the denoiser's
+cache context names the branch; the module that is called is the expert. Everything is put back afterwards.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ class Call:
 class Step:
     """One denoising step that is over.
 
-    ``noisy`` (x_t), ``prediction`` (guided) and ``after`` (x_{t-1}): (batch, channel, frame, row, col), as the
-    scheduler saw them; ``sigma`` belongs to ``noisy``.
+    ``noisy`` (x_t), ``prediction`` (guided) and ``after`` (x_{t-1}): (batch, channel, frame, row, col), as
+    the scheduler saw them; ``sigma`` belongs to ``noisy``.
     """
 
     index: int
@@ -54,7 +54,7 @@ class Step:
         return clean_estimate(self.noisy, self.prediction, self.sigma, self.pinned)
 
     def final(self) -> torch.Tensor:
-        """``after`` with the pinned frames in place: after the last step this is what the pipeline decodes."""
+        """``after`` with the pinned frames in place: of the last step, what the pipeline decodes."""
         return with_pinned(self.after, self.pinned)
 
 
@@ -83,6 +83,7 @@ class Schedule:
 
     @property
     def num_steps(self) -> int:
+        """Number of denoising steps."""
         return len(self.timestep)
 
 

@@ -92,7 +92,9 @@ def load_dataset(folder: Path | str) -> list[Sample]:
     seen: dict[str, Path] = {}
     for sample, path in zip(samples, folders, strict=True):
         if sample.name in seen:
-            raise SampleError(f"{path} and {seen[sample.name]} would both be called {sample.name}; rename one")
+            raise SampleError(
+                f"{path} and {seen[sample.name]} would both be called {sample.name}; rename one"
+            )
         seen[sample.name] = path
     return samples
 

@@ -23,9 +23,9 @@ from cosinterp.denoising import Call, Clock, Step
 from cosinterp.errors import TraceError
 from cosinterp.models.model import Model, to_uint8
 from cosinterp.samples import Sample
-from stores.store import create_store
 from stores.layout import STORE_FILE
 from stores.selection import Selection
+from stores.store import create_store
 
 if TYPE_CHECKING:
     import torch
@@ -158,7 +158,7 @@ def runs_to_make(plan: TracePlan, path: Path, resume: bool) -> list[tuple[str, i
         name, seed = made[0]
         raise TraceError(
             f"{path} already has {len(made)} of these {len(runs)} runs, such as {name} with seed {seed}; "
-            "resume to skip them, or choose another store"
+            "use --resume (resume=True) to skip them, or choose another store"
         )
     return [run for run in runs if run not in set(made)]
 

@@ -77,9 +77,7 @@ def verify(
         UserError: the sample or a setting does not fit the model.
     """
     probe = sample or probe_sample(model)
-    settings = model.sampling(
-        probe, {"num_steps": NUM_STEPS, "guidance_scale": GUIDANCE_SCALE, **sampling}
-    )
+    settings = model.sampling(probe, {"num_steps": NUM_STEPS, "guidance_scale": GUIDANCE_SCALE, **sampling})
     run = partial(_generate, model, probe, seed, settings)
     checks: list[Check] = []
 

@@ -14,8 +14,8 @@ from cosinterp.errors import SelectionError, TraceError
 from cosinterp.models.anatomy import RESID, Size
 from cosinterp.models.model import Model
 from cosinterp.samples import Sample
-from stores.settings import StoreSettings
 from stores.selection import Selection, parse_seeds, select
+from stores.settings import StoreSettings
 
 _FILE_OVERHEAD = 256 * 1024
 _PER_CHUNK_OVERHEAD = 64
@@ -55,6 +55,7 @@ class TracePlan:
 
     @property
     def num_runs(self) -> int:
+        """Runs of the whole plan, those included that a store may have already."""
         return len(self.samples) * len(self.seeds)
 
     def bytes_of(self, runs: Iterable[tuple[str, int]]) -> int:

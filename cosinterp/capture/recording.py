@@ -45,9 +45,7 @@ class BatchRecording:
     def start(self, schedule: Schedule) -> None:
         """Write the schedule and announce the sites."""
         for writer in self.writers:
-            self.sink.then(
-                partial(writer.set_schedule, schedule.timestep, schedule.sigma, schedule.expert)
-            )
+            self.sink.then(partial(writer.set_schedule, schedule.timestep, schedule.sigma, schedule.expert))
             for site in self.plan.sites:
                 self.sink.then(partial(self._add_site, writer, site))
 

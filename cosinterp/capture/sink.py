@@ -17,15 +17,16 @@ Write = Callable[["np.ndarray"], object]
 
 
 class Sink(Protocol):
-    """Takes tensors from the running model and hands them on as arrays, in order.
+    """Takes tensors from the running model and hands them on as arrays, in order."""
 
-    ``put`` returns when the tensor may change again: it is copied, or its copy is on the way under a guard of
-    the sink's own. ``then`` queues an action behind everything put so far.
-    """
+    def put(self, tensor: torch.Tensor, dtype: str, write: Write) -> None:
+        """Have ``write`` called with ``tensor`` as an array of ``dtype``.
 
-    def put(self, tensor: torch.Tensor, dtype: str, write: Write) -> None: ...
+        When this returns the tensor may change again: it is copied, or guarded until its copy is complete.
+        """
 
-    def then(self, action: Callable[[], object]) -> None: ...
+    def then(self, action: Callable[[], object]) -> None:
+        """Have ``action`` called after all that came before."""
 
 
 class CopyingSink:
@@ -40,6 +41,7 @@ class CopyingSink:
         self._thread.submit(lambda: write(_checked(array, dtype)), array.nbytes)
 
     def then(self, action: Callable[[], object]) -> None:
+        """Have the writer thread call ``action`` after all that came before."""
         self._thread.submit(action)
 
 

@@ -50,7 +50,7 @@ def traced_call(
 
 
 class _Reader:
-    """Follows the calls of one pipeline run and reads the sites in the order in which a block computes them."""
+    """Follows the calls of one pipeline run and reads the sites in the order in which they are computed."""
 
     def __init__(
         self,

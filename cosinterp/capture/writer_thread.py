@@ -88,7 +88,7 @@ class WriterThread:
                 action, nbytes = self._actions.popleft()
             try:
                 action()
-            except BaseException as error:
+            except BaseException as error:  # noqa: BLE001 - raised again where the queue is fed
                 with self._changed:
                     self._error = error
                     self._actions.clear()

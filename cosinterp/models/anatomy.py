@@ -103,10 +103,12 @@ class Anatomy:
 
     @property
     def layers(self) -> range:
+        """Layers of the residual stream."""
         return range(self.num_layers + 1)
 
     @property
     def sites(self) -> tuple[str, ...]:
+        """All sites, the gated form of a sublayer before the raw one."""
         names = tuple(sublayer.site for sublayer in self.sublayers)
         return (RESID, *names, *(name + RAW for name in names))
 
@@ -156,6 +158,7 @@ class Anatomy:
 
     @staticmethod
     def branches(guided: bool) -> tuple[str, ...]:
+        """Branches of a run with or without guidance."""
         return ("cond", "uncond") if guided else ("cond",)
 
     def latent_shape(self, size: Size) -> tuple[int, int, int, int]:

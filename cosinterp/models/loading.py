@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,7 +45,7 @@ def load(
         dtype: of the denoiser and the text encoder, "bf16" | "fp16" | "fp32" or a torch dtype; default: bf16
             on cuda, fp32 on cpu. The VAE stays in float32, as the family wants it.
         offload: "model" or "sequential": keep in host memory what is not in use (needs a GPU).
-        lora: LoRA file(s) or folder(s). One is loaded into each expert; otherwise one for each expert, in order.
+        lora: LoRA file(s) or folder(s): one for all experts, or one for each expert, in order.
         revision: of a hub id.
         local_files_only: take a hub id from the local cache only.
         pipeline: diffusers class to load the folder as, in place of the one that it names, such as
@@ -58,14 +59,17 @@ def load(
     place = _device(device)
     precision = _dtype(dtype, place)
     source, name, is_local = _find(str(name_or_path))
-    loaded = _from_pretrained(
-        source,
-        name,
-        pipeline,
-        dtype={"default": precision, "vae": _float32()},
-        revision=None if is_local else revision,
-        local_files_only=is_local or local_files_only,
-    )
+    if not is_local:
+        _check_hub(source, revision, local_files_only)
+    with _no_progress_bars():
+        loaded = _from_pretrained(
+            source,
+            name,
+            pipeline,
+            dtype={"default": precision, "vae": _dtype("fp32", place)},
+            revision=None if is_local else revision,
+            local_files_only=is_local or local_files_only,
+        )
     own = _own_settings(Path(source)) if is_local else {}
     anatomy = anatomy_of(loaded, name)
     if lora is not None:
@@ -73,7 +77,7 @@ def load(
     _place(loaded, place, offload, name)
     loaded.set_progress_bar_config(disable=True)
     return Model(
-        name=own.get("name", name),
+        name=name,
         source=source,
         revision=revision if not is_local else None,
         pipeline=loaded,
@@ -90,12 +94,6 @@ def load(
 def bundled_folder(name: str) -> Path:
     """The folder of a bundled model inside the package."""
     return Path(__file__).resolve().parent.parent / "organism" / name
-
-
-def _float32() -> torch.dtype:
-    import torch
-
-    return torch.float32
 
 
 def _device(device: str | None) -> torch.device:
@@ -138,7 +136,8 @@ def _find(name: str) -> tuple[str, str, bool]:
         if not (folder / _INDEX).is_file():
             raise ModelError(f"{name}: not a diffusers pipeline folder (no {_INDEX} in it)")
         _check_components(folder)
-        return str(folder), folder.resolve().name, True
+        # The whole path: a store names its model by it, and has to find it again.
+        return str(folder.resolve()), str(folder.resolve()), True
     if folder.exists():
         raise ModelError(f"{name}: is a file; give the pipeline's folder")
     if not _HUB_ID.fullmatch(name) or Path(name).is_absolute():
@@ -164,23 +163,54 @@ def _check_components(folder: Path) -> None:
 
 def _from_pretrained(source: str, name: str, pipeline: str | None, **settings: Any) -> Any:
     import diffusers
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
-    cls = diffusers.DiffusionPipeline if pipeline is None else getattr(diffusers, pipeline, None)
+    cls = getattr(diffusers, pipeline or "DiffusionPipeline", None)
     if cls is None:
         raise ModelError(f"diffusers {diffusers.__version__} has no pipeline {pipeline}")
     try:
         return cls.from_pretrained(source, **settings)
-    except (OSError, HfHubHTTPError, HFValidationError) as error:
-        if settings["local_files_only"] and Path(source).is_dir():
-            raise ModelError(f"{name}: cannot be loaded: {_first_line(error)}") from error
-        raise ModelError(
-            f"unknown model {name}: neither bundled ({', '.join(BUNDLED)}), nor a folder, nor found on the hub "
-            f"({_first_line(error)})"
-        ) from error
-    except (ValueError, KeyError, RuntimeError, AttributeError, TypeError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, AttributeError, TypeError) as error:
         # diffusers reports unreadable weights and configs by any of these.
         raise ModelError(f"{name}: cannot be loaded: {_first_line(error)}") from error
+
+
+def _check_hub(name: str, revision: str | None, local_files_only: bool) -> None:
+    """Fetch a hub pipeline's index, the smallest file of it: says most clearly why it cannot be had."""
+    from huggingface_hub import errors, hf_hub_download
+
+    unknown = f"unknown model {name}: neither bundled ({', '.join(BUNDLED)}), nor a folder"
+    try:
+        hf_hub_download(name, _INDEX, revision=revision, local_files_only=local_files_only)
+    except errors.GatedRepoError as error:
+        raise ModelError(f"{name}: only for users whom its owner accepted; try `hf auth login`") from error
+    except errors.RepositoryNotFoundError as error:
+        raise ModelError(f"{unknown}, nor on the hub (if it is private: `hf auth login`)") from error
+    except errors.RevisionNotFoundError as error:
+        raise ModelError(f"{name}: has no revision {revision}") from error
+    except (errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled) as error:
+        raise ModelError(f"{unknown}, nor in the local cache, and the hub cannot be reached") from error
+    except errors.EntryNotFoundError as error:
+        raise ModelError(f"{name}: not a diffusers pipeline (no {_INDEX} in it)") from error
+    except OSError as error:
+        raise ModelError(f"{name}: the hub cannot be read: {_first_line(error)}") from error
+
+
+@contextmanager
+def _no_progress_bars() -> Iterator[None]:
+    """Keep the libraries from drawing bars of their own; those of downloads stay."""
+    from diffusers.utils import logging as diffusers_logging
+    from transformers.utils import logging as transformers_logging
+
+    drawing = [
+        library for library in (diffusers_logging, transformers_logging) if library.is_progress_bar_enabled()
+    ]
+    for library in drawing:
+        library.disable_progress_bar()
+    try:
+        yield
+    finally:
+        for library in drawing:
+            library.enable_progress_bar()
 
 
 def _own_settings(folder: Path) -> dict[str, Any]:

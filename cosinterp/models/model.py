@@ -56,14 +56,15 @@ class Model:
 
     @property
     def sites(self) -> tuple[str, ...]:
+        """Sites that can be captured."""
         return self.anatomy.sites
 
     @cached_property
     def nn(self) -> DiffusionModel:
-        """The pipeline as an nnsight model: each component is an envoy (``model.nn.transformer.blocks[3]``)."""
+        """The pipeline as an nnsight model; each component is an envoy: ``nn.transformer.blocks[3]``."""
         from nnsight.modeling.diffusion import DiffusionModel
 
-        # nnsight loads through a class; this one hands over the pipeline as it is, LoRA and offloading included.
+        # nnsight loads through a class; this one hands over the pipeline, LoRA and offloading included.
         return DiffusionModel(self.source, automodel=_Loaded(self.pipeline), dispatch=True)
 
     @cached_property
@@ -99,6 +100,7 @@ class Model:
         return settings
 
     def size(self, settings: dict[str, Any]) -> Size:
+        """The size that complete sampling settings ask for."""
         return Size(*(settings[name] for name in _SIZE_NAMES))
 
     def arguments(

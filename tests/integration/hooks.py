@@ -39,7 +39,7 @@ class HookedRun:
             for handle in self._handles:
                 handle.remove()
 
-    def _attach(self, block: torch.nn.Module, layer: int, expert: int) -> None:
+    def _attach(self, block: Any, layer: int, expert: int) -> None:
         modules = {"self_attn.raw": block.attn1, "cross_attn.raw": block.attn2, "mlp.raw": block.ffn}
         for site, module in modules.items():
             self._handles.append(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from diffusers import AutoencoderKLWan
+from diffusers.models.autoencoders.autoencoder_kl_wan import AutoencoderKLWan
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import (
     CLIPImageProcessor,
@@ -20,7 +20,7 @@ LATENT_CHANNELS = 4
 TEMPORAL_SCALE = 2
 SPATIAL_SCALE = 4
 
-WORDS = "go to the red blue goal find draw path a maze solve it quickly slowly".split()
+WORDS = ("go", "to", "the", "red", "blue", "goal", "find", "path", "a", "maze", "solve", "it")
 
 
 def tiny_tokenizer() -> PreTrainedTokenizerFast:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from diffusers import (
-    DiffusionPipeline,
-    UniPCMultistepScheduler,
-    WanImageToVideoPipeline,
-    WanPipeline,
-    WanTransformer3DModel,
-)
+from diffusers.models.transformers.transformer_wan import WanTransformer3DModel
+from diffusers.pipelines.pipeline_utils import DiffusionPipeline
+from diffusers.pipelines.wan.pipeline_wan import WanPipeline
+from diffusers.pipelines.wan.pipeline_wan_i2v import WanImageToVideoPipeline
+from diffusers.schedulers.scheduling_unipc_multistep import UniPCMultistepScheduler
 from PIL import Image
 
 from cosinterp.samples import Sample
@@ -36,14 +34,13 @@ class WanKind:
     image_encoder: bool = False
     experts: int = 1
     expand_timesteps: bool = False
-    sampling: dict[str, Any] = field(default_factory=dict)
 
 
 KINDS: dict[str, WanKind] = {
     kind.name: kind
     for kind in (
         WanKind("wan2.1-t2v"),
-        WanKind("wan2.1-i2v", image=True, image_encoder=True, sampling={"max_sequence_length": 512}),
+        WanKind("wan2.1-i2v", image=True, image_encoder=True),
         WanKind("wan2.2-t2v-a14b", experts=2),
         WanKind("wan2.2-i2v-a14b", image=True, experts=2),
         WanKind("wan2.2-ti2v-5b", expand_timesteps=True),
@@ -96,11 +93,10 @@ def _pipeline(kind: WanKind) -> DiffusionPipeline:
     }
     if not kind.image:
         return WanPipeline(**shared)
-    return WanImageToVideoPipeline(
-        **shared,
-        image_encoder=parts.tiny_image_encoder() if kind.image_encoder else None,
-        image_processor=parts.tiny_image_processor() if kind.image_encoder else None,
-    )
+    if kind.image_encoder:
+        shared["image_encoder"] = parts.tiny_image_encoder()
+        shared["image_processor"] = parts.tiny_image_processor()
+    return WanImageToVideoPipeline(**shared)
 
 
 def sample_for(name: str, *, prompt: str = "go to the red goal") -> Sample:

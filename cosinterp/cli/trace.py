@@ -1,0 +1,264 @@
+"""``cosinterp trace``: generate videos and record their activations in a store."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cosinterp.errors import SampleError, TraceError
+
+if TYPE_CHECKING:
+    from cosinterp.samples import Sample
+
+_SAMPLES = "What to generate from"
+_SAMPLING = "How to generate"
+_CAPTURE = "What to record"
+_MACHINE = "Machine"
+_OWN = "the model's"
+_SAMPLES_OWN = "the sample's, or the model's"
+
+
+def trace(
+    model: Annotated[str, typer.Option(help="maze-wan, a diffusers folder, or a hub id.")],
+    store: Annotated[
+        Path, typer.Option(help="Folder of the store; made if it does not exist.", show_default=False)
+    ],
+    seeds: Annotated[str, typer.Option(help="Seeds of the initial noise, such as 0-7.")] = "0",
+    dataset: Annotated[
+        Path | None,
+        typer.Option(help="A folder of samples.", rich_help_panel=_SAMPLES, show_default=False),
+    ] = None,
+    prompt: Annotated[
+        str | None, typer.Option(help="One sample's prompt.", rich_help_panel=_SAMPLES, show_default=False)
+    ] = None,
+    prompt_file: Annotated[
+        Path | None,
+        typer.Option(help="A file with the prompt.", rich_help_panel=_SAMPLES, show_default=False),
+    ] = None,
+    image: Annotated[
+        Path | None,
+        typer.Option(help="The first image.", rich_help_panel=_SAMPLES, show_default=False),
+    ] = None,
+    name: Annotated[
+        str | None,
+        typer.Option(
+            help="The sample's name in the store.",
+            rich_help_panel=_SAMPLES,
+            show_default="from image and prompt",
+        ),
+    ] = None,
+    limit: Annotated[
+        int | None,
+        typer.Option(
+            help="Only the first so many samples.", min=1, rich_help_panel=_SAMPLES, show_default=False
+        ),
+    ] = None,
+    layers: Annotated[
+        str, typer.Option(help='"0-40", "0,3,7-9", "-1" or "all".', rich_help_panel=_CAPTURE)
+    ] = "all",
+    sites: Annotated[
+        str,
+        typer.Option(
+            help="Of resid, self_attn, cross_attn, mlp, and these three with .raw.", rich_help_panel=_CAPTURE
+        ),
+    ] = "resid",
+    save_steps: Annotated[
+        str, typer.Option(help="Steps whose activations are kept.", rich_help_panel=_CAPTURE)
+    ] = "all",
+    branches: Annotated[
+        str, typer.Option(help='"all", "cond" or "uncond".', rich_help_panel=_CAPTURE)
+    ] = "all",
+    store_dtype: Annotated[
+        str, typer.Option(help="bf16, fp16, fp32, or auto: the model's.", rich_help_panel=_CAPTURE)
+    ] = "auto",
+    video: Annotated[bool, typer.Option(help="Decode and keep the videos.", rich_help_panel=_CAPTURE)] = True,
+    num_steps: Annotated[
+        int | None,
+        typer.Option(help="Denoising steps.", min=1, rich_help_panel=_SAMPLING, show_default=_OWN),
+    ] = None,
+    guidance_scale: Annotated[
+        float | None,
+        typer.Option(help="1: no guidance.", rich_help_panel=_SAMPLING, show_default=_OWN),
+    ] = None,
+    guidance_scale_2: Annotated[
+        float | None,
+        typer.Option(help="Of the low-noise expert.", rich_help_panel=_SAMPLING, show_default="the same"),
+    ] = None,
+    negative_prompt: Annotated[
+        str | None,
+        typer.Option(help="What guidance leads away from.", rich_help_panel=_SAMPLING, show_default=_OWN),
+    ] = None,
+    height: Annotated[
+        int | None,
+        typer.Option(help="In pixels.", rich_help_panel=_SAMPLING, show_default=_SAMPLES_OWN),
+    ] = None,
+    width: Annotated[
+        int | None,
+        typer.Option(help="In pixels.", rich_help_panel=_SAMPLING, show_default=_SAMPLES_OWN),
+    ] = None,
+    num_frames: Annotated[
+        int | None,
+        typer.Option(help="Of the video.", rich_help_panel=_SAMPLING, show_default=_SAMPLES_OWN),
+    ] = None,
+    max_sequence_length: Annotated[
+        int | None,
+        typer.Option(help="Text tokens.", rich_help_panel=_SAMPLING, show_default=_OWN),
+    ] = None,
+    batch: Annotated[
+        int,
+        typer.Option(help="Seeds that go through the model together.", min=1, rich_help_panel=_MACHINE),
+    ] = 1,
+    device: Annotated[
+        str | None,
+        typer.Option(
+            help="cpu, cuda or cuda:N.", rich_help_panel=_MACHINE, show_default="a GPU if there is one"
+        ),
+    ] = None,
+    dtype: Annotated[
+        str | None,
+        typer.Option(
+            help="bf16, fp16 or fp32.", rich_help_panel=_MACHINE, show_default="bf16 on a GPU, else fp32"
+        ),
+    ] = None,
+    offload: Annotated[
+        str | None,
+        typer.Option(
+            help="model or sequential: keep what is idle in host memory.",
+            rich_help_panel=_MACHINE,
+            show_default=False,
+        ),
+    ] = None,
+    host_memory: Annotated[
+        float,
+        typer.Option(help="GiB that may wait to be written; then the model waits.", rich_help_panel=_MACHINE),
+    ] = 4.0,
+    lora: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A LoRA file; once for all experts, or once for each.",
+            rich_help_panel=_MACHINE,
+            show_default=False,
+        ),
+    ] = None,
+    revision: Annotated[
+        str | None, typer.Option(help="Of a hub id.", rich_help_panel=_MACHINE, show_default=False)
+    ] = None,
+    pipeline: Annotated[
+        str | None,
+        typer.Option(
+            help="Load as this diffusers class.", rich_help_panel=_MACHINE, show_default="the folder's"
+        ),
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Skip the runs that the store has.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be made and its size, and stop.")
+    ] = False,
+) -> None:
+    """Generate videos and record their activations in a store.
+
+    The video is that of the untraced pipeline, bit for bit. Interrupted with Ctrl-C it keeps the runs that
+    are finished; the same command with --resume makes the others.
+    """
+    samples = _samples(dataset, prompt, prompt_file, image, name, limit)
+    _check_early(seeds, sites, host_memory)
+
+    from cosinterp.capture.plan import make_plan
+    from cosinterp.cli.console import err
+    from cosinterp.cli.trace_progress import RichProgress, print_plan
+    from cosinterp.models.loading import load
+    from cosinterp.tracing import run_plan, runs_to_make
+
+    with err().status(f"loading {model}"):
+        loaded = load(
+            model,
+            device=device,
+            dtype=dtype,
+            offload=offload,
+            lora=lora or None,
+            revision=revision,
+            pipeline=pipeline,
+        )
+    plan = make_plan(
+        loaded,
+        samples,
+        seeds=seeds,
+        layers=layers,
+        sites=sites,
+        save_steps=save_steps,
+        branches=branches,
+        dtype=store_dtype,
+        batch=batch,
+        save_video=video,
+        host_memory=int(host_memory * 1024**3),
+        sampling={
+            "num_steps": num_steps,
+            "guidance_scale": guidance_scale,
+            "guidance_scale_2": guidance_scale_2,
+            "negative_prompt": negative_prompt,
+            "height": height,
+            "width": width,
+            "num_frames": num_frames,
+            "max_sequence_length": max_sequence_length,
+        },
+    )
+    if dry_run:
+        print_plan(plan, runs_to_make(plan, store, resume=True), store)
+        return
+    try:
+        with RichProgress(store) as progress:
+            run_plan(
+                loaded,
+                plan,
+                store,
+                resume=resume,
+                host_memory=int(host_memory * 1024**3),
+                progress=progress,
+            )
+    except KeyboardInterrupt:
+        err().print(f"interrupted; {progress.made} finished runs are kept. To go on:")
+        err().print(f"  {resume_command(sys.argv)}", markup=False, soft_wrap=True)
+        raise
+
+
+def resume_command(argv: list[str]) -> str:
+    """The command line that continues the one of ``argv``."""
+    words = [Path(argv[0]).name, *argv[1:]]
+    if "--resume" not in words:
+        words.append("--resume")
+    return shlex.join(words)
+
+
+def _samples(
+    dataset: Path | None,
+    prompt: str | None,
+    prompt_file: Path | None,
+    image: Path | None,
+    name: str | None,
+    limit: int | None,
+) -> list[Sample]:
+    from cosinterp.samples import load_dataset, sample_from_flags
+
+    if dataset is None:
+        if prompt is None and prompt_file is None:
+            raise SampleError("nothing to generate from: give --dataset, --prompt or --prompt-file")
+        return [sample_from_flags(prompt, prompt_file=prompt_file, image=image, name=name)]
+    given = {"--prompt": prompt, "--prompt-file": prompt_file, "--image": image, "--name": name}
+    clashing = [flag for flag, value in given.items() if value is not None]
+    if clashing:
+        raise SampleError(f"--dataset brings its own samples: leave out {', '.join(clashing)}")
+    return load_dataset(dataset)[:limit]
+
+
+def _check_early(seeds: str, sites: str, host_memory: float) -> None:
+    """Refuse what is wrong for every model before one is loaded, which can take minutes."""
+    from stores.selection import parse_seeds
+
+    parse_seeds(seeds)
+    if not sites.strip():
+        raise TraceError("--sites is empty")
+    if host_memory <= 0:
+        raise TraceError("--host-memory has to be above 0")
