@@ -4,8 +4,7 @@
 >>> model = ci.load("maze-wan")
 >>> samples = ci.load_dataset("mazes/")
 >>> store = ci.trace(model, samples, store="runs/mazes", seeds="0-3")
->>> store.read(site="resid", step=3, layer=4, sample=samples[0].name, seed=0).shape
-(7, 16, 16, 192)
+>>> store.read(site="resid", step=3, layer=4, sample=samples[0].name, seed=0)  # (frame, row, col, channel)
 
 Everything public is a name of this module. Each is imported when it is first used, so that ``import
 cosinterp`` costs nothing and loads no torch.
@@ -18,26 +17,70 @@ from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
-# A module must not bear one of these names (cosinterp/trace.py, say): importing it would put the module
-# itself in the place of the function.
-_HOMES = {
-    "UserError": "stores.errors",
-    "open": "stores",
-}
-_ORIGINAL_NAMES = {"open": "open_store"}
+__all__ = [
+    "Check",
+    "Model",
+    "ModelError",
+    "Run",
+    "Sample",
+    "SampleError",
+    "SelectionError",
+    "Store",
+    "StoreError",
+    "TraceError",
+    "UserError",
+    "__version__",
+    "decode",
+    "load",
+    "load_dataset",
+    "open",
+    "score",
+    "trace",
+    "verify",
+]
 
-__all__ = [*_HOMES, "__version__"]
+# Where each name is at home, as "module" or, if it is called otherwise there, "module:name". No module may
+# bear one of these names itself (cosinterp/trace.py, say): once imported it would stand in the name's place.
+_HOMES = {
+    "Check": "cosinterp.verification",
+    "Model": "cosinterp.models.model",
+    "ModelError": "cosinterp.errors",
+    "Run": "stores",
+    "Sample": "cosinterp.samples",
+    "SampleError": "cosinterp.errors",
+    "SelectionError": "stores",
+    "Store": "stores",
+    "StoreError": "stores",
+    "TraceError": "cosinterp.errors",
+    "UserError": "stores",
+    "decode": "cosinterp.decoding:decode_run",
+    "load": "cosinterp.models.loading",
+    "load_dataset": "cosinterp.samples",
+    "open": "stores:open_store",
+    "score": "cosinterp.scoring:score_store",
+    "trace": "cosinterp.tracing",
+    "verify": "cosinterp.verification",
+}
 
 if TYPE_CHECKING:
+    from cosinterp.decoding import decode_run as decode
+    from cosinterp.errors import ModelError, SampleError, TraceError
+    from cosinterp.models.loading import load
+    from cosinterp.models.model import Model
+    from cosinterp.samples import Sample, load_dataset
+    from cosinterp.scoring import score_store as score
+    from cosinterp.tracing import trace
+    from cosinterp.verification import Check, verify
+    from stores import Run, SelectionError, Store, StoreError, UserError
     from stores import open_store as open
-    from stores.errors import UserError as UserError
 
 
 def __getattr__(name: str) -> Any:
     home = _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(home), _ORIGINAL_NAMES.get(name, name))
+    module, _, attribute = home.partition(":")
+    value = getattr(import_module(module), attribute or name)
     globals()[name] = value
     return value
 

@@ -74,7 +74,7 @@ def select(
     """As `parse`, for everything that the Python API takes for a selection.
 
     ``selection`` may be a text (see `parse`), one number (negative: from the end), numbers, or a slice of
-    the numbers themselves, half-open as always in Python: ``slice(0, 8)`` takes those of 0 to 7 that are there.
+    the numbers themselves, half-open as always in Python: ``slice(0, 8)`` takes those of 0 to 7.
 
     Raises:
         SelectionError: as `parse`, or a member of ``selection`` is no whole number.

@@ -13,9 +13,9 @@ and shell completion import the module.
 
 Commands raise `stores.errors.UserError` for what the user can mend: it is printed as one ``error: ...`` line
 and ends with exit code 2, as usage errors do. Print through `cosinterp.cli.console`: results to ``out()``,
-progress and remarks to ``err()``, so that results can be piped. Ctrl-C arrives as `KeyboardInterrupt`; a
-command that has something to say (how to resume) prints it to ``err()`` and raises it again. It ends with exit
-code 130.
+progress and remarks to ``err()``, so that results can be piped. Ctrl-C arrives as `KeyboardInterrupt` and ends
+with exit code 130; a command that has something to say (how to resume) prints it to ``err()`` and raises it
+again.
 """
 
 from __future__ import annotations
@@ -39,6 +39,9 @@ COMMANDS: tuple[Command | Group, ...] = (
             Command("ls", "cosinterp.cli.store:ls", "List the runs of a store."),
             Command("info", "cosinterp.cli.store:info", "Say what a store holds and how it was made."),
             Command("verify", "cosinterp.cli.store:verify", "Check every file of a store."),
+            Command(
+                "reindex", "cosinterp.cli.store:reindex", "Rebuild the catalog of a store from its files."
+            ),
             Command(
                 "reindex", "cosinterp.cli.store:reindex", "Rebuild the catalog of a store from its files."
             ),

@@ -29,7 +29,7 @@ class Command:
     target: str
     help: str
 
-    def load(self) -> TyperCommand | TyperGroup:
+    def load(self) -> Any:
         """Import the function and make a command of it."""
         module, _, function = self.target.partition(":")
         single = typer.Typer(add_completion=False, context_settings=SETTINGS, rich_markup_mode="rich")

@@ -1,4 +1,4 @@
-"""The frame of the command line: listing, help, and what becomes of errors, whichever command they come from."""
+"""The frame of the command line: listing, help, and what becomes of errors, whatever command."""
 
 import errno
 import os
@@ -116,7 +116,9 @@ def test_ctrl_c_ends_with_130(ending_in: Callable) -> None:
     assert result.exit_code == 130
 
 
-@pytest.mark.parametrize("bug", [RuntimeError("broken"), FileNotFoundError(errno.ENOENT, "no such file", "x")])
+@pytest.mark.parametrize(
+    "bug", [RuntimeError("broken"), FileNotFoundError(errno.ENOENT, "no such file", "x")]
+)
 def test_a_bug_keeps_its_traceback(ending_in: Callable, bug: Exception) -> None:
     result = ending_in(bug)
     assert result.exit_code == 1
@@ -149,11 +151,15 @@ def test_a_reader_that_goes_away_is_no_error() -> None:
 def test_completion_offers_commands_and_their_words() -> None:
     script = {"_COSINTERP_COMPLETE": "complete_bash", "COMP_CWORD": "2", "COMP_WORDS": "cosinterp store "}
     done = subprocess.run(
-        [sys.executable, "-c", "import sys; sys.argv[0] = 'cosinterp'; from cosinterp.cli import main; main()"],
+        [
+            sys.executable,
+            "-c",
+            "import sys; sys.argv[0] = 'cosinterp'; from cosinterp.cli import main; main()",
+        ],
         cwd=ROOT,
         env={**os.environ, **script},
         capture_output=True,
         text=True,
         check=False,
     )
-    assert done.stdout.split() == ["ls", "info", "verify"]
+    assert done.stdout.split() == ["ls", "info", "verify", "reindex"]

@@ -43,8 +43,8 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     install = ["install", "--quiet", "--no-deps", "--no-index", str(wheel)]
     subprocess.run([sys.executable, "-m", "pip", "--python", str(python), *install], check=True)
     (site,) = place.glob("lib/python*/site-packages")
-    # The dependencies come from the running environment. A folder that a .pth file names does not have its own
-    # .pth files read, so the editable install of the sources stays out.
+    # The dependencies come from the running environment. A folder that a .pth file names does not have its
+    # own .pth files read, so the editable install of the sources stays out.
     borrowed = dict.fromkeys([sysconfig.get_path("purelib"), sysconfig.get_path("platlib")])
     (site / "borrowed.pth").write_text("\n".join(borrowed) + "\n")
     return place / "bin"
@@ -92,12 +92,17 @@ def test_holds_the_licence(wheel: Path) -> None:
 
 
 def test_the_command_works_from_another_folder(installed: Path, tmp_path: Path) -> None:
-    assert run_elsewhere(installed / "cosinterp", "--version", cwd=tmp_path) == f"cosinterp {cosinterp.__version__}\n"
+    assert (
+        run_elsewhere(installed / "cosinterp", "--version", cwd=tmp_path)
+        == f"cosinterp {cosinterp.__version__}\n"
+    )
     assert "trace" in run_elsewhere(installed / "cosinterp", "--help", cwd=tmp_path)
 
 
 def test_every_package_comes_from_the_wheel(installed: Path, tmp_path: Path) -> None:
-    code = "import cosinterp, probes, stores, tui\nfor m in (cosinterp, probes, stores, tui): print(m.__file__)"
+    code = (
+        "import cosinterp, probes, stores, tui\nfor m in (cosinterp, probes, stores, tui): print(m.__file__)"
+    )
     files = run_elsewhere(installed / "python", "-c", code, cwd=tmp_path).split()
     assert len(files) == 4
     assert all(Path(file).is_relative_to(installed.parent) for file in files)

@@ -22,7 +22,12 @@ def loaded_by(code: str) -> set[str]:
     """The top-level names in ``sys.modules`` of a fresh interpreter that has run ``code``."""
     report = "\nimport sys\nprint('\\n'.join(sorted({name.partition('.')[0] for name in sys.modules})))"
     done = subprocess.run(
-        [sys.executable, "-c", code + report], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
+        [sys.executable, "-c", code + report],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     return set(done.stdout.split())
@@ -59,7 +64,17 @@ LOADS_NONE_OF = [
     ("import probes", (MODEL | TERMINAL_APP) - {"torch"} | {"matplotlib"}),
     (import_all("probes"), MODEL - {"torch"} | TERMINAL_APP),
 ]
-NAMES = ["cosinterp", "help", "every command", "tui.app", "all of tui", "stores", "all of stores", "probes", "all of probes"]
+NAMES = [
+    "cosinterp",
+    "help",
+    "every command",
+    "tui.app",
+    "all of tui",
+    "stores",
+    "all of stores",
+    "probes",
+    "all of probes",
+]
 
 
 @pytest.mark.parametrize(("code", "forbidden"), LOADS_NONE_OF, ids=NAMES)

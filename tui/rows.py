@@ -1,0 +1,160 @@
+"""The table of runs as data: rows, how they read, which of them a filter keeps, and in what order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from stores.selection import compact, parse_seeds
+
+
+@dataclass(frozen=True)
+class Row:
+    """One run.
+
+    Attributes:
+        store: the store's folder; ``store_name`` is how it is shown.
+        layers: the layers recorded at any site, ascending.
+        size: bytes of the run's file.
+        finished: seconds since the epoch.
+    """
+
+    store: Path
+    store_name: str
+    sample: str
+    seed: int
+    variant: str
+    steps: int
+    layers: tuple[int, ...]
+    size: int
+    finished: float
+
+    @property
+    def key(self) -> str:
+        """What no other run has."""
+        return f"{self.store}\n{self.sample}\n{self.variant}\n{self.seed}"
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of the table: its name, text, and what it is sorted by.
+
+    Attributes:
+        text: of a run, at a time (seconds since the epoch).
+        least: the cells that the text may be abbreviated to where there is little room; None keeps it whole.
+        numeric: set to the right.
+    """
+
+    name: str
+    text: Callable[[Row, float], str]
+    order: Callable[[Row], object]
+    least: int | None = None
+    numeric: bool = False
+
+
+STORE = Column("store", lambda row, now: row.store_name, lambda row: row.store_name, least=10)
+COLUMNS = (
+    Column("sample", lambda row, now: row.sample, lambda row: row.sample, least=14),
+    Column("seed", lambda row, now: str(row.seed), lambda row: row.seed, numeric=True),
+    Column("variant", lambda row, now: row.variant, lambda row: row.variant, least=8),
+    Column("steps", lambda row, now: str(row.steps), lambda row: row.steps, numeric=True),
+    Column(
+        "layers", lambda row, now: compact(row.layers), lambda row: (len(row.layers), row.layers), least=8
+    ),
+    Column("size", lambda row, now: size_text(row.size), lambda row: row.size, numeric=True),
+    Column("age", lambda row, now: age_text(now - row.finished), lambda row: -row.finished, numeric=True),
+)
+
+
+def columns(stores: int) -> tuple[Column, ...]:
+    """The columns for that many stores: which store a run is in needs saying only if there are several."""
+    return (STORE, *COLUMNS) if stores > 1 else COLUMNS
+
+
+def widths(whole: Sequence[int], least: Sequence[int], room: int) -> list[int]:
+    """The cells that each column gets of ``room``, if its text takes ``whole`` and must have ``least``.
+
+    While there is too little room the widest column that can still give way does; where none can, the columns
+    go beyond the room and the table scrolls.
+    """
+    given = list(whole)
+    while sum(given) > room:
+        place = max(range(len(given)), key=lambda n: given[n] if given[n] > least[n] else 0)
+        if given[place] <= least[place]:
+            break
+        given[place] -= 1
+    return given
+
+
+def abbreviated(text: str, width: int) -> str:
+    """``text`` within ``width`` cells, its middle left out: what tells names apart is at their ends.
+
+    >>> abbreviated("maze-7x7-red-00012", 12)
+    'maze-…-00012'
+    """
+    if len(text) <= width:
+        return text
+    front = (width - 1) // 2
+    return f"{text[:front]}…{text[len(text) - (width - 1 - front) :]}"
+
+
+def ordered(rows: Iterable[Row], column: Column, reverse: bool) -> list[Row]:
+    """Sorted by a column; runs that are equal in it stay in the order of store, sample, variant, seed."""
+    by_name = sorted(rows, key=lambda row: (row.store_name, row.sample, row.variant, row.seed))
+    return sorted(by_name, key=column.order, reverse=reverse)  # type: ignore[arg-type, return-value]
+
+
+def matcher(text: str) -> Callable[[Row], bool]:
+    """What the filter ``text`` asks of a row.
+
+    Words divided by blanks, all of which have to fit. ``seed=0-3`` and ``variant=base`` ask one column; any
+    other word has to occur in the store's name, the sample or the variant. Case does not matter.
+
+    Raises:
+        SelectionError: the seeds cannot be read.
+    """
+    tests = [_word(word) for word in text.lower().split()]
+    return lambda row: all(test(row) for test in tests)
+
+
+def _word(word: str) -> Callable[[Row], bool]:
+    name, equals, wanted = word.partition("=")
+    if equals and wanted:
+        if name == "seed":
+            seeds = frozenset(parse_seeds(wanted))
+            return lambda row: row.seed in seeds
+        if name in ("store", "sample", "variant"):
+            attribute = "store_name" if name == "store" else name
+            return lambda row: wanted in getattr(row, attribute).lower()
+    return lambda row: word in f"{row.store_name}\n{row.sample}\n{row.variant}".lower()
+
+
+def size_text(size: int) -> str:
+    """Bytes in at most seven characters.
+
+    >>> size_text(999), size_text(13_400_000_000)
+    ('999 B', '13.4 GB')
+    """
+    if size < 1000:
+        return f"{size} B"
+    value = float(size)
+    for unit in ("kB", "MB", "GB", "TB"):
+        value /= 1000
+        if value < 999.5:
+            return f"{value:.0f} {unit}" if value >= 99.95 else f"{value:.1f} {unit}"
+    return f"{value / 1000:.1f} PB"
+
+
+def age_text(seconds: float) -> str:
+    """A time span in at most four characters, in its largest unit, rounded down.
+
+    >>> age_text(59), age_text(3 * 3600), age_text(-5)
+    ('59 s', '3 h', '0 s')
+    """
+    value = max(0, int(seconds))
+    for unit, length in (("s", 60), ("m", 60), ("h", 24), ("d", 1000)):
+        if value < length:
+            return f"{value} {unit}" if value < 100 else f"{value}{unit}"
+        value //= length
+    return ">3y"
