@@ -147,7 +147,8 @@ def runs_to_make(plan: TracePlan, path: Path, resume: bool) -> list[tuple[str, i
 
     Raises:
         StoreError: the store was made with other settings.
-        TraceError: it has some of the runs already, and ``resume`` is off.
+        TraceError: it has some of the runs already, and ``resume`` is off; or it has a run of another sample
+            under the same name.
     """
     runs = plan.runs()
     if not (path / STORE_FILE).exists():
@@ -160,7 +161,20 @@ def runs_to_make(plan: TracePlan, path: Path, resume: bool) -> list[tuple[str, i
             f"{path} already has {len(made)} of these {len(runs)} runs, such as {name} with seed {seed}; "
             "use --resume (resume=True) to skip them, or choose another store"
         )
+    samples = {planned.sample.name: planned.sample for planned in plan.samples}
+    for name, seed in dict(reversed(made)).items():
+        _check_same_sample(existing, samples[name], seed)
     return [run for run in runs if run not in set(made)]
+
+
+def _check_same_sample(store: Store, sample: Sample, seed: int) -> None:
+    with store.run(sample.name, seed) as run:
+        if run.prompt == sample.prompt and run.attrs.get("image_sha256") == _image_sha256(sample):
+            return
+    raise TraceError(
+        f"{store.path} has runs of another sample that is called {sample.name} too (its prompt or image differs); "
+        "give this one another name, or use another store"
+    )
 
 
 class _OpenRuns:

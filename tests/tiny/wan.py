@@ -49,7 +49,7 @@ KINDS: dict[str, WanKind] = {
 }
 
 
-def transformer(kind: WanKind) -> WanTransformer3DModel:
+def transformer(kind: WanKind, num_blocks: int) -> WanTransformer3DModel:
     joined = kind.image and not kind.expand_timesteps
     extra = parts.TEMPORAL_SCALE + parts.LATENT_CHANNELS if joined else 0
     return WanTransformer3DModel(
@@ -61,24 +61,24 @@ def transformer(kind: WanKind) -> WanTransformer3DModel:
         text_dim=parts.TEXT_DIM,
         freq_dim=16,
         ffn_dim=32,
-        num_layers=NUM_BLOCKS,
+        num_layers=num_blocks,
         image_dim=parts.IMAGE_DIM if kind.image_encoder else None,
         added_kv_proj_dim=24 if kind.image_encoder else None,
         rope_max_seq_len=32,
     ).eval()
 
 
-def build(name: str, folder: Path, *, seed: int = 0) -> Path:
+def build(name: str, folder: Path, *, seed: int = 0, num_blocks: int = NUM_BLOCKS) -> Path:
     """Write the tiny Wan `name` (a key of `KINDS`) to `folder` as a diffusers pipeline; returns `folder`."""
     kind = KINDS[name]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        pipeline = _pipeline(kind)
+        pipeline = _pipeline(kind, num_blocks)
     pipeline.save_pretrained(folder)
     return folder
 
 
-def _pipeline(kind: WanKind) -> DiffusionPipeline:
+def _pipeline(kind: WanKind, num_blocks: int) -> DiffusionPipeline:
     shared: dict[str, Any] = {
         "tokenizer": parts.tiny_tokenizer(),
         "text_encoder": parts.tiny_text_encoder(),
@@ -86,8 +86,8 @@ def _pipeline(kind: WanKind) -> DiffusionPipeline:
         "scheduler": UniPCMultistepScheduler(
             prediction_type="flow_prediction", use_flow_sigmas=True, flow_shift=3.0
         ),
-        "transformer": transformer(kind),
-        "transformer_2": transformer(kind) if kind.experts == 2 else None,
+        "transformer": transformer(kind, num_blocks),
+        "transformer_2": transformer(kind, num_blocks) if kind.experts == 2 else None,
         "boundary_ratio": 0.9 if kind.experts == 2 else None,
         "expand_timesteps": kind.expand_timesteps,
     }
