@@ -53,9 +53,9 @@ class Claim:
             os.close(self._fd)
         _held.add(self)
 
-    def fsync(self) -> None:
-        """Waits until everything written to the file is on the disk."""
-        os.fsync(self._fd)
+    def fileno(self) -> int:
+        """The descriptor of the file, open for reading and writing."""
+        return self._fd
 
     def release(self) -> None:
         """Gives the claim up; releasing it again does nothing."""

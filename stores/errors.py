@@ -7,12 +7,7 @@ fault. Every other exception is a bug of ours and keeps its traceback.
 
 
 class UserError(Exception):
-    """A mistake or a circumstance that the user can mend; ``str(error)`` is the whole message.
-
-    The command line ends with ``exit_code`` after printing it.
-    """
-
-    exit_code: int = 2
+    """A mistake or a circumstance that the user can mend; ``str(error)`` is the whole message."""
 
 
 class SelectionError(UserError):

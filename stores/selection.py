@@ -64,7 +64,8 @@ def parse(
         if match[2] is None:
             chosen.add(inventory.require(first))
         else:
-            chosen.update(inventory.between(first, inventory.resolve(int(match[2])), item))
+            last = inventory.resolve(int(match[2]))
+            chosen.update(inventory.between(first, last, f"{match[1]}-{match[2]}"))
     return tuple(sorted(chosen))
 
 
@@ -113,7 +114,7 @@ def parse_seeds(text: str) -> tuple[int, ...]:
         first = int(match[1])
         last = first if match[2] is None else int(match[2])
         if last < first:
-            raise _backwards(f"seeds {_quoted(text)}", item, first, last)
+            raise _backwards(f"seeds {_quoted(text)}", f"{first}-{last}", first, last)
         if len(chosen) + last - first >= _MAX_SEEDS:
             raise SelectionError(f"seeds {_quoted(text)}: more than {_MAX_SEEDS:,} seeds at once")
         chosen.update(range(first, last + 1))

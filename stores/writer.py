@@ -19,6 +19,7 @@ from stores.claim import Claim
 from stores.entries import RunEntry
 from stores.errors import StoreError
 from stores.hdf5 import dataset
+from stores.sink import Sink
 from stores.slabs import SlabWriter
 from stores.values import write_attrs, write_value
 
@@ -66,6 +67,7 @@ class RunWriter:
         self._num_steps: int | None = None
         self._sites: dict[str, _SiteWriter] = {}
         self._slabs: dict[str, SlabWriter] = {}
+        self._sink: Sink | None = None
         with self._writing():
             self._refuse_finished()
             self._final.parent.mkdir(parents=True, exist_ok=True)
@@ -73,8 +75,9 @@ class RunWriter:
         try:
             with self._writing():
                 self._refuse_finished()
-                # HDF5's own lock would collide with the claim, which is a lock on the same file.
-                self._file = h5py.File(self._partial, "w", locking=False)
+                os.ftruncate(self._claim.fileno(), 0)
+                self._sink = Sink(self._claim.fileno())
+                self._file = h5py.File(self._sink, "w")
         except BaseException:
             self._partial.unlink(missing_ok=True)
             self._claim.release()
@@ -271,7 +274,8 @@ class RunWriter:
             )
             self._file.attrs[checksums.DIGEST] = checksums.digest(self._file)
             self._file.close()
-            self._claim.fsync()
+            self._raise_refusal()
+            os.fsync(self._claim.fileno())
             entry = RunEntry(
                 sample=self.sample,
                 seed=self.seed,
@@ -293,9 +297,7 @@ class RunWriter:
         """Removes what was written and gives the claim up; after `finish` it does nothing."""
         if self._open:
             self._open = False
-            # On a full disk closing fails as well; the file goes away in any case.
-            with contextlib.suppress(OSError, RuntimeError):
-                self._file.close()
+            self._file.close()
             self._partial.unlink(missing_ok=True)
         self._claim.release()
 
@@ -341,8 +343,18 @@ class RunWriter:
         """Turns what the disk refuses into a StoreError."""
         try:
             yield
-        except OSError as error:
-            raise StoreError(f"{self._final}: cannot be written: {error.strerror or error}") from error
+            self._raise_refusal()
+        except Exception as error:
+            refusal = self._sink.error if self._sink is not None else None
+            if refusal is None and isinstance(error, OSError):
+                refusal = error
+            if refusal is None:
+                raise
+            raise StoreError(f"{self._final}: cannot be written: {refusal.strerror or refusal}") from error
+
+    def _raise_refusal(self) -> None:
+        if self._sink is not None and self._sink.error is not None:
+            raise self._sink.error
 
 
 class _SiteWriter:
