@@ -7,7 +7,12 @@ fault. Every other exception is a bug of ours and keeps its traceback.
 
 
 class UserError(Exception):
-    """A mistake or a circumstance that the user can mend; ``str(error)`` is the whole message."""
+    """A mistake or a circumstance that the user can mend; ``str(error)`` is the whole message.
+
+    A program ends with ``exit_code`` after printing it.
+    """
+
+    exit_code: int = 2
 
 
 class SelectionError(UserError):

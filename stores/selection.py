@@ -16,7 +16,6 @@ something else.
 
 from __future__ import annotations
 
-import json
 import operator
 import re
 from collections.abc import Iterable, Sequence
@@ -232,6 +231,6 @@ def _singular(what: str) -> str:
 
 
 def _quoted(text: str) -> str:
-    """Quoted for a message of one line: control characters escaped, long texts cut."""
+    """Quoted for a message of one line: what cannot be printed is escaped, long texts are cut."""
     shown = text if len(text) <= 60 else text[:57] + "..."
-    return json.dumps(shown, ensure_ascii=False)
+    return '"' + "".join(char if char.isprintable() else repr(char)[1:-1] for char in shown) + '"'

@@ -12,8 +12,8 @@ keep heavy imports (torch, diffusers, pandas...) inside the function all the sam
 and shell completion import the module.
 
 Commands raise `stores.errors.UserError` for what the user can mend: it is printed as one ``error: ...`` line
-and ends with exit code 2, as usage errors do. Print through `cosinterp.cli.console`: results to ``out()``,
-progress and remarks to ``err()``, so that results can be piped. Ctrl-C arrives as `KeyboardInterrupt` and ends
+and ends with exit code 2, as usage errors do. Print with `cosinterp.cli.console`: results to ``out()``,
+progress and remarks to ``err()``, so that results can be piped. Ctrl-C comes as `KeyboardInterrupt` and ends
 with exit code 130; a command that has something to say (how to resume) prints it to ``err()`` and raises it
 again.
 """

@@ -7,13 +7,14 @@ import os
 import sys
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
-from stores.errors import UserError
+if TYPE_CHECKING:
+    from stores.errors import UserError
 
 SETTINGS = {"help_option_names": ["-h", "--help"]}
 
@@ -79,25 +80,30 @@ class LazyGroup(TyperGroup):
 
     def invoke(self, ctx: Any) -> Any:
         """Run the subcommand; print what the user can mend as one line and end with its exit code."""
-        from cosinterp.cli.console import print_error
-
         try:
             return super().invoke(ctx)
-        except UserError as error:
-            print_error(str(error))
-            raise typer.Exit(error.exit_code) from error
-        except OSError as error:
-            if error.errno not in _CIRCUMSTANCES:
-                raise
-            print_error(_circumstance(error))
-            raise typer.Exit(UserError.exit_code) from error
         except KeyboardInterrupt as error:
             raise typer.Exit(130) from error
+        except Exception as error:
+            mendable = _mendable(error)
+            if mendable is None:
+                raise
+            from cosinterp.cli.console import print_error
+
+            print_error(str(mendable))
+            raise typer.Exit(mendable.exit_code) from error
 
 
-def _circumstance(error: OSError) -> str:
-    where = f": {error.filename}" if error.filename else ""
-    return f"{error.strerror}{where}"
+def _mendable(error: Exception) -> UserError | None:
+    """The error as one that the user can mend; None if it is a bug of ours."""
+    # Imported only now: the whole of stores comes with it, which a help page has no use for.
+    from stores.errors import UserError
+
+    if isinstance(error, UserError):
+        return error
+    if isinstance(error, OSError) and error.errno in _CIRCUMSTANCES:
+        return UserError(f"{error.strerror}: {error.filename}" if error.filename else str(error.strerror))
+    return None
 
 
 def flush_output() -> None:

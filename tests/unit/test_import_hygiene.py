@@ -20,7 +20,7 @@ COMMAND_LINE = {"typer", "rich"}
 
 def loaded_by(code: str) -> set[str]:
     """The top-level names in ``sys.modules`` of a fresh interpreter that has run ``code``."""
-    report = "\nimport sys\nprint('\\n'.join(sorted({name.partition('.')[0] for name in sys.modules})))"
+    report = "\nimport sys\nprint('\\n' + ' '.join({name.partition('.')[0] for name in sys.modules}))"
     done = subprocess.run(
         [sys.executable, "-c", code + report],
         cwd=ROOT,
@@ -30,7 +30,7 @@ def loaded_by(code: str) -> set[str]:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    return set(done.stdout.split())
+    return set(done.stdout.splitlines()[-1].split())
 
 
 def modules_of(package: str) -> list[str]:
@@ -40,6 +40,15 @@ def modules_of(package: str) -> list[str]:
 
 def import_all(package: str) -> str:
     return "\n".join(f"import {module}" for module in modules_of(package))
+
+
+def import_commands() -> str:
+    """Code that imports what shell completion and ``--help`` of each command import."""
+    from cosinterp.cli import COMMANDS
+    from cosinterp.cli.lazy import Group
+
+    commands = [c for entry in COMMANDS for c in (entry.entries if isinstance(entry, Group) else [entry])]
+    return "\n".join(f"import {command.target.partition(':')[0]}" for command in commands)
 
 
 HELP = """
@@ -56,7 +65,7 @@ sys.stdout.flush()
 LOADS_NONE_OF = [
     ("import cosinterp", MODEL | DATA | TERMINAL_APP | COMMAND_LINE),
     (HELP, MODEL | DATA | TERMINAL_APP),
-    (import_all("cosinterp.cli"), MODEL | DATA - {"numpy"} | TERMINAL_APP),
+    (import_commands(), MODEL | DATA - {"numpy", "h5py"} | TERMINAL_APP),
     ("import tui.app", MODEL | {"scipy", "sklearn", "matplotlib"}),
     (import_all("tui"), MODEL | {"scipy", "sklearn", "matplotlib"}),
     ("import stores", MODEL | TERMINAL_APP | COMMAND_LINE | {"scipy", "sklearn", "matplotlib"}),
@@ -79,7 +88,7 @@ NAMES = [
 
 @pytest.mark.parametrize(("code", "forbidden"), LOADS_NONE_OF, ids=NAMES)
 def test_loads_none_of(code: str, forbidden: set[str]) -> None:
-    assert not loaded_by(code) & forbidden
+    assert loaded_by(code) & forbidden == set()
 
 
 def test_the_check_sees_what_is_loaded() -> None:

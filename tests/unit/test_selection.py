@@ -88,6 +88,11 @@ def test_a_selection_error_is_the_users_to_mend() -> None:
     assert SelectionError("").exit_code == 2
 
 
+def test_what_cannot_be_printed_is_escaped() -> None:
+    with pytest.raises(SelectionError, match=r'^layers "0–8\\n\\x85": cannot read "0–8";'):
+        parse("0–8\n\x85", BLOCKS_8)
+
+
 available_numbers = st.lists(st.integers(0, 10**6), min_size=1, max_size=30, unique=True)
 
 

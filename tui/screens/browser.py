@@ -80,7 +80,8 @@ class Browser(Screen[None]):
         """Open the filter line."""
         line = self.query_one(FilterLine)
         line.display = True
-        line.focus()
+        # At once, unlike line.focus(): what is typed next belongs to the line.
+        self.set_focus(line)
 
     def action_sort_next(self) -> None:
         """Sort by the next column."""
@@ -121,7 +122,7 @@ class Browser(Screen[None]):
         if event.clear:
             line.value = ""
         line.display = bool(line.value)
-        self.query_one(RunTable).focus()
+        self.set_focus(self.query_one(RunTable))
 
     # What the reading threads tell
 
