@@ -11,7 +11,16 @@ import h5py
 from stores.errors import StoreError
 
 # What HDF5, h5py and our own checks raise on a file that is not as we wrote it.
-_DAMAGE = (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError, IndexError)
+_DAMAGE = (
+    OSError,
+    RuntimeError,
+    LookupError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    ArithmeticError,
+    MemoryError,
+)
 _REMEDY = "delete it and trace it again with --resume"
 
 

@@ -78,8 +78,8 @@ class Run:
         self.path = path
         self._file = open_read(path)
         try:
-            layout.check_version(self._version(), "run", path)
             with Reading(path):
+                layout.check_version(self._version(), "run", path)
                 if self._file.attrs[checksums.DIGEST] != checksums.digest(self._file):
                     raise ValueError("its contents do not match its digest")
                 self.attrs: dict[str, Any] = read_attrs(self._file.attrs)

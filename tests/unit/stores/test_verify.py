@@ -1,0 +1,265 @@
+"""Damage is found, named, and never read as data."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stores import Run, Store, StoreError, UserError, checksums, create_store, open_store
+from tests.unit.stores import making
+from tests.unit.stores.making import (
+    BRANCHES,
+    CHANNELS,
+    GRID,
+    LAYERS,
+    NUM_STEPS,
+    STEPS,
+    latent,
+    make_store,
+    write_run,
+)
+
+FILE = "runs/a/0.h5"
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return make_store(tmp_path / "s", [("a", 0), ("a", 1)])
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    return make_store(tmp_path_factory.mktemp("whole") / "s", [("a", 0)])
+
+
+def kinds(store: Store) -> list[tuple[str, str]]:
+    return [(problem.file, problem.kind) for problem in store.verify()]
+
+
+def seal(file: h5py.File) -> None:
+    """Makes the digest fit contents that were changed, as if they had been written so."""
+    file.attrs[checksums.DIGEST] = checksums.digest(file)
+
+
+def everything(path: Path) -> list[object]:
+    """All that can be read from a run, in a form that can be compared."""
+    with Run(path) as run:
+        slabs = [run.read("resid", *place, raw=True) for place in itertools.product(STEPS, LAYERS, BRANCHES)]
+        latents = [run.noisy(index) for index in range(NUM_STEPS + 1)]
+        latents += [run.prediction(step) for step in range(NUM_STEPS)]
+        small = [run.attrs, run.sites, run.prompt, run.condition["negative"], sorted(run.truth)]
+        arrays = [*slabs, *latents, *run.schedule, run.image, run.video, run.truth["path"]]
+        return [*small, *(None if array is None else (array.shape, array.tobytes()) for array in arrays)]
+
+
+def test_a_whole_store_has_no_problems(store: Store) -> None:
+    seen: list[tuple[int, int, str]] = []
+    assert store.verify(lambda *report: seen.append(report)) == []
+    assert seen == [(0, 2, FILE), (1, 2, "runs/a/1.h5"), (2, 2, "")]
+
+
+def damage(path: Path, position: int, bit: int) -> None:
+    content = bytearray(path.read_bytes())
+    content[position] ^= 1 << bit
+    path.write_bytes(content)
+
+
+@settings(max_examples=150)
+@given(data=st.data())
+def test_a_flipped_bit_is_found_or_changes_nothing(
+    whole: Store, data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    size = (whole.path / FILE).stat().st_size
+    position = data.draw(st.integers(0, size - 1), "position")
+    copy = tmp_path_factory.getbasetemp() / "flipped"
+    shutil.copytree(whole.path, copy, dirs_exist_ok=True)
+    damage(copy / FILE, position, data.draw(st.integers(0, 7), "bit"))
+    problems = [problem for problem in open_store(copy).verify() if problem.kind == "damaged"]
+    try:
+        found = everything(copy / FILE)
+    except UserError:
+        assert problems
+    else:
+        assert found == everything(whole.path / FILE)
+
+
+@pytest.mark.parametrize("path", ["activations/resid", "latents/noisy", "latents/prediction", "video"])
+def test_a_flipped_bit_in_a_chunk_is_named_and_not_read(store: Store, path: str) -> None:
+    with h5py.File(store.path / FILE) as file:
+        chunk = file[path].id.get_chunk_info(file[path].id.get_num_chunks() - 1)
+    damage(store.path / FILE, chunk.byte_offset + chunk.size // 2, 3)
+    (problem,) = store.verify()
+    assert (problem.file, problem.kind) == (FILE, "damaged")
+    assert problem.message.startswith(f"{path}: 1 of ")
+    assert "does not match its checksum" in problem.message
+    with pytest.raises(StoreError, match=r"a/0\.h5: damaged, the chunk of .* does not match its checksum"):
+        everything(store.path / FILE)
+
+
+def test_the_damaged_slab_is_named(store: Store) -> None:
+    with h5py.File(store.path / FILE) as file:
+        index = (STEPS.index(2), LAYERS.index(10), BRANCHES.index("uncond"), 0, 0, 0, 0)
+        chunk = file["activations/resid"].id.get_chunk_info_by_coord(index)
+    damage(store.path / FILE, chunk.byte_offset, 0)
+    (problem,) = store.verify()
+    assert "1 of 12 slabs, first step 2, layer 10, uncond" in problem.message
+    assert store.read("resid", 2, 10, "a", 0, "cond").shape == (*GRID, CHANNELS)
+    with pytest.raises(StoreError, match="does not match its checksum"):
+        store.read("resid", 2, 10, "a", 0, "uncond")
+
+
+@pytest.mark.parametrize("share", [0.0, 0.01, 0.5, 0.999])
+def test_a_file_that_is_cut_short_is_named_and_not_read(store: Store, share: float) -> None:
+    path = store.path / FILE
+    path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
+    assert (FILE, "damaged") in kinds(store)
+    with pytest.raises(StoreError, match=r"a/0\.h5: damaged or cut short .*delete it") as caught:
+        store.run("a", 0)
+    assert "\n" not in str(caught.value)
+    assert store.read("resid", 0, 0, "a", 1).shape == (*GRID, CHANNELS)
+
+
+def test_another_file_under_a_runs_name_is_named(store: Store) -> None:
+    shutil.copy(store.path / "runs/a/1.h5", store.path / FILE)
+    problem = store.verify()[0]
+    assert problem.file == FILE
+    assert "it is the run of sample a, seed 1" in problem.message
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("version", 2, "run of format version 2, but this cosinterp reads version 1; upgrade"),
+        ("version", 0, "run of the old format version 0"),
+        ("version", "one", "does not say its format version"),
+        ("format", "other", "not a run of an activation store"),
+    ],
+)
+def test_another_format_is_named_not_misread(store: Store, name: str, value: object, message: str) -> None:
+    with h5py.File(store.path / FILE, "r+") as file:
+        file.attrs[name] = value
+    with pytest.raises(StoreError, match=message):
+        store.run("a", 0)
+    assert (FILE, "damaged") in kinds(store)
+
+
+def test_foreign_hdf5_is_named(store: Store) -> None:
+    with h5py.File(store.path / FILE, "w") as file:
+        file["x"] = 1
+    with pytest.raises(StoreError, match="not a run of an activation store"):
+        store.run("a", 0)
+
+
+CHANGES: dict[str, tuple[Callable[[h5py.File], None], str, str]] = {
+    "sigma rises": (
+        lambda file: file["schedule/sigma"].write_direct(np.array([1.0, 0.2, 0.25, 0.0])),
+        "schedule",
+        r"sigma does not decrease after step 1 \(0\.2 to 0\.25\)",
+    ),
+    "sigma ends above 0": (
+        lambda file: file["schedule/sigma"].write_direct(np.array([1.0, 0.5, 0.25, 0.1])),
+        "schedule",
+        r"the last sigma of a flow is 0\.1, not 0",
+    ),
+    "a timestep is no number": (
+        lambda file: file["schedule/timestep"].write_direct(np.array([1.0, np.nan, 0.25])),
+        "schedule",
+        "a timestep or sigma is not finite",
+    ),
+    "another length of schedule": (
+        lambda file: (
+            file.__delitem__("schedule/expert"),
+            file.create_dataset("schedule/expert", data=[0, 0]),
+        ),
+        "damaged",
+        "the lengths of its schedule do not fit together",
+    ),
+    "a renamed dataset": (
+        lambda file: file.move("truth/goal", "truth/aim"),
+        "damaged",
+        "its contents do not match its digest",
+    ),
+    "a scale too long": (
+        lambda file: (
+            file.__delitem__("scales/resid/layer"),
+            file.create_dataset("scales/resid/layer", data=[0, 1]),
+        ),
+        "damaged",
+        "site resid and its scales do not fit together",
+    ),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES.keys())
+def test_a_run_that_makes_no_sense_is_named(
+    store: Store, change: tuple[Callable[[h5py.File], None], str, str]
+) -> None:
+    apply, kind, message = change
+    with h5py.File(store.path / FILE, "r+") as file:
+        apply(file)
+        if "digest" not in message:
+            seal(file)
+    found = [problem for problem in store.verify() if problem.kind == kind]
+    assert [problem.file for problem in found] == [FILE]
+    assert re.search(message, found[0].message)
+
+
+def test_nan_and_infinity_are_named(tmp_path: Path) -> None:
+    store = create_store(tmp_path / "s", making.settings(dtype="fp32"))
+    with store.writer("a", 0) as writer:
+        writer.set_schedule([1000], [1.0, 0.0])
+        writer.add_site("resid", [0, 1], [0], ["cond"], GRID, CHANNELS)
+        tokens = np.zeros((*GRID, CHANNELS), np.float32)
+        writer.write("resid", 0, 0, "cond", tokens)
+        tokens[1, 2, 3, 4] = np.inf
+        writer.write("resid", 0, 1, "cond", tokens)
+        for index in range(2):
+            writer.write_noisy(index, np.full_like(latent(0, 0), np.nan if index else 0))
+        writer.write_prediction(0, latent(0, 0))
+        writer.finish()
+    assert [(problem.kind, problem.message) for problem in store.verify()] == [
+        ("not finite", "activations/resid: 1 of 2 slabs, first step 0, layer 1, cond"),
+        ("not finite", "latents/noisy: 1 of 2 slabs, first step 1"),
+    ]
+
+
+def test_what_the_settings_do_not_say_is_named(tmp_path: Path) -> None:
+    store = create_store(tmp_path / "s", making.settings(sites=["mlp"]))
+    write_run(store, "a", 0)
+    assert [(problem.kind, problem.message) for problem in store.verify()] == [
+        ("settings", "site resid is not among the sites of store.json: mlp")
+    ]
+
+
+def test_the_catalog_is_compared_with_the_files(store: Store) -> None:
+    (catalog,) = (store.path / "catalog").glob("*.jsonl")
+    (store.path / "runs/a/1.h5").unlink()
+    text = catalog.read_text()
+    catalog.write_text(text.replace('"num_steps":3', '"num_steps":4', 1) + "rubbish\n")
+    problems = store.verify()
+    assert [problem.kind for problem in problems] == ["catalog"] * 3
+    assert [problem.file for problem in problems] == [f"catalog/{catalog.name}", "runs/a/1.h5", FILE]
+    store.reindex()
+    assert store.verify() == []
+
+
+def test_leftovers_and_foreign_files_are_named(store: Store) -> None:
+    (store.path / "runs/a/2.h5.partial").write_bytes(b"")
+    (store.path / "runs/a/notes.txt").write_text("")
+    (store.path / "runs/a/007.h5").write_text("")
+    (store.path / ".store.json.1-abc").write_text("")
+    assert kinds(store) == [
+        ("runs/a/007.h5", "foreign"),
+        ("runs/a/2.h5.partial", "leftover"),
+        ("runs/a/notes.txt", "foreign"),
+        (".store.json.1-abc", "leftover"),
+    ]
