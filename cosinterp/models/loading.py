@@ -236,10 +236,16 @@ def _load_loras(pipeline: Any, experts: tuple[str, ...], paths: list[str | Path]
         if not Path(path).exists():
             raise ModelError(f"{path}: no such LoRA file or folder")
         extra = {"load_into_transformer_2": True} if component == "transformer_2" else {}
+        adapter = f"lora_{index}"
         try:
-            pipeline.load_lora_weights(str(path), adapter_name=f"lora_{index}", **extra)
+            pipeline.load_lora_weights(str(path), adapter_name=adapter, **extra)
         except (OSError, ValueError, KeyError, RuntimeError) as error:
             raise ModelError(f"{path}: cannot be loaded as a LoRA: {_first_line(error)}") from error
+        # diffusers only warns when none of a file's weights belong to the denoiser.
+        if adapter not in (getattr(getattr(pipeline, component), "peft_config", None) or {}):
+            raise ModelError(
+                f"{path}: holds no LoRA weights of a {type(getattr(pipeline, component)).__name__}"
+            )
 
 
 def _place(pipeline: Any, device: torch.device, offload: str | None, name: str) -> None:

@@ -18,7 +18,9 @@ RUN_CLI = "from cosinterp.cli import main; main()"
 
 
 def command(folder: Path, store: Path) -> list[str]:
-    flags = f"--model {folder} --prompt 'go to the red goal' --name goal --height 32 --width 32 --num-frames 5"
+    flags = (
+        f"--model {folder} --prompt 'go to the red goal' --name goal --height 32 --width 32 --num-frames 5"
+    )
     more = f"--num-steps 20 --seeds 0-30 --sites all --device cpu --store {store}"
     return [sys.executable, "-c", RUN_CLI, "trace", *shlex.split(f"{flags} {more}")]
 
@@ -34,7 +36,13 @@ def test_ctrl_c_keeps_finished_runs_and_says_how_to_resume(
     # Two experts: an interrupt may come in any of nnsight's workers.
     words = command(tiny_folder("wan2.2-t2v-a14b"), store)
     process = subprocess.Popen(
-        words, stderr=subprocess.PIPE, text=True, env=environment(), start_new_session=True
+        words,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment(),
+        start_new_session=True,
+        # A test run in the background inherits that Ctrl-C is ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     try:
         assert process.stderr is not None
@@ -53,7 +61,8 @@ def test_ctrl_c_keeps_finished_runs_and_says_how_to_resume(
             os.killpg(process.pid, signal.SIGKILL)
     assert process.returncode == 130, said
     assert "Traceback" not in said
-    assert took < 2.5
+    # A second or two; the rest is for a machine that is busy with other tests.
+    assert took < 5
     assert not list(store.rglob("*.partial*"))
     opened = open_store(store)
     kept = {entry.seed for entry in opened.runs()}

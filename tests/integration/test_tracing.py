@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from cosinterp.capture import plan as planning
 from cosinterp.capture.conversion import as_stored
@@ -89,8 +90,10 @@ def test_a_run_holds_what_is_needed_to_repeat_it(tiny_model: Callable[..., Model
     store = run_trace(model, "wan2.2-i2v-a14b", tmp_path / "store", sites="resid", guidance_scale=2.5)
     with store.run(sample.name, 0) as run:
         attrs = run.attrs
+        assert run.image is not None
+        assert run.video is not None
         assert np.array_equal(run.image, np.asarray(sample.image))
-        repeated = Sample(run.prompt, run.prompt, sample.image)
+        repeated = Sample("again", run.prompt, Image.fromarray(run.image))
         again = model.generate(repeated, attrs["seed"], **attrs["sampling"])
         assert np.array_equal(again, run.video)
     assert attrs["model"]["weights_sha256"] == model.weights_sha256
@@ -142,9 +145,7 @@ def test_selections_keep_only_what_they_name(tiny_model: Callable[..., Model], t
         full = everything.read("mlp", 3, 3, "sample-0", 0, "uncond")
         kept = run.read("mlp", 3, 3)
         assert np.array_equal(kept, torch.from_numpy(full).bfloat16().float().numpy())
-        assert np.array_equal(
-            run.noisy(NUM_STEPS), everything.run("sample-0", 0).noisy(NUM_STEPS)
-        )
+        assert np.array_equal(run.noisy(NUM_STEPS), everything.run("sample-0", 0).noisy(NUM_STEPS))
 
 
 def test_a_40_block_model_has_41_layers(tmp_path: Path) -> None:
