@@ -7,7 +7,8 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --constraint constraints.txt
 
 # An environment holds absolute paths, so the stamps are named after this folder: after it has been moved or
-# renamed, the next make installs again.
+# renamed, the next make installs again. Scripts of other packages would still name the old place, so tools are
+# run as modules.
 PLACE := $(shell pwd | cksum | cut -d ' ' -f 1)
 INSTALLED := $(VENV)/installed-$(PLACE)
 INSTALLED_DEV := $(VENV)/installed-dev-$(PLACE)
@@ -36,7 +37,7 @@ test: lint
 lint: $(INSTALLED_DEV)
 	$(BIN)/python -m ruff format --check .
 	$(BIN)/python -m ruff check .
-	$(BIN)/lint-imports
+	$(BIN)/python -c 'from importlinter.cli import lint_imports_command; lint_imports_command()'
 	$(BIN)/python -m pyright --pythonpath $(BIN)/python
 
 format: $(INSTALLED_DEV)
