@@ -1,4 +1,4 @@
-"""Opening HDF5 files and finding things in them, with errors that name the file."""
+"""Opening run files and finding things in them, with errors that name the file."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from types import TracebackType
 import h5py
 
 from stores.errors import StoreError
+from stores.seal import check_seal
 
 # What HDF5, h5py and our own checks raise on a file that is not as we wrote it.
 _DAMAGE = (
@@ -24,20 +25,22 @@ _DAMAGE = (
 _REMEDY = "delete it and trace it again with --resume"
 
 
-def open_read(path: Path) -> h5py.File:
-    """Opens a finished file for reading.
+def open_run_file(path: Path) -> h5py.File:
+    """Opens a finished run for reading, once its seal is found to be whole.
 
     Raises:
-        StoreError: it is not there, may not be read, or is no whole HDF5 file.
+        StoreError: it is not there, may not be read, is damaged, or of another format version.
     """
     try:
-        return h5py.File(path, "r", locking="best-effort")
-    except FileNotFoundError:
-        raise StoreError(f"{path}: no such run") from None
-    except PermissionError:
-        raise StoreError(f"{path}: no permission to read it") from None
-    except OSError as error:
-        raise StoreError(f"{path}: damaged or cut short ({_one_line(error)}); {_REMEDY}") from None
+        with Reading(path):
+            check_seal(path)
+            return h5py.File(path, "r", locking="best-effort")
+    except StoreError as error:
+        if isinstance(error.__cause__, FileNotFoundError):
+            raise StoreError(f"{path}: no such run") from None
+        if isinstance(error.__cause__, PermissionError):
+            raise StoreError(f"{path}: no permission to read it") from None
+        raise
 
 
 class Reading:

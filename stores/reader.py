@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from stores import checksums, dtypes, layout, selection
+from stores import dtypes, layout, selection
 from stores.errors import StoreError
-from stores.hdf5 import Reading, dataset, group, open_read
+from stores.hdf5 import Reading, dataset, group, open_run_file
 from stores.slabs import SlabReader
 from stores.values import read_attrs, read_value
 
@@ -76,12 +76,9 @@ class Run:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._file = open_read(path)
+        self._file = open_run_file(path)
         try:
             with Reading(path):
-                layout.check_version(self._version(), "run", path)
-                if self._file.attrs[checksums.DIGEST] != checksums.digest(self._file):
-                    raise ValueError("its contents do not match its digest")
                 self.attrs: dict[str, Any] = read_attrs(self._file.attrs)
                 self.sample: str = self.attrs["sample"]
                 self.seed: int = self.attrs["seed"]
@@ -207,12 +204,6 @@ class Run:
             for path, indices in ((layout.NOISY, 1), (layout.PREDICTION, 1), (layout.VIDEO, 0)):
                 if path in self._file:
                     yield path, self._slabs(path, indices)
-
-    def _version(self) -> object:
-        if self._file.attrs.get("format") != layout.RUN_FORMAT:
-            raise StoreError(f"{self.path}: not a run of an activation store")
-        version = self._file.attrs.get("version")
-        return int(version) if isinstance(version, np.integer) else version
 
     def _schedule(self) -> Schedule:
         schedule = Schedule(

@@ -14,20 +14,19 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from stores import checksums, layout
+from stores import layout
 from stores.claim import Claim
 from stores.entries import RunEntry
 from stores.errors import StoreError
 from stores.hdf5 import dataset
+from stores.seal import write_seal
 from stores.sink import Sink
 from stores.slabs import SlabWriter
 from stores.values import write_attrs, write_value
 
 Array = npt.NDArray[Any]
 
-_RESERVED = frozenset(
-    ("format", "version", "sample", "seed", "variant", "finished", "json", checksums.DIGEST)
-)
+_RESERVED = frozenset(("format", "version", "sample", "seed", "variant", "finished", "json"))
 
 
 class RunWriter:
@@ -272,9 +271,10 @@ class RunWriter:
                     "finished": finished,
                 },
             )
-            self._file.attrs[checksums.DIGEST] = checksums.digest(self._file)
+            places = [place for slabs in self._slabs.values() for place in slabs.places()]
             self._file.close()
             self._raise_refusal()
+            write_seal(self._claim.fileno(), places)
             os.fsync(self._claim.fileno())
             entry = RunEntry(
                 sample=self.sample,

@@ -226,7 +226,7 @@ def test_reindex_names_what_it_leaves_out(tmp_path: Path) -> None:
     store = make_store(tmp_path / "s", [("a", 0), ("a", 1)])
     (store.path / "runs/a/0.h5").write_bytes(b"no HDF5")
     (failure,) = store.reindex()
-    assert "runs/a/0.h5: damaged or cut short" in str(failure)
+    assert "runs/a/0.h5: damaged, it is cut short, or no run" in str(failure)
     assert keys(store) == [("a", 1)]
 
 
