@@ -31,6 +31,10 @@ NORMALISERS: dict[str, str] = {
 }
 
 
+_SAME = 1e-5
+"""Estimates whose distance is this share of their size differ by rounding alone."""
+
+
 @dataclass(frozen=True)
 class Disagreement:
     """Distance between the clean estimates of a sample's seeds, by step.
@@ -142,17 +146,19 @@ def _disagreement_of(
                 f"seeds of {sample} in {store.path} cannot be compared by step: they have "
                 f"{' and '.join(map(str, sorted(steps)))} steps."
             )
-        per_step = "norm" if normaliser == "norm" else "none"
-        curve = np.array(
-            [
-                pair_distances(np.stack([run.clean_estimate(step) for run in runs]), per_step).mean()
-                for step in range(steps.pop())
-            ]
-        )
+        num_steps = steps.pop()
+
+        def distance(step: int, kind: Normaliser) -> float:
+            return float(pair_distances(np.stack([run.clean_estimate(step) for run in runs]), kind).mean())
+
+        kind: Normaliser = "norm" if normaliser == "norm" else "none"
+        curve = np.array([distance(step, kind) for step in range(num_steps)])
+        relative_end = distance(num_steps - 1, "norm") if normaliser == "final" else 1.0
     if normaliser == "final":
-        if curve[-1] == 0:
+        # A last distance of nothing but rounding would blow up all others.
+        if relative_end < _SAME:
             raise SelectionError(
-                f"the seeds of {sample} end in the same video, so their distance cannot be divided by the last; "
+                f"the seeds of {sample} end in the same video, so no distance can be divided by the last; "
                 "use the normaliser norm."
             )
         curve /= curve[-1]

@@ -30,7 +30,7 @@ _TEXT = 15
 
 @dataclass(frozen=True)
 class StripRow:
-    """One row of a film strip: `label` and fainter `note` to its left, `frames` (frame, row, col, rgb) uint8."""
+    """One row of a film strip: `label` and fainter `note` left of `frames` (frame, row, col, rgb) uint8."""
 
     label: str
     note: str
@@ -64,8 +64,8 @@ def choose_frames(count: int, most: int) -> list[int]:
         raise ValueError(f"cannot choose {most} of {count} frames: at least 2 of at least 1 are needed")
     if count <= most:
         return list(range(count))
-    for chosen in range(most, most // 2, -1):
-        if chosen > 1 and (count - 1) % (chosen - 1) == 0:
+    for chosen in range(most, max(2, most // 2), -1):
+        if (count - 1) % (chosen - 1) == 0:
             return list(range(0, count, (count - 1) // (chosen - 1)))
     return [round(index) for index in np.linspace(0, count - 1, most)]
 

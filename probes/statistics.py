@@ -88,7 +88,7 @@ def describe(estimates: Sequence[Estimate], unit: str = "run") -> str:
     text = f"n = {_count(first.n, unit)}"
     text += "; " if unit == "sample" else f" of {_count(first.samples, 'sample')}; "
     if methods == [NO_INTERVAL]:
-        return text + "no interval: one sample only"
+        return text + ("no interval: one sample" if first.samples == 1 else "no interval: samples all alike")
     text += f"{first.level:.0%} interval: {', or '.join(methods)}"
     if seeds:
         text += f"; bootstrap seed {', '.join(map(str, seeds))}"
@@ -97,7 +97,8 @@ def describe(estimates: Sequence[Estimate], unit: str = "run") -> str:
     return text
 
 
-NO_INTERVAL = "none (one sample)"
+NO_INTERVAL = "none where all samples are alike"
+WILSON = "Wilson, samples as n"
 
 
 def wilson(successes: float, n: float, level: float = LEVEL) -> tuple[float, float]:
@@ -141,7 +142,7 @@ def proportion(
     if count >= FEW_SAMPLES and 0 < share < 1:
         return mean(values, samples, seed=seed, draws=draws, level=level, method=method)
     low, high = wilson(share * count, count, level)
-    return Estimate(share, low, high, level, codes.size, count, "Wilson, samples as n", None, None)
+    return Estimate(share, low, high, level, codes.size, count, WILSON, None, None)
 
 
 def mean(
@@ -171,9 +172,11 @@ def means(
 ) -> list[Estimate]:
     """The mean over runs of each column of `values` (run, column), all from the same draws of samples.
 
-    Cluster bootstrap over samples (every run counts once, so samples with more runs count more). With two to
-    FEW_SAMPLES - 1 samples, Student's t on the between-sample variance of the ratio, cut off at `bounds` (the
-    least and the greatest value that the measure can take); with one sample, no interval.
+    Cluster bootstrap over samples (every run counts once, so samples with more runs count more). With fewer
+    than FEW_SAMPLES samples, and where all are alike, a closed form: if `bounds` (the least and the greatest
+    value that the measure can take) are finite, Wilson's interval between them with n = the number of samples,
+    which holds because nothing between bounds spreads more than outcomes at the bounds do; else Student's t on
+    the between-sample variance of the ratio, cut off at the bounds, and no interval where nothing varies.
     """
     matrix = _rows(values, samples, columns=True)
     codes, count = _codes(samples)
@@ -183,28 +186,14 @@ def means(
     centre = sums.sum(0) / sizes.sum()
     n = codes.size
     _check_level(level)
-    if count < 2:
-        return [
-            Estimate(float(c), math.nan, math.nan, level, n, count, NO_INTERVAL, None, None) for c in centre
-        ]
-    if count < FEW_SAMPLES:
-        spread = ((sums - sizes[:, None] * centre) ** 2).sum(0) * count / (count - 1)
-        half = float(stdtrit(count - 1, (1 + level) / 2)) * np.sqrt(spread) / sizes.sum()
-        name = "Student t over samples"
-        return [
-            Estimate(
-                float(c),
-                max(float(c - h), bounds[0]),
-                min(float(c + h), bounds[1]),
-                level,
-                n,
-                count,
-                name,
-                None,
-                None,
-            )
-            for c, h in zip(centre, half, strict=True)
-        ]
+    spread = np.sqrt(((sums - sizes[:, None] * centre) ** 2).sum(0))
+    flat = spread <= 1e-12 * sizes.sum() * np.maximum(1.0, np.abs(centre))
+    closed = [
+        _closed_form(float(c), float(s) / sizes.sum(), n, count, level, bounds)
+        for c, s in zip(centre, np.where(flat, 0.0, spread), strict=True)
+    ]
+    if count < FEW_SAMPLES or flat.all():
+        return closed
 
     drawn = np.concatenate(
         [(weights @ sums) / (weights @ sizes)[:, None] for weights in _draw_weights(count, draws, seed)]
@@ -213,8 +202,8 @@ def means(
     low, high = _interval(drawn, centre, without, level, method)
     name = _method_name(method)
     return [
-        Estimate(float(c), float(lo), float(hi), level, n, count, name, seed, draws)
-        for c, lo, hi in zip(centre, low, high, strict=True)
+        without_draws if f else Estimate(float(c), float(lo), float(hi), level, n, count, name, seed, draws)
+        for c, lo, hi, f, without_draws in zip(centre, low, high, flat, closed, strict=True)
     ]
 
 
@@ -251,6 +240,25 @@ def cluster_bootstrap(
     return Estimate(
         centre, float(low[0]), float(high[0]), level, codes.size, count, _method_name(method), seed, draws
     )
+
+
+def _closed_form(
+    centre: float, spread: float, n: int, count: int, level: float, bounds: tuple[float, float]
+) -> Estimate:
+    """The interval of a mean where the bootstrap covers too little.
+
+    `spread` is the root of the sum of squares of what each sample moves the mean by.
+    """
+    low, high = bounds
+    if math.isfinite(low) and math.isfinite(high):
+        below, above = wilson(min(max((centre - low) / (high - low), 0.0), 1.0) * count, count, level)
+        ends, name = (low + below * (high - low), low + above * (high - low)), WILSON
+    elif count < 2 or spread == 0:
+        ends, name = (math.nan, math.nan), NO_INTERVAL
+    else:
+        half = float(stdtrit(count - 1, (1 + level) / 2)) * spread * math.sqrt(count / (count - 1))
+        ends, name = (max(centre - half, low), min(centre + half, high)), "Student t over samples"
+    return Estimate(centre, *ends, level, n, count, name, None, None)
 
 
 def _interval(

@@ -89,9 +89,26 @@ def test_few_samples_get_students_t_and_with_equal_sizes_it_is_the_textbook_one(
     assert "Student" in estimate.method
 
 
-def test_bounds_cut_off_what_the_measure_cannot_be():
-    estimate = mean([0.1, 0.9], ["a", "b"], bounds=(0, 1))
-    assert (estimate.low, estimate.high) == (0.0, 1.0)
+def test_a_one_sided_bound_cuts_the_interval_off():
+    free, cut = mean([0.1, 0.9], ["a", "b"]), mean([0.1, 0.9], ["a", "b"], bounds=(0, math.inf))
+    assert free.low < 0
+    assert (cut.low, cut.high) == (0.0, free.high)
+
+
+def test_few_samples_of_a_bounded_measure_get_wilsons_interval_between_its_bounds():
+    estimate = mean([2.0, 10.0], ["a", "b"], bounds=(0, 12))
+    low, high = wilson(1, 2)
+    assert (estimate.value, estimate.low, estimate.high) == pytest.approx((6, 12 * low, 12 * high))
+
+
+def test_values_that_are_all_alike_are_not_taken_for_certain():
+    samples = list(range(16))
+    bounded = mean(np.ones(16), samples, bounds=(0, 1))
+    assert (bounded.low, bounded.high) == pytest.approx(wilson(16, 16))
+    assert math.isnan(mean(np.ones(16), samples).low)
+    mixed = means(np.stack([np.ones(16), np.arange(16) / 16], axis=1), samples, bounds=(0, 1))
+    assert mixed[0] == bounded
+    assert "bootstrap" in mixed[1].method
 
 
 def test_one_sample_has_a_value_and_no_interval_however_many_runs():
@@ -131,6 +148,19 @@ def test_the_interval_of_a_proportion_covers_the_truth_as_often_as_it_says(sampl
         outcomes = rng.random((samples, 4)) < chance[:, None]
         estimate = proportion(outcomes.ravel(), names, seed=experiment, draws=500)
         hits += estimate.low <= 0.6 <= estimate.high
+    assert hits / 400 > 0.92
+
+
+@pytest.mark.parametrize(("samples", "chance"), [(2, 0.9), (5, 0.9), (8, 0.5)])
+def test_the_interval_of_a_bounded_mean_covers_the_truth_with_few_samples(samples, chance):
+    """Where Student's t would not: values that pile up near a bound."""
+    rng = np.random.default_rng(samples)
+    names = np.arange(samples).repeat(2).tolist()
+    hits = 0
+    for _ in range(400):
+        values = rng.beta(chance, 1 - chance, size=samples).repeat(2)
+        estimate = mean(values, names, bounds=(0, 1))
+        hits += estimate.low <= chance <= estimate.high
     assert hits / 400 > 0.92
 
 
@@ -176,7 +206,7 @@ def test_the_caption_names_n_interval_and_seed():
     assert (
         text == "n = 40 runs of 20 samples; 95% interval: cluster bootstrap by sample, BCa; bootstrap seed 7"
     )
-    assert describe([mean([1.0], ["a"])]) == "n = 1 run of 1 sample; no interval: one sample only"
+    assert describe([mean([1.0], ["a"])]) == "n = 1 run of 1 sample; no interval: one sample"
     assert describe([mean([1.0, 2.0], "ab")], "sample") == (
         "n = 2 samples; 95% interval: Student t over samples; no random draws"
     )

@@ -1,0 +1,114 @@
+"""``cosinterp decode``: the clean estimates of runs as pictures, videos and an animation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from stores import RunEntry
+
+
+def decode(
+    store: Annotated[Path, typer.Argument(help="The store.", show_default=False)],
+    sample: Annotated[
+        list[str] | None, typer.Option(help="A sample; give it again for more.", show_default=False)
+    ] = None,
+    seed: Annotated[str, typer.Option(help="Seeds of these samples, as in 0 or 0-3,7 or all.")] = "all",
+    every: Annotated[bool, typer.Option("--all", help="Decode all runs of the store.")] = False,
+    variant: Annotated[str, typer.Option(help="Runs of this variant.")] = "base",
+    steps: Annotated[str, typer.Option(help="Steps to decode, as in 0-9 or 0,5,-1 or all.")] = "all",
+    out: Annotated[
+        Path | None, typer.Option(help="Write into this folder.", show_default="STORE/media")
+    ] = None,
+    videos: Annotated[bool, typer.Option(help="Also write an mp4 for each step.")] = True,
+    model: Annotated[
+        str | None,
+        typer.Option(help="The model whose VAE decodes.", show_default="the one that made the store"),
+    ] = None,
+    device: Annotated[
+        str | None, typer.Option(help="cpu, cuda or cuda:N.", show_default="a GPU if there is one")
+    ] = None,
+) -> None:
+    """Turn a run's clean estimates into pictures and videos.
+
+    For each run, in STORE/media/SAMPLE/SEED: [bold]steps.png[/bold] (steps downwards, frames to the right),
+    [bold]steps.gif[/bold] (an animation over the steps) and [bold]step-00.mp4[/bold] and so on (a video a
+    step). Small videos are enlarged.
+    """
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    from cosinterp.cli.console import err
+    from cosinterp.cli.console import out as results
+    from cosinterp.decoding import decode_run, media_folder, model_of
+    from stores import open_store
+    from stores.selection import parse
+
+    opened = open_store(store)
+    chosen = choose_runs(opened, samples=sample, seeds=seed, every=every, variant=variant)
+    options: dict[str, Any] = {} if device is None else {"device": device}
+    wanted: dict[tuple[str, int], tuple[int, ...]] = {}
+    for entry in chosen:
+        with opened.run(entry.sample, entry.seed, entry.variant) as run:
+            wanted[entry.sample, entry.seed] = parse(
+                steps, range(run.num_steps), what="steps", where="this run"
+            )
+    with err().status("loading the model"):
+        loaded = model_of(opened, model, **options)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=err(), transient=True) as progress:
+        bar = progress.add_task("decoding", total=sum(map(len, wanted.values())))
+        for entry in chosen:
+            progress.update(bar, description=f"decoding {entry.sample}, seed {entry.seed}")
+            with opened.run(entry.sample, entry.seed, entry.variant) as run:
+                media = decode_run(
+                    loaded,
+                    run,
+                    media_folder(out or opened.path / "media", entry.sample, entry.seed, entry.variant),
+                    title=f"{entry.sample}, seed {entry.seed}"
+                    + ("" if entry.variant == "base" else f", {entry.variant}"),
+                    steps=wanted[entry.sample, entry.seed],
+                    videos=videos,
+                    progress=lambda _: progress.advance(bar),
+                )
+            results().print(str(media.picture), markup=False, soft_wrap=True)
+    remark = ", steps.gif and an mp4 for each step" if videos else " and steps.gif"
+    err().print(
+        f"{len(chosen)} runs decoded: beside each steps.png{remark}.".replace("1 runs", "1 run"), markup=False
+    )
+
+
+def choose_runs(
+    store: Any, *, samples: list[str] | None, seeds: str, every: bool, variant: str
+) -> list[RunEntry]:
+    """The runs of an open store that the flags mean. Raises SelectionError if that is none, or unclear."""
+    from stores.errors import SelectionError
+    from stores.selection import parse
+
+    entries = store.runs(variant=variant)
+    if not entries:
+        raise SelectionError(f"{store.path} holds no runs of variant {variant}.")
+    known = list(dict.fromkeys(entry.sample for entry in entries))
+    if samples and every:
+        raise SelectionError("--all takes all samples; leave out --sample, or --all.")
+    for name in samples or []:
+        if name not in known:
+            raise SelectionError(f"{store.path} has no sample {name!r}; it has {_some(known)}.")
+    if not samples and not every and len(known) > 1:
+        raise SelectionError(f"say which runs: --sample NAME, or --all; {store.path} has {_some(known)}.")
+    kept = [entry for entry in entries if not samples or entry.sample in samples]
+    numbers = set(
+        parse(seeds, sorted({entry.seed for entry in kept}), what="seeds", where="this choice of runs")
+    )
+    return [entry for entry in kept if entry.seed in numbers]
+
+
+def _some(names: list[str], most: int = 4) -> str:
+    shown = ", ".join(names[:most])
+    return (
+        shown
+        if len(names) <= most
+        else f"{shown} and {len(names) - most} more (cosinterp store ls lists them)"
+    )

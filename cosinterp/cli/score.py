@@ -1,0 +1,129 @@
+"""``cosinterp score``: how good the runs of a store are, and their clean estimates at each step."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from cosinterp.scoring import TaskScores
+    from probes.convergence import Disagreement
+
+
+def score(
+    store: Annotated[Path, typer.Argument(help="The store.", show_default=False)],
+    sample: Annotated[
+        list[str] | None, typer.Option(help="Only this sample; give it again for more.", show_default=False)
+    ] = None,
+    variant: Annotated[str, typer.Option(help="Runs of this variant.")] = "base",
+    by_step: Annotated[bool, typer.Option(help="Also score the clean estimate of each step.")] = True,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    csv: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write a row for each run (for each run and step, if by step).", show_default=False
+        ),
+    ] = None,
+    plot: Annotated[
+        Path | None, typer.Option(help="Draw the curves by step (png, svg or pdf).", show_default=False)
+    ] = None,
+    bootstrap_seed: Annotated[int, typer.Option(help="Seed of the intervals.", min=0)] = 0,
+    model: Annotated[
+        str | None,
+        typer.Option(help="The model whose VAE decodes.", show_default="the one that made the store"),
+    ] = None,
+    device: Annotated[
+        str | None, typer.Option(help="cpu, cuda or cuda:N.", show_default="a GPU if there is one")
+    ] = None,
+) -> None:
+    """Score runs whose sample has a known truth, by step too.
+
+    A run's score is that of its final video; by step it is that of its clean estimate. Each figure comes
+    with its n and its interval over samples (not over runs: the runs of a sample are alike).
+    """
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    from cosinterp.cli.console import err, out, print_json
+    from cosinterp.cli.decode import choose_runs
+    from cosinterp.cli.score_report import as_data, remarks, tables
+    from cosinterp.decoding import model_of
+    from cosinterp.errors import UserError
+    from cosinterp.scoring import score_store
+    from stores import open_store
+
+    if plot is not None and not by_step:
+        raise UserError("--plot draws the curves by step; leave out --no-by-step.")
+    opened = open_store(store)
+    entries = choose_runs(opened, samples=sample, seeds="all", every=not sample, variant=variant)
+    options: dict[str, Any] = {} if device is None else {"device": device}
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=err(), transient=True) as progress:
+        bar = progress.add_task("scoring", total=len(entries))
+        scores = score_store(
+            opened,
+            lambda: model_of(opened, model, **options),
+            by_step=by_step,
+            variant=variant,
+            samples=sample,
+            progress=lambda *_: progress.advance(bar),
+        )
+    apart = [seed_distances(opened, one) if by_step else None for one in scores]
+    if csv is not None:
+        write_csv(scores, csv)
+    if plot is not None:
+        for one in scores:
+            draw(
+                one,
+                plot if len(scores) == 1 else plot.with_stem(f"{plot.stem}-{one.task.name}"),
+                bootstrap_seed,
+            )
+    if as_json:
+        print_json([as_data(one, far, bootstrap_seed) for one, far in zip(scores, apart, strict=True)])
+        return
+    for one, far in zip(scores, apart, strict=True):
+        for table in tables(one, far, bootstrap_seed):
+            out().print(table)
+        for line in remarks(one, far, bootstrap_seed):
+            out().print(line, markup=False)
+
+
+def seed_distances(store: Any, scores: TaskScores) -> Disagreement | None:
+    """How far the seeds of the scored runs are apart by step; None if no sample has two seeds."""
+    from probes.convergence import seed_disagreement
+
+    runs = scores.runs
+    if int(runs["sample"].value_counts().iloc[0]) < 2:
+        return None
+    return seed_disagreement(store, samples=runs["sample"], variant=str(runs["variant"].iloc[0]))
+
+
+def write_csv(scores: list[TaskScores], path: Path) -> None:
+    """One CSV of all tasks: a row a run and step if there are steps, else a row a run."""
+    import pandas as pd
+
+    parts = []
+    for one in scores:
+        part = one.runs if one.steps is None else one.steps
+        parts.append(part.assign(task=one.task.name))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pd.concat(parts).to_csv(path, index=False)
+
+
+def draw(scores: TaskScores, path: Path, seed: int) -> None:
+    """The headline metrics by step as curves with bands."""
+    from probes import plots
+    from probes.statistics import describe
+
+    by_step = scores.by_step(seed=seed)
+    shown = [metric for metric in scores.task.metrics if metric.name in scores.task.headline]
+    curves = {metric.label: by_step[metric.name] for metric in shown}
+    figure = plots.by_step(
+        curves,
+        title="Score of the clean estimate by step",
+        ylabel="mean over runs",
+        caption=describe([one for curve in curves.values() for one in curve]) + ".",
+        limits=(0, 1) if all(metric.bounds == (0, 1) for metric in shown) else None,
+    )
+    plots.save(figure, path)

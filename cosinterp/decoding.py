@@ -1,0 +1,171 @@
+"""Clean estimates as pictures and videos: what the model would end with, as each step sees it.
+
+Latents come from the store; only the VAE of the model runs.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import imageio.v2 as imageio
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from cosinterp.errors import SelectionError
+from cosinterp.scorers import task_of
+from probes import pictures
+from probes.pictures import StripRow
+
+if TYPE_CHECKING:
+    from cosinterp.models.loading import Model
+    from stores import Run
+
+Frames = NDArray[np.uint8]
+
+PICTURE = "steps.png"
+ANIMATION = "steps.gif"
+_SMALL_VIDEO = 384
+_STEP_MS, _LAST_MS = 450, 2000
+
+
+@dataclass(frozen=True)
+class Media:
+    """The files of one run: the picture (steps by frames), the animation over steps, a video a step."""
+
+    folder: Path
+    picture: Path
+    animation: Path
+    videos: dict[int, Path]
+
+
+def model_of(store: Any, name: str | None = None, **load_options: Any) -> Model:
+    """The model that made a store, or the one named instead. Raises UserError if it cannot be loaded."""
+    from cosinterp.models.loading import load
+
+    settings = store.settings.model
+    if name is None:
+        name = settings.get("name")
+        if not name:
+            raise SelectionError(f"{store.path} does not say which model made it; name it with --model.")
+        load_options.setdefault("revision", settings.get("revision"))
+    return load(name, **load_options)
+
+
+def clean_videos(model: Model, run: Run, steps: Sequence[int] | None = None) -> Iterator[tuple[int, Frames]]:
+    """Step and decoded clean estimate, uint8 (frame, row, col, rgb), one at a time."""
+    for step in range(run.num_steps) if steps is None else steps:
+        yield step, model.decode(run.clean_estimate(step))
+
+
+def final_video(model: Model, run: Run) -> Frames:
+    """The video that the run ended with, uint8 (frame, row, col, rgb): the stored one, else decoded."""
+    return run.video if run.video is not None else model.decode(run.noisy(run.num_steps))
+
+
+def media_folder(root: Path, sample: str, seed: int, variant: str = "base") -> Path:
+    """Where a run's pictures lie: ROOT/SAMPLE/SEED; ROOT/SAMPLE/SEED.VARIANT for anything but the base."""
+    return root / sample / (str(seed) if variant == "base" else f"{seed}.{variant}")
+
+
+def decode_run(
+    model: Model,
+    run: Run,
+    folder: Path,
+    *,
+    title: str,
+    steps: Sequence[int] | None = None,
+    videos: bool = True,
+    progress: Callable[[int], None] | None = None,
+) -> Media:
+    """Decode the clean estimate of each step and write picture, animation and videos into `folder`.
+
+    `progress` is called with each step once it is written. One decoded video is held at a time, beside the
+    frames that the picture shows. Files take the place of older ones whole; a failure leaves no
+    half-written file.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    _, sigmas, _ = run.schedule
+    rows: list[StripRow] = []
+    scenes: list[Frames] = []
+    written: dict[int, Path] = {}
+    num_frames, frame_rate = 0, 0.0
+    for step, video in clean_videos(model, run, steps):
+        num_frames, frame_rate = len(video), _frame_rate(len(video))
+        label = f"step {step} of {run.num_steps - 1}"
+        note = f"σ {sigmas[step]:.3f}"
+        kept = pictures.choose_frames(num_frames, 8)
+        rows.append(StripRow(f"step {step}", note, video[kept]))
+        scenes.append(_scene(video, f"{label}   {note}"))
+        if videos:
+            written[step] = folder / f"step-{step:02d}.mp4"
+            write_video(pictures.enlarge(video, _SMALL_VIDEO), written[step], frame_rate)
+        if progress is not None:
+            progress(step)
+    if not rows:
+        raise SelectionError("no steps to decode were chosen.")
+
+    task = task_of(run.truth)
+    picture = pictures.film_strip(
+        rows,
+        title=title,
+        caption=[
+            f"Prompt: {run.prompt}",
+            "Each row is the clean estimate at that step, decoded; σ is its noise level.",
+        ],
+        final_frame=None if task is None else task.final_frame(run.truth),
+        frame_numbers=pictures.choose_frames(num_frames, 8),
+    )
+    _replace(folder / PICTURE, lambda path: picture.save(path, format="PNG"))
+    _replace(folder / ANIMATION, lambda path: _write_animation(scenes, path))
+    return Media(folder, folder / PICTURE, folder / ANIMATION, written)
+
+
+def write_video(frames: Frames, path: Path, frame_rate: float) -> None:
+    """Write uint8 (frame, row, col, rgb) as H.264 that players show (an odd side loses 1 px)."""
+    even = frames[:, : frames.shape[1] // 2 * 2, : frames.shape[2] // 2 * 2]
+
+    def write(partial: Path) -> None:
+        imageio.mimwrite(
+            partial,
+            list(even),
+            format="FFMPEG",  # type: ignore[arg-type]
+            fps=frame_rate,
+            codec="libx264",
+            macro_block_size=1,
+            output_params=["-crf", "16", "-preset", "veryfast"],
+            ffmpeg_log_level="error",
+        )
+
+    _replace(path, write)
+
+
+def _frame_rate(num_frames: int) -> float:
+    """16 a second, as Wan makes them; slower for a video that would be over within two seconds."""
+    return float(min(16, max(4, num_frames // 2)))
+
+
+def _scene(video: Frames, label: str) -> Frames:
+    """First, middle and last frame side by side under a label: one picture of the animation."""
+    kept = video[pictures.choose_frames(len(video), 3)]
+    fitted = np.stack([pictures.fit(frame, 224, 320) for frame in kept])
+    return pictures.labelled(pictures.side_by_side(fitted), label)
+
+
+def _write_animation(scenes: Sequence[Frames], path: Path) -> None:
+    images = [Image.fromarray(scene) for scene in scenes]
+    times = [_STEP_MS] * (len(images) - 1) + [_LAST_MS]
+    images[0].save(path, format="GIF", save_all=True, append_images=images[1:], duration=times, loop=0)
+
+
+def _replace(path: Path, write: Callable[[Path], object]) -> None:
+    partial = path.with_name(f".{path.stem}.partial{path.suffix}")
+    try:
+        write(partial)
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
