@@ -41,12 +41,13 @@ class Catalog:
     def refresh(self) -> bool:
         """Reads what was appended since the last time; whether that was anything.
 
-        A file that vanished or shrank was replaced by `rewrite`, so everything is read anew.
+        If a file vanished or shrank (`rewrite` did it, or a user), everything is read anew and reconciled.
         """
         sizes = {file.name: size for file, size in self._files()}
         if sizes == self._offsets:
             return False
-        if any(sizes.get(name, -1) < offset for name, offset in self._offsets.items()):
+        anew = any(sizes.get(name, -1) < offset for name, offset in self._offsets.items())
+        if anew:
             self._offsets.clear()
             self._entries.clear()
             self._damaged.clear()
@@ -54,7 +55,9 @@ class Catalog:
         for name in sorted(sizes):
             if sizes[name] > self._offsets.get(name, 0):
                 changed |= self._read(name)
-        return changed
+        if anew:
+            self.reconcile()
+        return changed or anew
 
     def reconcile(self) -> None:
         """Corrects what was read by the files that are there; nothing is written.

@@ -23,7 +23,6 @@ from pathlib import Path
 import xxhash
 
 from stores import layout
-from stores.errors import StoreError
 
 _MAGIC = re.compile(rb"cosinterp-run-([1-9][0-9]*)\n\Z")
 _FOOTER = 40

@@ -1,8 +1,9 @@
 """The file that a run is written to, as HDF5 sees it.
 
-HDF5 does not survive a full disk: a write that fails stays in its caches, fails again when the file is closed,
-and ends in a crash of the process. So HDF5 writes through this object, which never fails: it keeps the first error
-for the writer to raise, and from then on swallows what is written, to a file that is about to be removed.
+HDF5 does not survive a full disk: a write that fails stays in its caches, fails again when the file is
+closed, and ends in a crash of the process. So HDF5 writes through this object, which never fails: it keeps
+the first error for the writer to raise, and from then on swallows what is written, to a file that is about to
+be removed.
 """
 
 from __future__ import annotations

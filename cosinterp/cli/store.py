@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from stores import RunEntry, Store
 
+_NO_WIDTH = 10_000
+
 StorePath = Annotated[Path, typer.Argument(metavar="STORE", help="The store's folder.", show_default=False)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -33,6 +35,8 @@ def ls(
 
     Each line is a finished run; what is being made right now is not listed.
     """
+    from rich.console import Console
+
     from cosinterp.cli.console import err, out, print_json
     from cosinterp.cli.plain import table
     from stores import open_store
@@ -51,7 +55,7 @@ def ls(
         row = (entry.sample, entry.seed, entry.variant, entry.num_steps, ",".join(entry.sites) or "-")
         runs.add_row(*map(str, row), _size(entry.size), entry.finished)
     # A pipe has no width that a name would have to be cut to.
-    out().print(runs, width=None if out().is_terminal else out().measure(runs).maximum)
+    (out() if out().is_terminal else Console(highlight=False, width=_NO_WIDTH)).print(runs)
     out().print(f"{_count(len(entries), 'run')}, {_size(sum(entry.size for entry in entries))}")
 
 

@@ -192,7 +192,7 @@ def swap_latents(file: h5py.File) -> None:
             file.move(f"{group}/{old}", f"{group}/{new}")
 
 
-CHANGES: dict[str, tuple[Callable[[h5py.File], None], str, str]] = {
+CHANGES: dict[str, tuple[Callable[[h5py.File], object], str, str]] = {
     "sigma rises": (
         lambda file: file["schedule/sigma"].write_direct(np.array([1.0, 0.2, 0.25, 0.0])),
         "schedule",
@@ -234,7 +234,7 @@ CHANGES: dict[str, tuple[Callable[[h5py.File], None], str, str]] = {
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES.keys())
 def test_a_run_that_makes_no_sense_is_named(
-    store: Store, change: tuple[Callable[[h5py.File], None], str, str]
+    store: Store, change: tuple[Callable[[h5py.File], object], str, str]
 ) -> None:
     apply, kind, message = change
     with rewritten(store.path / FILE) as file:

@@ -28,11 +28,15 @@ def files(store: Store) -> list[str]:
 
 @pytest.mark.parametrize("error", [RuntimeError("broken"), KeyboardInterrupt()])
 def test_an_exception_leaves_nothing_behind(store: Store, error: BaseException) -> None:
-    with pytest.raises(type(error)), store.writer("a", 0) as writer:
-        writer.set_schedule([1000], [1.0, 0.0])
-        writer.write_noisy(0, latent(0, 0))
-        assert files(store) == ["runs/a/0.h5.partial"]
-        raise error
+    def break_off() -> None:
+        with store.writer("a", 0) as writer:
+            writer.set_schedule([1000], [1.0, 0.0])
+            writer.write_noisy(0, latent(0, 0))
+            assert files(store) == ["runs/a/0.h5.partial"]
+            raise error
+
+    with pytest.raises(type(error)):
+        break_off()
     assert files(store) == []
     assert store.runs() == []
     write_run(store, "a", 0)

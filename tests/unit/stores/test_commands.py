@@ -1,0 +1,91 @@
+"""The commands on stores: what they say, in text and in JSON, and how they end."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from cosinterp.cli import app
+from stores import Store
+from tests.unit.stores.making import make_store, write_run
+
+RUNS = [("maze-3", 0), ("maze-3", 1), ("maze-4", 0)]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return make_store(tmp_path / "s", RUNS)
+
+
+def call(*arguments: object, code: int = 0) -> str:
+    result = CliRunner().invoke(app, ["store", *map(str, arguments)])
+    assert result.exit_code == code, result.output
+    return result.stdout
+
+
+def test_ls_has_a_line_a_run(store: Store) -> None:
+    lines = [line.split() for line in call("ls", store.path).splitlines()]
+    assert [
+        (line[0], int(line[1]), line[2], line[4]) for line in lines if line and line[0].startswith("maze")
+    ] == [(sample, seed, "base", "resid") for sample, seed in RUNS]
+    assert lines[-1][:2] == ["3", "runs,"]
+
+
+def test_ls_does_not_cut_names_in_a_pipe(store: Store) -> None:
+    name = "maze-" + "7" * 110
+    write_run(store, name, 0)
+    assert name in call("ls", store.path)
+
+
+def test_ls_selects(store: Store) -> None:
+    found = json.loads(call("ls", store.path, "--sample", "maze-3", "--seeds", "1-5", "--json"))
+    assert [(run["sample"], run["seed"], run["file"]) for run in found] == [("maze-3", 1, "runs/maze-3/1.h5")]
+    assert json.loads(call("ls", store.path, "--variant", "patched", "--json")) == []
+    assert call("ls", store.path, "--variant", "patched") == ""
+
+
+def test_info_says_what_is_stored(store: Store) -> None:
+    text = call("info", store.path)
+    assert (
+        "layers 0,10,20, steps 0,2, cond+uncond, 3 x 4 x 5 tokens of 6 channels in bf16, 720 B each" in text
+    )
+    found = json.loads(call("info", store.path, "--json"))
+    assert (found["runs"], found["samples"], found["seeds"]) == (3, ["maze-3", "maze-4"], [0, 1])
+    assert found["model"] == {"name": "tiny"}
+    assert found["sites"]["resid"]["layers"] == [0, 10, 20]
+    assert found["bytes"] == sum(path.stat().st_size for path in store.path.glob("runs/*/*.h5"))
+
+
+def test_verify_ends_with_1_if_something_is_wrong(store: Store) -> None:
+    assert call("verify", store.path).endswith("3 runs, nothing wrong\n")
+    path = store.path / "runs/maze-3/1.h5"
+    path.write_bytes(path.read_bytes()[:-1])
+    assert "runs/maze-3/1.h5: damaged: " in call("verify", store.path, code=1)
+    found = json.loads(call("verify", store.path, "--json", code=1))
+    assert [(problem["file"], problem["kind"]) for problem in found["problems"]] == [
+        ("runs/maze-3/1.h5", "damaged")
+    ]
+
+
+def test_reindex_rebuilds_the_catalog(store: Store) -> None:
+    (catalog,) = (store.path / "catalog").glob("*.jsonl")
+    catalog.unlink()
+    call("verify", store.path, code=1)
+    assert "3 runs in the catalog" in call("reindex", store.path)
+    assert json.loads(call("reindex", store.path, "--json")) == {
+        "path": str(store.path),
+        "runs": 3,
+        "unreadable": [],
+    }
+    call("verify", store.path)
+
+
+@pytest.mark.parametrize("command", ["ls", "info", "verify", "reindex"])
+def test_what_is_no_store_ends_with_2_and_one_line(tmp_path: Path, command: str) -> None:
+    result = CliRunner().invoke(app, ["store", command, str(tmp_path / "nowhere")])
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert result.stderr == f"error: {tmp_path / 'nowhere'}: no such store\n"
