@@ -31,6 +31,7 @@ class Catalog:
         self._offsets: dict[str, int] = {}
         self._entries: dict[Key, RunEntry] = {}
         self._damaged: list[str] = []
+        self._unlisted: list[RunEntry] = []
         self._writer: tuple[int, str] | None = None
 
     @property
@@ -65,6 +66,7 @@ class Catalog:
         Runs without a line are read from their files; damaged ones are left out, `Store.verify` names them.
         """
         files = set(run_files(self._store))
+        self._unlisted.clear()
         listed = {entry.file: key for key, entry in self._entries.items()}
         for file in listed.keys() - files:
             del self._entries[listed[file]]
@@ -75,6 +77,7 @@ class Catalog:
             except StoreError:
                 continue
             self._entries[entry.key] = entry
+            self._unlisted.append(entry)
 
     def entries(self) -> list[RunEntry]:
         """All entries read so far, one a run, by sample, seed and variant."""
@@ -83,15 +86,18 @@ class Catalog:
     def append(self, entry: RunEntry) -> None:
         """Adds a line to this process's own file and waits until it is on the disk.
 
+        The runs that `reconcile` found without a line get theirs as well.
+
         Raises:
             OSError: it cannot be written.
         """
         self._folder.mkdir(exist_ok=True)
-        line = (json.dumps(entry.to_json(), separators=(",", ":")) + "\n").encode()
+        lines = "".join(_line(each) for each in (*self._unlisted, entry)).encode()
         path = self._folder / self._own_file()
         fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
         try:
-            os.write(fd, line)
+            os.write(fd, lines)
+            self._unlisted.clear()
             os.fsync(fd)
         finally:
             os.close(fd)
@@ -109,7 +115,7 @@ class Catalog:
         draft = path.with_suffix(".draft")
         with draft.open("x", encoding="utf-8") as file:
             for entry in entries:
-                file.write(json.dumps(entry.to_json(), separators=(",", ":")) + "\n")
+                file.write(_line(entry))
             file.flush()
             os.fsync(file.fileno())
         os.replace(draft, path)
@@ -190,6 +196,10 @@ def entry_of(run: Run, file: str) -> RunEntry:
         finished=str(run.attrs.get("finished", "")),
         file=file,
     )
+
+
+def _line(entry: RunEntry) -> str:
+    return json.dumps(entry.to_json(), separators=(",", ":")) + "\n"
 
 
 def _folders(runs: Path) -> list[str]:

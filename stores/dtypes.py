@@ -66,9 +66,7 @@ def to_float32(bits: npt.NDArray[Any], dtype: str) -> npt.NDArray[np.float32]:
     """Stored bits (as `memory_type` has them) as float32, exactly; "fp32" is returned without a copy."""
     if dtype != "bf16":
         return bits.astype(np.float32, copy=False)
-    wide = bits.astype(np.uint32)
-    wide <<= 16
-    return wide.view(np.float32)
+    return np.left_shift(bits, 16, dtype=np.uint32).view(np.float32)
 
 
 def all_finite(bits: npt.NDArray[Any], dtype: str) -> bool:

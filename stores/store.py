@@ -215,6 +215,7 @@ class Store:
         Raises:
             StoreError: the run exists, another process is making it, or the store cannot be written.
         """
+        self._index()
         dtype = self.settings.capture.get("dtype", "bf16")
         return RunWriter(self.path, sample, seed, variant, dtype, self._catalog.append)
 

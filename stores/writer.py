@@ -288,8 +288,11 @@ class RunWriter:
             )
             os.rename(self._partial, self._final)
             self._open = False
-            _fsync_folders(self._final.parent, self._store)
-            self._record(entry)
+            try:
+                _fsync_folders(self._final.parent, self._store)
+            finally:
+                # Ctrl-C must not lose the line of a run that is there.
+                self._record(entry)
         self._claim.release()
         return entry
 
