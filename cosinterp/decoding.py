@@ -16,14 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from cosinterp.errors import SelectionError
+from cosinterp.errors import ModelError, SelectionError
 from cosinterp.scorers import task_of
 from probes import pictures
 from probes.pictures import StripRow
 
 if TYPE_CHECKING:
-    from cosinterp.models.loading import Model
-    from stores import Run
+    from cosinterp.models.model import Model
+    from stores import Run, Store
 
 Frames = NDArray[np.uint8]
 
@@ -43,17 +43,37 @@ class Media:
     videos: dict[int, Path]
 
 
-def model_of(store: Any, name: str | None = None, **load_options: Any) -> Model:
+def model_of(store: Store, name: str | None = None, **load_options: Any) -> Model:
     """The model that made a store, or the one named instead. Raises UserError if it cannot be loaded."""
-    from cosinterp.models.loading import load
+    from cosinterp.models.loading import BUNDLED, load
 
-    settings = store.settings.model
-    if name is None:
-        name = settings.get("name")
-        if not name:
-            raise SelectionError(f"{store.path} does not say which model made it; name it with --model.")
-        load_options.setdefault("revision", settings.get("revision"))
-    return load(name, **load_options)
+    if name is not None:
+        chosen = load(name, **load_options)
+        _check_channels(chosen, store)
+        return chosen
+    made_by = store.settings.model
+    own = made_by.get("name")
+    if not own:
+        raise SelectionError(f"{store.path} does not say which model made it; name it with --model.")
+    # The source of a bundled model is a folder of the installation that traced, perhaps not of this one.
+    source = own if own in BUNDLED else made_by.get("source") or own
+    try:
+        return load(source, revision=made_by.get("revision"), **load_options)
+    except ModelError as error:
+        raise ModelError(
+            f"{error}\nit made {store.path}; to decode with another one, name it with --model"
+        ) from error
+
+
+def _check_channels(model: Model, store: Store) -> None:
+    for entry in store.runs()[:1]:
+        with store.run(entry.sample, entry.seed, entry.variant) as run:
+            stored, taken = run.noisy(0).shape[0], model.anatomy.latent_channels
+            if stored != taken:
+                raise ModelError(
+                    f"{model.name} cannot decode {store.path}: its latents have {taken} channels, the stored "
+                    f"ones {stored}; name a model with the VAE of the one that made them."
+                )
 
 
 def clean_videos(model: Model, run: Run, steps: Sequence[int] | None = None) -> Iterator[tuple[int, Frames]]:
@@ -77,16 +97,16 @@ def decode_run(
     run: Run,
     folder: Path,
     *,
-    title: str,
+    title: str | None = None,
     steps: Sequence[int] | None = None,
     videos: bool = True,
     progress: Callable[[int], None] | None = None,
 ) -> Media:
     """Decode the clean estimate of each step and write picture, animation and videos into `folder`.
 
-    `progress` is called with each step once it is written. One decoded video is held at a time, beside the
-    frames that the picture shows. Files take the place of older ones whole; a failure leaves no
-    half-written file.
+    `title` stands above the picture (default: the run). `progress` is called with each step once it is
+    written. One decoded video is held at a time, beside the frames that the picture shows. Files take the
+    place of older ones whole; a failure leaves no half-written file.
     """
     folder.mkdir(parents=True, exist_ok=True)
     _, sigmas, _ = run.schedule
@@ -112,7 +132,7 @@ def decode_run(
     task = task_of(run.truth)
     picture = pictures.film_strip(
         rows,
-        title=title,
+        title=title or _title(run),
         caption=[
             f"Prompt: {run.prompt}",
             "Each row is the clean estimate at that step, decoded; σ is its noise level.",
@@ -142,6 +162,10 @@ def write_video(frames: Frames, path: Path, frame_rate: float) -> None:
         )
 
     _replace(path, write)
+
+
+def _title(run: Run) -> str:
+    return f"{run.sample}, seed {run.seed}" + ("" if run.variant == "base" else f", {run.variant}")
 
 
 def _frame_rate(num_frames: int) -> float:

@@ -17,7 +17,8 @@ from probes.convergence import Answers, answers
 from probes.statistics import Estimate
 
 if TYPE_CHECKING:
-    from cosinterp.models.loading import Model
+    from cosinterp.models.model import Model
+    from stores import Store
 
 KEYS = ["sample", "seed", "variant"]
 
@@ -94,7 +95,7 @@ class TaskScores:
 
 
 def score_store(
-    store: Any,
+    store: Store,
     model: Model | Callable[[], Model],
     *,
     by_step: bool = True,

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from probes import statistics
 from probes.statistics import Estimate
-from stores.errors import SelectionError
+from stores import SelectionError, Store
 
 Normaliser = Literal["norm", "final", "none"]
 
@@ -89,7 +89,7 @@ def pair_distances(estimates: NDArray[Any], normaliser: Normaliser = "none") -> 
 
 
 def seed_disagreement(
-    store: Any,
+    store: Store,
     *,
     samples: Iterable[str] | None = None,
     seeds: Iterable[int] | None = None,
@@ -136,7 +136,7 @@ def seed_disagreement(
 
 
 def _disagreement_of(
-    store: Any, sample: str, seeds: Sequence[int], variant: str, normaliser: Normaliser
+    store: Store, sample: str, seeds: Sequence[int], variant: str, normaliser: Normaliser
 ) -> NDArray[np.float64]:
     with ExitStack() as stack:
         runs = [stack.enter_context(store.run(sample, seed, variant)) for seed in seeds]

@@ -174,9 +174,10 @@ def means(
 
     Cluster bootstrap over samples (every run counts once, so samples with more runs count more). With fewer
     than FEW_SAMPLES samples, and where all are alike, a closed form: if `bounds` (the least and the greatest
-    value that the measure can take) are finite, Wilson's interval between them with n = the number of samples,
-    which holds because nothing between bounds spreads more than outcomes at the bounds do; else Student's t on
-    the between-sample variance of the ratio, cut off at the bounds, and no interval where nothing varies.
+    value that the measure can take) are finite, Wilson's interval between them with n = the number of
+    samples, which holds because nothing between bounds spreads more than outcomes at the bounds do; else
+    Student's t on the between-sample variance of the ratio, cut off at the bounds, and no interval where
+    nothing varies.
     """
     matrix = _rows(values, samples, columns=True)
     codes, count = _codes(samples)

@@ -65,7 +65,7 @@ def maze_truth(seed: int, goal: mazes.Goal = "red") -> dict[str, Any]:
 
 
 def maze_estimate(seed: int, goal: mazes.Goal = "red", share: float = 1.0) -> Estimates:
-    """The latents (channel, frame, row, col) of which `CellDecoder` makes the maze with a share of a path drawn."""
+    """Latents (channel, frame, row, col) that `CellDecoder` draws as the maze with a share of a path."""
     maze = mazes.generate_maze(seed, 5)
     order = rendering.path_order(maze, goal)
     order[order > round(share * int(order.max()))] = 0

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from stores import RunEntry
+    from stores import RunEntry, Store
 
 
 def decode(
@@ -67,21 +67,17 @@ def decode(
                     loaded,
                     run,
                     media_folder(out or opened.path / "media", entry.sample, entry.seed, entry.variant),
-                    title=f"{entry.sample}, seed {entry.seed}"
-                    + ("" if entry.variant == "base" else f", {entry.variant}"),
                     steps=wanted[entry.sample, entry.seed],
                     videos=videos,
                     progress=lambda _: progress.advance(bar),
                 )
             results().print(str(media.picture), markup=False, soft_wrap=True)
-    remark = ", steps.gif and an mp4 for each step" if videos else " and steps.gif"
-    err().print(
-        f"{len(chosen)} runs decoded: beside each steps.png{remark}.".replace("1 runs", "1 run"), markup=False
-    )
+    others = "steps.gif and an mp4 for each step lie" if videos else "steps.gif lies"
+    err().print(f"{others} beside each picture")
 
 
 def choose_runs(
-    store: Any, *, samples: list[str] | None, seeds: str, every: bool, variant: str
+    store: Store, *, samples: list[str] | None, seeds: str, every: bool, variant: str
 ) -> list[RunEntry]:
     """The runs of an open store that the flags mean. Raises SelectionError if that is none, or unclear."""
     from stores.errors import SelectionError

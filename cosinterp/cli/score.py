@@ -10,6 +10,7 @@ import typer
 if TYPE_CHECKING:
     from cosinterp.scoring import TaskScores
     from probes.convergence import Disagreement
+    from stores import Store
 
 
 def score(
@@ -89,7 +90,7 @@ def score(
             out().print(line, markup=False)
 
 
-def seed_distances(store: Any, scores: TaskScores) -> Disagreement | None:
+def seed_distances(store: Store, scores: TaskScores) -> Disagreement | None:
     """How far the seeds of the scored runs are apart by step; None if no sample has two seeds."""
     from probes.convergence import seed_disagreement
 

@@ -13,11 +13,16 @@ def video(frames=5, side=8, seed=0):
 
 
 def where(picture: Image.Image, part: np.ndarray) -> list[tuple[int, int]]:
-    """Top left corners at which `part` (row, col, rgb) occurs in the picture, exactly."""
-    pixels = np.asarray(picture)
-    height, width = part.shape[:2]
-    starts = np.argwhere((pixels[: -height + 1, : -width + 1] == part[0, 0]).all(-1))
-    return [(y, x) for y, x in starts.tolist() if (pixels[y : y + height, x : x + width] == part).all()]
+    """Top left corners (row, col) at which `part` (row, col, rgb) occurs exactly, from the top."""
+    whole, wanted = (np.ascontiguousarray(np.asarray(one)[..., :3]) for one in (picture, part))
+    height, width = wanted.shape[:2]
+    first, line = wanted[0].tobytes(), []
+    for row in range(whole.shape[0] - height + 1):
+        text, at = whole[row].tobytes(), -1
+        while (at := text.find(first, at + 1)) >= 0:
+            if at % 3 == 0:
+                line.append((row, at // 3))
+    return [(row, col) for row, col in line if (whole[row : row + height, col : col + width] == wanted).all()]
 
 
 @pytest.mark.parametrize(
