@@ -172,7 +172,7 @@ def _check_same_sample(store: Store, sample: Sample, seed: int) -> None:
         if run.prompt == sample.prompt and run.attrs.get("image_sha256") == _image_sha256(sample):
             return
     raise TraceError(
-        f"{store.path} has runs of another sample that is called {sample.name} (its prompt or image differs); "
+        f"{store.path} has runs of another sample that is called {sample.name} (prompt or image differ); "
         "give this one another name, or use another store"
     )
 
