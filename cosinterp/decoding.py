@@ -30,6 +30,8 @@ Frames = NDArray[np.uint8]
 PICTURE = "steps.png"
 ANIMATION = "steps.gif"
 _SMALL_VIDEO = 384
+_BATCH_NUMBERS = 1 << 16
+"""Latent numbers that go through the VAE together: a few small videos, one large one."""
 _STEP_MS, _LAST_MS = 450, 2000
 
 
@@ -77,9 +79,18 @@ def _check_channels(model: Model, store: Store) -> None:
 
 
 def clean_videos(model: Model, run: Run, steps: Sequence[int] | None = None) -> Iterator[tuple[int, Frames]]:
-    """Step and decoded clean estimate, uint8 (frame, row, col, rgb), one at a time."""
-    for step in range(run.num_steps) if steps is None else steps:
-        yield step, model.decode(run.clean_estimate(step))
+    """Step and decoded clean estimate, uint8 (frame, row, col, rgb), one after another.
+
+    Small videos go through the VAE several at a time, which takes half the time on a CPU.
+    """
+    wanted = list(range(run.num_steps) if steps is None else steps)
+    start = 0
+    while start < len(wanted):
+        estimates = [run.clean_estimate(wanted[start])]
+        together = wanted[start : start + max(1, _BATCH_NUMBERS // estimates[0].size)]
+        estimates += [run.clean_estimate(step) for step in together[1:]]
+        yield from zip(together, model.decode(np.stack(estimates)), strict=True)
+        start += len(together)
 
 
 def final_video(model: Model, run: Run) -> Frames:
@@ -105,8 +116,8 @@ def decode_run(
     """Decode the clean estimate of each step and write picture, animation and videos into `folder`.
 
     `title` stands above the picture (default: the run). `progress` is called with each step once it is
-    written. One decoded video is held at a time, beside the frames that the picture shows. Files take the
-    place of older ones whole; a failure leaves no half-written file.
+    written. A few decoded videos are held at a time, of large ones one, beside the frames that the picture
+    shows. Files take the place of older ones whole; a failure leaves no half-written file.
     """
     folder.mkdir(parents=True, exist_ok=True)
     _, sigmas, _ = run.schedule

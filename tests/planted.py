@@ -54,9 +54,9 @@ class CellDecoder:
     calls = 0
 
     def decode(self, latents: NDArray[np.float32]) -> NDArray[np.uint8]:
-        """Latents (1, frame, row, col) to the pixels of these cells."""
+        """Latents ((batch), 1, frame, row, col) to the pixels of these cells."""
         self.calls += 1
-        return rendering.colour(np.rint(latents[0]).astype(np.uint8))
+        return rendering.colour(np.rint(latents[..., 0, :, :, :]).astype(np.uint8))
 
 
 def maze_truth(seed: int, goal: mazes.Goal = "red") -> dict[str, Any]:

@@ -56,6 +56,11 @@ def score(
 
     if plot is not None and not by_step:
         raise UserError("--plot draws the curves by step; leave out --no-by-step.")
+    if plot is not None and plot.suffix not in (".png", ".svg", ".pdf"):
+        raise UserError(f"--plot {plot}: the name has to end in .png, .svg or .pdf.")
+    for flag, path in (("--plot", plot), ("--csv", csv)):
+        if path is not None and path.is_dir():
+            raise UserError(f"{flag} {path}: this is a folder; name a file.")
     opened = open_store(store)
     entries = choose_runs(opened, samples=sample, seeds="all", every=not sample, variant=variant)
     options: dict[str, Any] = {} if device is None else {"device": device}

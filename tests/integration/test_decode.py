@@ -73,6 +73,19 @@ def test_videos_and_animation_have_every_frame_and_step(store, tmp_path):
     )
 
 
+@pytest.mark.parametrize("together", [1, 2, 3, 7])
+def test_decoding_several_steps_at_a_time_changes_nothing(store, monkeypatch, together):
+    monkeypatch.setattr(decoding, "_BATCH_NUMBERS", together * maze_estimate(0).size)
+    decoder = CellDecoder()
+    with store.run("maze-0", 0) as run:
+        found = list(clean_videos(decoder, run))
+        assert decoder.calls == -(-3 // together)
+        assert [step for step, _ in found] == [0, 1, 2]
+        for step, video in found:
+            assert (video == decoder.decode(run.clean_estimate(step))).all()
+        assert [step for step, _ in clean_videos(decoder, run, [2, 0])] == [2, 0]
+
+
 def test_a_failure_leaves_no_half_written_file_and_keeps_the_old_one(store, tmp_path, monkeypatch):
     folder = tmp_path / "media"
     with store.run("maze-0", 0) as run:
@@ -158,6 +171,8 @@ def test_a_tiny_wans_run_decodes_to_the_video_that_it_made(tiny_model, tiny_fold
         estimates = dict(clean_videos(model, run))
         assert sorted(estimates) == [0, 1]
         assert estimates[1].shape == made.shape
+        alone = model.decode(run.clean_estimate(1)).astype(int)
+        assert np.abs(estimates[1].astype(int) - alone).max() <= 1
     result = invoke(store.path)
     assert result.exit_code == 0, result.output
     with Image.open(result.stdout.strip()) as picture:

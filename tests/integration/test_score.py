@@ -186,6 +186,8 @@ def test_one_sample_can_be_chosen(store, decoder):
         (["--sample", "maze-9"], "has no sample 'maze-9'; it has maze-0, maze-1, maze-2"),
         (["--variant", "patched"], "no runs of variant patched"),
         (["--no-by-step", "--plot", "x.png"], "--plot draws the curves by step"),
+        (["--plot", "curve.xyz"], "has to end in .png, .svg or .pdf"),
+        (["--csv", "."], "this is a folder"),
     ],
 )
 def test_bad_flags_get_one_line(store, decoder, arguments, message):
