@@ -117,6 +117,12 @@ def test_rows_of_a_batch_are_the_runs_of_their_seeds(
                     np.testing.assert_allclose(
                         one.read(site, step, 2, "uncond"), other.read(site, step, 2, "uncond"), atol=2e-5
                     )
+    settings = model.sampling(sample_for(kind), {"num_steps": NUM_STEPS})
+    plain = model.pipeline(**model.arguments(sample_for(kind), (3, 5), settings)).frames
+    for row, seed in enumerate((3, 5)):
+        with together.run("sample-0", seed) as run:
+            assert run.video is not None
+            assert np.array_equal(run.video, (plain[row] * 255).round().astype(np.uint8))
     with together.run("sample-0", 3) as run:
         assert run.attrs["batch_seeds"] == [3, 5]
         seed_3 = run.noisy(0)
