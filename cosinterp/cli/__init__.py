@@ -42,9 +42,6 @@ COMMANDS: tuple[Command | Group, ...] = (
             Command(
                 "reindex", "cosinterp.cli.store:reindex", "Rebuild the catalog of a store from its files."
             ),
-            Command(
-                "reindex", "cosinterp.cli.store:reindex", "Rebuild the catalog of a store from its files."
-            ),
         ),
     ),
     Command(

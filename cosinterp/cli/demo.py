@@ -10,7 +10,6 @@ import typer
 
 if TYPE_CHECKING:
     from cosinterp.models.model import Model
-    from cosinterp.samples import Sample
     from cosinterp.scoring import TaskScores
     from stores import RunEntry, Store
 
@@ -20,7 +19,8 @@ _CHARACTERS = 16
 
 def demo(
     out: Annotated[Path, typer.Option(help="Write everything into this folder.")] = Path("cosinterp-demo"),
-    mazes: Annotated[int, typer.Option(help="How many mazes.", min=1)] = 2,
+    mazes: Annotated[int, typer.Option(help="How many mazes.", min=1)] = 4,
+    first_maze: Annotated[int, typer.Option(help="The first maze; the others follow on.", min=0)] = 36,
     rooms: Annotated[int, typer.Option(help="Rooms a side.", min=5, max=9)] = 7,
     seeds: Annotated[str, typer.Option(help="Seeds of the initial noise.")] = "0-1",
     num_steps: Annotated[int, typer.Option(help="Denoising steps.", min=1)] = 12,
@@ -37,9 +37,13 @@ def demo(
     from cosinterp.cli.console import err
     from cosinterp.cli.trace_progress import RichProgress
     from cosinterp.models.loading import load
+    from cosinterp.organism.dataset import write_mazes
+    from cosinterp.samples import load_dataset
     from cosinterp.scoring import score_store
     from cosinterp.tracing import trace
 
+    folders = write_mazes(out / "mazes", count=mazes, rooms=rooms, seed=first_maze)
+    samples = [sample for folder in folders for sample in load_dataset(folder)]
     with err().status(f"loading {model}"):
         loaded = load(model, device=device)
     place = out / "store"
@@ -47,10 +51,11 @@ def demo(
         with RichProgress(place) as progress:
             store = trace(
                 loaded,
-                maze_samples(mazes, rooms),
+                samples,
                 store=place,
                 seeds=seeds,
                 num_steps=num_steps,
+                dtype="bf16",
                 resume=True,
                 progress=progress,
             )
@@ -62,32 +67,6 @@ def demo(
     except KeyboardInterrupt:
         err().print("interrupted; the same command goes on where it was.")
         raise
-
-
-def maze_samples(count: int, rooms: int) -> list[Sample]:
-    """Held-out mazes 0, 1, ...; every second one is to be solved to the blue goal."""
-    from PIL import Image
-
-    from cosinterp.organism import mazes, rendering, tasks
-    from cosinterp.samples import Sample
-
-    samples = []
-    for seed in range(count):
-        goal = mazes.GOALS[seed % 2]
-        maze = mazes.generate_maze(seed, rooms)
-        first = rendering.render_video(maze, goal)[0]
-        samples.append(
-            Sample(
-                name=f"maze-{rooms}x{rooms}-{goal}-{seed:05d}",
-                prompt=tasks.PROMPTS[goal][0],
-                image=Image.fromarray(first),
-                truth=tasks.truth(maze, goal),
-                height=first.shape[0],
-                width=first.shape[1],
-                num_frames=rendering.NUM_FRAMES,
-            )
-        )
-    return samples
 
 
 def first_solved(store: Store, scores: TaskScores) -> RunEntry:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -61,7 +62,7 @@ def load(
     source, name, is_local = _find(str(name_or_path))
     if not is_local:
         _check_hub(source, revision, local_files_only)
-    with _no_progress_bars():
+    with _quiet_libraries():
         loaded = _from_pretrained(
             source,
             name,
@@ -195,12 +196,19 @@ def _check_hub(name: str, revision: str | None, local_files_only: bool) -> None:
         raise ModelError(f"{name}: the hub cannot be read: {_first_line(error)}") from error
 
 
+def _is_worth_saying(record: logging.LogRecord) -> bool:
+    # Of importing a pipeline that could preprocess images with torchvision, whether or not this model does.
+    return "requires torchvision (not installed); falling back" not in record.getMessage()
+
+
 @contextmanager
-def _no_progress_bars() -> Iterator[None]:
-    """Keep the libraries from drawing bars of their own; those of downloads stay."""
+def _quiet_libraries() -> Iterator[None]:
+    """Keep the libraries from drawing bars of their own (those of downloads stay) and from idle remarks."""
     from diffusers.utils import logging as diffusers_logging
     from transformers.utils import logging as transformers_logging
 
+    remarks = logging.getLogger("transformers.utils.import_utils")
+    remarks.addFilter(_is_worth_saying)
     drawing = [
         library for library in (diffusers_logging, transformers_logging) if library.is_progress_bar_enabled()
     ]
@@ -209,6 +217,7 @@ def _no_progress_bars() -> Iterator[None]:
     try:
         yield
     finally:
+        remarks.removeFilter(_is_worth_saying)
         for library in drawing:
             library.enable_progress_bar()
 

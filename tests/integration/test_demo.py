@@ -9,7 +9,6 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from cosinterp.cli import app
-from cosinterp.cli.demo import maze_samples
 from cosinterp.cli.half_blocks import shrunk, strip
 from cosinterp.organism.rendering import PALETTE
 from cosinterp.scorers import task_of
@@ -80,22 +79,6 @@ def test_other_settings_in_the_same_folder_are_refused(arguments, first):
     result = CliRunner().invoke(app, [*words[:-1], "3"])
     assert result.exit_code == 2
     assert "num_steps" in result.stderr
-
-
-def test_the_mazes_name_both_goals_and_begin_without_a_path():
-    red, blue = maze_samples(2, 5)
-    assert "red" in red.prompt
-    assert "blue" in blue.prompt
-    for sample in (red, blue):
-        task = task_of(sample.truth)
-        assert task is not None
-        final = task.final_frame(sample.truth)
-        assert final is not None
-        assert sample.image is not None
-        first = np.asarray(sample.image)
-        changed = (first != final).any(axis=-1)
-        assert (final[changed] == PALETTE[5]).all()
-        assert changed.sum() == 16 * (np.asarray(sample.truth["path_order"]) > 0).sum()
 
 
 def test_half_blocks_show_two_pixels_a_character():
