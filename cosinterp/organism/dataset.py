@@ -35,9 +35,9 @@ def write_mazes(
     """Write mazes ``seed``, ``seed + 1``, ... as samples; returns their folders.
 
     A sample lies in ``folder/TASK/NUMBER``, where the number is the maze's seed. The task is ``maze-7x7``
-    where the goals alternate, and ``maze-7x7-red`` or ``maze-7x7-blue`` where all prompts name that goal; "both"
-    writes each maze to both, which makes pairs that differ in one word of the prompt. A sample that is already
-    there is left alone.
+    where the goals alternate, and ``maze-7x7-red`` or ``maze-7x7-blue`` where all prompts name that goal;
+    "both" writes each maze to both, which makes pairs that differ in one word of the prompt. A sample that is
+    already there is left alone.
 
     Args:
         folder: made if missing.
