@@ -22,6 +22,7 @@ class WriterThread:
         self._actions: deque[tuple[Callable[[], object], int]] = deque()
         self._held = 0
         self._closing = False
+        self._ended = False
         self._error: BaseException | None = None
         self._changed = threading.Condition()
         # A daemon, so that no queue keeps a process alive whose main thread has died.
@@ -48,20 +49,22 @@ class WriterThread:
             self._changed.notify_all()
 
     def close(self) -> None:
-        """Wait until everything is written and end the thread; raises what an action raised."""
-        with self._changed:
-            self._closing = True
-            self._changed.notify_all()
-        self._thread.join()
+        """Wait until everything is written and end the thread; raises what an action raised.
+
+        An interrupted wait (Ctrl-C) aborts.
+        """
+        try:
+            self._end()
+        except BaseException:
+            self.abort()
+            raise
         self._raise_error()
 
     def abort(self) -> None:
         """Drop what is queued, let the action under way finish, and end the thread; raises nothing."""
         with self._changed:
             self._actions.clear()
-            self._closing = True
-            self._changed.notify_all()
-        self._thread.join()
+        self._end()
 
     def __enter__(self) -> WriterThread:
         return self
@@ -74,11 +77,28 @@ class WriterThread:
         else:
             self.abort()
 
+    def _end(self) -> None:
+        # Not only by Thread.join: that takes a thread for ended once a wait for it was interrupted.
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
+            while not self._ended:
+                self._changed.wait()
+        self._thread.join()
+
     def _raise_error(self) -> None:
         if self._error is not None:
             raise self._error
 
     def _work(self) -> None:
+        try:
+            self._run_actions()
+        finally:
+            with self._changed:
+                self._ended = True
+                self._changed.notify_all()
+
+    def _run_actions(self) -> None:
         while True:
             with self._changed:
                 while not self._actions and not self._closing:

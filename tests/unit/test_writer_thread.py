@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 import time
 
@@ -107,6 +108,28 @@ def test_an_exception_in_the_block_drops_the_queue() -> None:
         block()
     assert ran == []
     assert not writer_threads()
+
+
+def test_ctrl_c_while_closing_drops_the_queue_and_waits_for_the_action_under_way() -> None:
+    ran: list[str] = []
+    thread = WriterThread(100)
+
+    def slow() -> None:
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+        time.sleep(0.2)
+        ran.append("under way")
+
+    thread.submit(lambda: time.sleep(0.1))
+    thread.submit(slow)
+    thread.submit(lambda: ran.append("dropped"))
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt), thread:
+            pass
+        assert ran == ["under way"]
+        assert not writer_threads()
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_an_action_larger_than_the_budget_is_refused() -> None:
