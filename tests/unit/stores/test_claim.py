@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from stores import Store, StoreError, open_store
+from stores import RunEntry, RunWriter, Store, StoreError, open_store
 from tests.unit.stores.making import make_store, write_run
 
 ROOT = Path(__file__).parents[3]
@@ -97,6 +97,19 @@ def test_two_writers_of_one_process_cannot_make_the_same_run(store: Store) -> No
         with pytest.raises(StoreError, match="another process is making this run"):
             open_store(store.path).writer("a", 0)
         assert (store.path / "runs/a/0.h5.partial").exists()
+
+
+def test_a_run_can_be_read_as_soon_as_the_catalog_names_it(store: Store) -> None:
+    read: list[int] = []
+
+    def record(entry: RunEntry) -> None:
+        with open_store(store.path).run(*entry.key) as run:
+            read.append(run.num_steps)
+
+    with RunWriter(store.path, "a", 0, "base", "bf16", record) as writer:
+        writer.set_schedule([1000], [1.0, 0.0])
+        writer.finish()
+    assert read == [1]
 
 
 def test_a_killed_writer_blocks_nobody(store: Store) -> None:
