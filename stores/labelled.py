@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas
@@ -16,6 +16,7 @@ import xarray
 from stores import layout, selection
 from stores.entries import RunEntry
 from stores.errors import StoreError
+from stores.reader import select_branches
 
 if TYPE_CHECKING:
     from stores.store import Samples, Seeds, Store
@@ -50,18 +51,14 @@ def labelled_array(
 
     first = entries[0]
     with store.run(first.sample, first.seed, variant) as run:
-        if site not in run.sites:
-            raise StoreError(f"site {site!r}: {run.path} has {', '.join(run.sites) or 'no sites'}")
-        info = run.sites[site]
+        info = run.site(site)
+        chosen_branches = select_branches(branches, info.branches, run.path)
     chosen_steps = selection.select(steps, info.steps, "steps", "this store")
     chosen_layers = selection.select(layers, info.layers, "layers", "this store")
-    asked = (
-        info.branches if branches is None else (branches,) if isinstance(branches, str) else tuple(branches)
-    )
-    chosen_branches = tuple(name for name in info.branches if name in asked)
 
     index_shape = tuple(map(len, (names, numbers, chosen_steps, chosen_layers, chosen_branches)))
-    shape = (*index_shape, *info.grid, info.channels)
+    slab_shape = (*info.grid, info.channels)
+    shape = (*index_shape, *slab_shape)
     needed = int(np.prod(shape, dtype=np.int64)) * 4
     if needed > max_bytes:
         raise StoreError(
@@ -69,17 +66,16 @@ def labelled_array(
             "steps, layers, seeds or samples, or go through them with store.iter"
         )
     data = np.empty(shape, np.float32)
-    place: dict[Any, int] = {}
-    for labels in (names, numbers):
-        place |= {label: index for index, label in enumerate(labels)}
     read = store.iter(site, chosen_steps, chosen_layers, names, numbers, chosen_branches, variant)
-    slabs = data.reshape(*index_shape[:2], -1, *info.grid, info.channels)
-    position = -1
-    current = None
-    for entry, _, _, _, slab in read:
-        position = position + 1 if entry is current else 0
-        current = entry
-        slabs[place[entry.sample], place[entry.seed], position] = slab
+    # Both run by sample, seed, step, layer, branch.
+    for place, (entry, *_, slab) in zip(data.reshape(-1, *slab_shape), read, strict=True):
+        # Of shapes that differ numpy would repeat a single frame, unseen.
+        if slab.shape != slab_shape:
+            raise StoreError(
+                f"site {site}: sample {entry.sample} has the token grid {_grid(slab.shape)}, sample "
+                f"{first.sample} {_grid(slab_shape)}; select samples of one size"
+            )
+        place[...] = slab
     return xarray.DataArray(
         data,
         dims=_AXES,
@@ -104,6 +100,10 @@ def _require_all_pairs(store: Store, entries: list[RunEntry], names: list[str], 
                 f"{store.path}: sample {name} lacks seeds {selection.compact(lacking)} that others have; "
                 "select samples and seeds of which every pair is stored"
             )
+
+
+def _grid(slab_shape: tuple[int, ...]) -> str:
+    return "x".join(map(str, slab_shape[:3]))
 
 
 def _gib(size: int) -> str:

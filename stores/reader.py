@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -99,6 +99,14 @@ class Run:
     def sites(self) -> dict[str, SiteInfo]:
         """What is stored of each site."""
         return {name: site.info for name, site in self._sites.items()}
+
+    def site(self, name: str) -> SiteInfo:
+        """What is stored of one site.
+
+        Raises:
+            StoreError: nothing is.
+        """
+        return self._find(name).info
 
     def read(self, site: str, step: int, layer: int, branch: str | None = None, raw: bool = False) -> Array:
         """The activations of one (step, layer, branch): (frame, row, col, channel), float32.
@@ -276,6 +284,24 @@ class Run:
             return None
         with Reading(self.path):
             return read_value(dataset(self._file, path))
+
+
+def select_branches(
+    asked: str | Iterable[str] | None, stored: tuple[str, ...], path: Path
+) -> tuple[str, ...]:
+    """Those of the ``stored`` branches of the run at ``path`` that are ``asked`` for; None is all of them.
+
+    Raises:
+        StoreError: one that is not stored, or none at all.
+    """
+    if asked is None:
+        return stored
+    names = (asked,) if isinstance(asked, str) else tuple(asked)
+    missing = [name for name in names if name not in stored]
+    if missing or not names:
+        what = f"branch {missing[0]!r}" if missing else "no branch is selected"
+        raise StoreError(f"{what}: {path} has {', '.join(stored)}")
+    return tuple(name for name in stored if name in names)
 
 
 def default_branch(branches: tuple[str, ...]) -> str:

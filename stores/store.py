@@ -15,7 +15,7 @@ from stores import layout, selection
 from stores.catalog import Catalog, entry_of, open_run, run_files
 from stores.entries import RunEntry
 from stores.errors import StoreError
-from stores.reader import Run
+from stores.reader import Run, select_branches
 from stores.settings import StoreSettings, read_settings, write_settings
 from stores.writer import RunWriter
 
@@ -173,10 +173,8 @@ class Store:
         """
         for entry in self.runs(samples, seeds, variant):
             with Run(self.path / entry.file) as run:
-                if site not in run.sites:
-                    raise StoreError(f"site {site!r}: {run.path} has {', '.join(run.sites) or 'no sites'}")
-                info = run.sites[site]
-                chosen = _branches(branches, info.branches, run)
+                info = run.site(site)
+                chosen = select_branches(branches, info.branches, run.path)
                 chosen_layers = selection.select(layers, info.layers, "layers", "this store")
                 for step in selection.select(steps, info.steps, "steps", "this store"):
                     for layer in chosen_layers:
@@ -197,7 +195,8 @@ class Store:
         """Activations as one labelled array: (sample, seed, step, layer, branch, frame, row, col, channel).
 
         Raises:
-            StoreError: it would take more than ``max_bytes``, or some sample lacks a seed that another has.
+            StoreError: it would take more than ``max_bytes``, some sample lacks a seed that another has, or
+                samples differ in their token grids.
         """
         from stores.labelled import labelled_array
 
@@ -302,16 +301,6 @@ class Store:
                 # Not closed here: another thread may be reading from it. It closes with its last user.
                 self._open_runs.popitem(last=False)
             return found[1]
-
-
-def _branches(asked: str | Iterable[str] | None, stored: tuple[str, ...], run: Run) -> tuple[str, ...]:
-    if asked is None:
-        return stored
-    names = (asked,) if isinstance(asked, str) else tuple(asked)
-    missing = [name for name in names if name not in stored]
-    if missing:
-        raise StoreError(f"branch {missing[0]!r}: {run.path} has {', '.join(stored)}")
-    return tuple(name for name in stored if name in names)
 
 
 def _seed_filter(seed: Seeds) -> Callable[[int], bool]:

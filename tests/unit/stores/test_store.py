@@ -9,13 +9,24 @@ import shutil
 import subprocess
 import sys
 import threading
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from stores import SelectionError, Store, StoreError, StoreSettings, create_store, open_store, sample_name
-from tests.unit.stores.making import BRANCHES, LAYERS, STEPS, bits, make_store, settings, widen, write_run
+from tests.unit.stores.making import (
+    BRANCHES,
+    CHANNELS,
+    LAYERS,
+    STEPS,
+    bits,
+    make_store,
+    settings,
+    widen,
+    write_run,
+)
 
 ROOT = Path(__file__).parents[3]
 RUNS = [(sample, seed) for sample in ("a", "b") for seed in (0, 1, 5)]
@@ -158,6 +169,8 @@ def test_iterating_gives_what_is_asked_for_in_the_order_of_the_file(store: Store
         next(store.iter("mlp"))
     with pytest.raises(StoreError, match="branch 'both'"):
         next(store.iter("resid", branches=["cond", "both"]))
+    with pytest.raises(StoreError, match="no branch is selected: .* has cond, uncond"):
+        next(store.iter("resid", branches=[]))
 
 
 def test_an_array_is_labelled(store: Store) -> None:
@@ -169,6 +182,27 @@ def test_an_array_is_labelled(store: Store) -> None:
     ):
         slab = array.sel(sample=sample, seed=seed, step=step, layer=20, branch=branch)
         assert np.array_equal(slab.values, widen(bits(sample, seed, step, 20, branch)))
+
+
+def test_an_array_of_a_branch_that_is_not_stored_is_refused(store: Store) -> None:
+    with pytest.raises(StoreError, match=r"branch 'both': .* has cond, uncond"):
+        store.array("resid", branches="both")
+
+
+@pytest.mark.parametrize("grid", [(1, 4, 5), (3, 4, 6)])
+def test_an_array_of_samples_with_other_token_grids_is_refused(
+    grid: tuple[int, int, int], tmp_path: Path
+) -> None:
+    store = make_store(tmp_path / "s", [("a", 0)])
+    with store.writer("b", 0) as writer:
+        writer.set_schedule([1000, 500, 250], [1.0, 0.5, 0.25, 0.0])
+        writer.add_site("resid", LAYERS, STEPS, BRANCHES, grid, CHANNELS)
+        for step, layer, branch in product(STEPS, LAYERS, BRANCHES):
+            writer.write("resid", step, layer, branch, np.zeros((*grid, CHANNELS), np.uint16))
+        writer.finish()
+    shown = "x".join(map(str, grid))
+    with pytest.raises(StoreError, match=rf"sample b has the token grid {shown}, sample a 3x4x5; select"):
+        store.array("resid")
 
 
 def test_an_array_that_is_too_large_or_has_gaps_is_refused(store: Store, tmp_path: Path) -> None:
