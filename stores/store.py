@@ -57,7 +57,9 @@ def create_store(path: str | os.PathLike[str], settings: StoreSettings, exist_ok
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if not (folder / layout.STORE_FILE).exists():
-            if any(item.name[0] != "." for item in folder.iterdir()):
+            found = {item.name for item in folder.iterdir() if item.name[0] != "."}
+            # With a store.json that was not there a moment ago: another process is making this store.
+            if found and layout.STORE_FILE not in found:
                 raise StoreError(f"{folder}: this folder is not empty and not a store; choose another")
             if write_settings(folder, settings):
                 (folder / layout.RUNS).mkdir(exist_ok=True)

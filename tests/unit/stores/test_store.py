@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
 
@@ -96,6 +97,20 @@ def test_a_store_takes_an_empty_folder_but_no_other(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "full").iterdir()] == ["thesis.txt"]
     with pytest.raises(StoreError, match=r"thesis\.txt: this is a file; a store is a folder"):
         create_store(tmp_path / "full/thesis.txt", settings())
+
+
+def test_a_store_that_another_process_makes_in_between_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    iterdir = Path.iterdir
+
+    def too_late(folder: Path) -> Iterator[Path]:
+        monkeypatch.undo()
+        create_store(folder, settings())
+        return iterdir(folder)
+
+    monkeypatch.setattr(Path, "iterdir", too_late)
+    assert create_store(tmp_path / "s", settings(), exist_ok=True).runs() == []
 
 
 @pytest.mark.parametrize(
