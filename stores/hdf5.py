@@ -34,9 +34,7 @@ def open_run_file(path: Path) -> h5py.File:
     try:
         with Reading(path):
             check_seal(path)
-            # A finished run never changes, so no lock is needed; and its writer, which names it to others
-            # before it gives up its claim on it, would refuse one.
-            return h5py.File(path, "r", locking=False)
+            return h5py.File(path, "r", locking="best-effort")
     except StoreError as error:
         if isinstance(error.__cause__, FileNotFoundError):
             raise StoreError(f"{path}: no such run") from None

@@ -289,11 +289,12 @@ class RunWriter:
             os.rename(self._partial, self._final)
             self._open = False
             try:
+                # HDF5 locks what it reads, and would be refused while this writer holds the file.
+                self._claim.release()
                 _fsync_folders(self._final.parent, self._store)
             finally:
                 # Ctrl-C must not lose the line of a run that is there.
                 self._record(entry)
-        self._claim.release()
         return entry
 
     def discard(self) -> None:
