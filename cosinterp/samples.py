@@ -23,6 +23,7 @@ from PIL import Image, UnidentifiedImageError
 
 from cosinterp.errors import SampleError
 from stores.layout import sample_name
+from stores.values import is_value_name
 
 PROMPT_FILE = "prompt.txt"
 IMAGE_FILE = "first_frame.png"
@@ -140,6 +141,9 @@ def _read_prompt(path: Path) -> str:
         raise SampleError(f"{path}: no such prompt file") from error
     except (UnicodeDecodeError, IsADirectoryError) as error:
         raise SampleError(f"{path}: the prompt file is not text") from error
+    # UTF-16 read as UTF-8, for one.
+    if "\0" in text:
+        raise SampleError(f"{path}: the prompt file is not text in UTF-8")
     if not text:
         raise SampleError(f"{path}: the prompt file is empty")
     return text
@@ -169,9 +173,11 @@ def _truth(entries: Any, path: Path) -> Truth:
         raise SampleError(f"{path}: truth has to be a JSON object of names and values")
     truth: Truth = {}
     for name, value in entries.items():
+        if not is_value_name(name):
+            raise SampleError(f"{path}: truth {name!r} cannot be a name; use letters, digits and underscores")
         if isinstance(value, list):
             value = _array(name, value, path)
-        elif not isinstance(value, str | int | float):
+        elif np.asarray(value).dtype.kind not in "biufU":
             raise SampleError(f"{path}: truth {name!r} has to be a number, a text or nested lists of numbers")
         truth[name] = value
     return truth

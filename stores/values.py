@@ -74,6 +74,11 @@ def read_attrs(attrs: h5py.AttributeManager) -> dict[str, Any]:
     return found
 
 
+def is_value_name(name: str) -> bool:
+    """Whether ``name`` can name a value in a run's file, as a truth's name does."""
+    return name not in ("", ".") and "/" not in name
+
+
 def write_value(group: h5py.Group, name: str, value: Any) -> None:
     """Writes text, a number, a truth value, or an array (or nested list) of these as the dataset ``name``.
 
@@ -81,7 +86,7 @@ def write_value(group: h5py.Group, name: str, value: Any) -> None:
         ValueError: ``name`` cannot name a dataset.
         TypeError: ``value`` is of no such kind.
     """
-    if not name or "/" in name or name == ".":
+    if not is_value_name(name):
         raise ValueError(f"{name!r} cannot name a value in a run's file")
     array = np.asarray(value)
     if array.dtype.kind == "U":

@@ -55,6 +55,8 @@ def test_a_task_folder_and_a_single_sample_can_be_given(tmp_path: Path) -> None:
         ({"truth": {"walls": [[1, 2], [3]]}}, "'walls' has rows of different lengths"),
         ({"truth": {"walls": ["a"]}}, "'walls' holds something that is no number"),
         ({"truth": {"walls": None}}, "'walls' has to be a number, a text or nested lists"),
+        ({"truth": {"goals/red": 1}}, "'goals/red' cannot be a name"),
+        ({"truth": {"length": 2**64}}, "'length' has to be a number, a text or nested lists"),
         ({"height": "tall"}, "height has to be a whole number above 0, not 'tall'"),
         ({"num_frames": 0}, "num_frames has to be a whole number above 0"),
         ({"width": True}, "width has to be a whole number above 0"),
@@ -75,9 +77,10 @@ def test_broken_files_are_named(tmp_path: Path) -> None:
     (folder / "first_frame.png").write_bytes(b"no image")
     with pytest.raises(SampleError, match=r"first_frame\.png: cannot be read as an image"):
         load_dataset(tmp_path)
-    (folder / "prompt.txt").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(SampleError, match=r"prompt\.txt: the prompt file is not text"):
-        load_dataset(tmp_path)
+    for content in (b"\xff\xfe\x00", "go".encode("utf-16-le")):
+        (folder / "prompt.txt").write_bytes(content)
+        with pytest.raises(SampleError, match=r"prompt\.txt: the prompt file is not text"):
+            load_dataset(tmp_path)
 
 
 def test_a_truncated_image_is_refused(tmp_path: Path) -> None:
