@@ -133,12 +133,15 @@ def run_plan(
     if progress is not None:
         progress.planned(plan, todo)
     finished: SimpleQueue[tuple[str, int]] = SimpleQueue()
-    with _OpenRuns(target) as opened, WriterThread(host_memory) as thread:
-        sink = CopyingSink(thread)
-        for planned, seeds in _batches(plan, todo):
-            recording = BatchRecording(plan, planned, opened.open(planned.sample.name, seeds), sink)
-            _trace_batch(model, recording, seeds, opened, finished, progress)
-    _tell_finished(finished, progress)
+    try:
+        with _OpenRuns(target) as opened, WriterThread(host_memory) as thread:
+            sink = CopyingSink(thread)
+            for planned, seeds in _batches(plan, todo):
+                recording = BatchRecording(plan, planned, opened.open(planned.sample.name, seeds), sink)
+                _trace_batch(model, recording, seeds, opened, finished, progress)
+    finally:
+        # Also of a trace that fails or is interrupted: these runs are kept.
+        _tell_finished(finished, progress)
     return target
 
 
@@ -164,7 +167,8 @@ def runs_to_make(plan: TracePlan, path: Path, resume: bool) -> list[tuple[str, i
     samples = {planned.sample.name: planned.sample for planned in plan.samples}
     for name, seed in dict(reversed(made)).items():
         _check_same_sample(existing, samples[name], seed)
-    return [run for run in runs if run not in set(made)]
+    skipped = set(made)
+    return [run for run in runs if run not in skipped]
 
 
 def _check_same_sample(store: Store, sample: Sample, seed: int) -> None:

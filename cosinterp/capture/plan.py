@@ -14,6 +14,7 @@ from cosinterp.errors import SelectionError, TraceError
 from cosinterp.models.anatomy import RESID, Size
 from cosinterp.models.model import Model
 from cosinterp.samples import Sample
+from stores.layout import BASE, check_run_name
 from stores.selection import Selection, parse_seeds, select
 from stores.settings import StoreSettings
 
@@ -232,6 +233,7 @@ def _store_dtype(model: Model, dtype: str) -> str:
 def _check_names(samples: Sequence[Sample]) -> None:
     seen: set[str] = set()
     for sample in samples:
+        check_run_name(sample.name, 0, BASE)
         if sample.name in seen:
             raise TraceError(f"two samples are called {sample.name}; each needs a name of its own")
         seen.add(sample.name)

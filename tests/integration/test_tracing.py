@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -234,6 +235,31 @@ def test_a_writer_that_fails_stops_the_trace_and_leaves_nothing(
     assert not [thread for thread in threading.enumerate() if thread.name == "cosinterp-writer"]
 
 
+def test_runs_that_a_trace_kept_when_it_failed_are_told(
+    tiny_model: Callable[..., Model], tmp_path: Path
+) -> None:
+    path = tmp_path / "store"
+    told: list[tuple[str, int]] = []
+
+    class Failing:
+        def planned(self, *_: object) -> None: ...
+
+        def step(self, sample: str, seeds: tuple[int, ...], step: int, num_steps: int) -> None:
+            if seeds == (1,):
+                deadline = time.monotonic() + 10
+                while not open_store(path).has(sample, 0) and time.monotonic() < deadline:
+                    time.sleep(0.01)
+                raise ZeroDivisionError
+
+        def finished(self, sample: str, seed: int) -> None:
+            told.append((sample, seed))
+
+    with pytest.raises(ZeroDivisionError):
+        run_trace(tiny_model("wan2.1-t2v"), "wan2.1-t2v", path, seeds="0-1", progress=Failing())
+    assert told == [("sample-0", 0)]
+    assert [entry.seed for entry in open_store(path).runs()] == [0]
+
+
 def test_an_error_puts_the_pipeline_back(tiny_model: Callable[..., Model], tmp_path: Path) -> None:
     model = tiny_model("wan2.2-i2v-a14b")
     kind = "wan2.2-i2v-a14b"
@@ -278,6 +304,7 @@ def test_an_error_puts_the_pipeline_back(tiny_model: Callable[..., Model], tmp_p
         ("wan2.1-t2v", {"guidance_scale_2": 3.0}, TraceError, "takes no guidance_scale_2"),
         ("wan2.1-t2v", {"host_memory": 1000}, TraceError, "does not hold one layer"),
         ("wan2.1-t2v", {"samples": []}, TraceError, "no sample"),
+        ("wan2.1-t2v", {"samples": Sample("red/0", "go")}, StoreError, "sample name 'red/0'"),
         ("wan2.1-i2v", {"max_sequence_length": 16}, TraceError, "max_sequence_length of 512 only"),
         ("wan2.1-i2v", {"samples": Sample("a", "b")}, SampleError, "has no image"),
         ("wan2.1-t2v", {"samples": sample_for("wan2.1-i2v")}, SampleError, "has an image"),
