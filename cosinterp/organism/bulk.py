@@ -17,8 +17,11 @@ from cosinterp.organism.rendering import first_cells, path_order
 
 _CHUNK = 500
 
+# Rooms a side, split, first seed, count.
+_Job = tuple[int, Split, int, int]
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, eq=False)
 class MazeBatch:
     """Mazes of one size, compact.
 
@@ -39,7 +42,7 @@ class MazeBatch:
 
 def make_mazes(counts: Mapping[int, int], split: Split, processes: int) -> dict[int, MazeBatch]:
     """The mazes of seeds 0, 1, ... of each size: ``counts`` maps rooms a side to how many."""
-    jobs = [
+    jobs: list[_Job] = [
         (rooms, split, start, min(_CHUNK, count - start))
         for rooms, count in counts.items()
         for start in range(0, count, _CHUNK)
@@ -59,7 +62,7 @@ def make_mazes(counts: Mapping[int, int], split: Split, processes: int) -> dict[
     }
 
 
-def _make_chunk(job: tuple[int, Split, int, int]) -> MazeBatch:
+def _make_chunk(job: _Job) -> MazeBatch:
     rooms, split, first_seed, count = job
     mazes = [generate_maze(seed, rooms, split) for seed in range(first_seed, first_seed + count)]
     cells = np.stack([first_cells(maze) for maze in mazes])

@@ -1,8 +1,9 @@
 """Perfect mazes with two goals, deterministic by seed, in two splits that share no maze.
 
-A maze of R x R rooms is drawn on a grid of (2R + 1) x (2R + 1) cells: rooms sit at odd coordinates, the cells
-between them are passages or walls. The passages form a spanning tree of the rooms (a *perfect* maze), so any two
-rooms are joined by exactly one path. Both goals are dead ends: the path to one never crosses the other.
+A maze of R x R rooms is drawn on a grid of (2R + 1) x (2R + 1) cells: rooms sit at odd coordinates, the
+cells between them are passages or walls. The passages form a spanning tree of the rooms (a *perfect* maze),
+so any two rooms are joined by exactly one path. Both goals are dead ends: the path to one never crosses the
+other.
 """
 
 from __future__ import annotations
@@ -21,8 +22,11 @@ Cell = tuple[int, int]
 
 GOALS: tuple[Goal, ...] = get_args(Goal)
 MIN_ROOMS, MAX_ROOMS = 5, 9
+# The size that maze-wan's own sampling defaults are for.
+DEFAULT_ROOMS = 7
 
-# A tree grown always from its newest room has long corridors and few junctions; from a random room, the reverse.
+# A tree grown always from its newest room has long corridors and few junctions; from a random room, the
+# reverse.
 NEWEST_ROOM_PROBABILITY = 0.5
 # In passages between rooms; a goal next door would need no search.
 MIN_GOAL_DISTANCE = 3
@@ -30,7 +34,7 @@ MIN_GOAL_DISTANCE = 3
 TEST_SHARE = 16
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Maze:
     """One maze.
 
@@ -58,8 +62,8 @@ class Maze:
 def generate_maze(seed: int, rooms: int, split: Split = "test") -> Maze:
     """The maze number ``seed`` of a size and split.
 
-    The split is a property of the maze itself (a hash of its walls, start and goals), so no maze of one split can
-    turn up in the other, whatever the seeds.
+    The split is a property of the maze itself (a hash of its walls, start and goals), so no maze of one split
+    can turn up in the other, whatever the seeds.
 
     Raises:
         UserError: ``rooms`` out of range, a negative seed, or an unknown split.
@@ -83,7 +87,7 @@ def _spanning_tree(rng: np.random.Generator, rooms: int) -> np.ndarray:
     """Walls of a random perfect maze, by the growing-tree algorithm."""
     side = 2 * rooms + 1
     walls = np.ones((side, side), dtype=bool)
-    # Every turn adds a room or retires one, so 2 * rooms**2 turns are enough; one draw for all of them is quick.
+    # Every turn adds a room or retires one, so 2 * rooms**2 turns are enough; one draw for all is quick.
     draws = rng.random((2 * rooms * rooms, 3)).tolist()
     turn = 0
     first = (2 * int(rng.integers(rooms)) + 1, 2 * int(rng.integers(rooms)) + 1)
@@ -116,7 +120,7 @@ def _spanning_tree(rng: np.random.Generator, rooms: int) -> np.ndarray:
 def _place_start_and_goals(
     rng: np.random.Generator, walls: np.ndarray, rooms: int
 ) -> tuple[Cell, Cell, Cell] | None:
-    """(start, red goal, blue goal), or None when this maze has no two dead ends far enough from the drawn start."""
+    """(start, red goal, blue goal), or None if no two dead ends are far enough from the drawn start."""
     start = (2 * int(rng.integers(rooms)) + 1, 2 * int(rng.integers(rooms)) + 1)
     parents = _parents(walls, start)
     has_child = set(parents.values())
@@ -133,7 +137,7 @@ def _place_start_and_goals(
 
 
 def _parents(walls: np.ndarray, start: Cell) -> dict[Cell, Cell | None]:
-    """Breadth-first tree of the open cells from ``start``: cell -> the cell before it (None for the start)."""
+    """Breadth-first tree from ``start``: open cell -> the cell before it (None for the start)."""
     open_cells = {(int(row), int(col)) for row, col in np.argwhere(~walls)}
     parents: dict[Cell, Cell | None] = {start: None}
     frontier = [start]

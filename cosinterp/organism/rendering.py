@@ -1,7 +1,8 @@
 """A maze as a video: the path grows from the start to the named goal, one frame after another.
 
-Everything is drawn cell by cell: a *cell video* holds a class for each cell (wall, floor, start, the two goals,
-path), and pixels are those classes in colour, each cell a square. One cell is one latent cell of maze-wan.
+Everything is drawn cell by cell: a *cell video* holds a class for each cell (wall, floor, start, the two
+goals, path), and pixels are those classes in colour, each cell a square. One cell is one latent cell of
+maze-wan.
 """
 
 from __future__ import annotations
@@ -52,9 +53,14 @@ def path_order(maze: Maze, goal: Goal) -> np.ndarray:
 
 
 def cell_video(cells: np.ndarray, order: np.ndarray, num_frames: int = NUM_FRAMES) -> np.ndarray:
-    """Cell classes over time, uint8 (..., frame, row, col), from the first cells and the path order (..., row, col).
+    """Cell classes over time, uint8 (..., frame, row, col).
 
-    Frame f shows the first round(f / (num_frames - 1) * length) cells of the path.
+    Frame f shows the first f / (num_frames - 1) of the path, to the nearest cell.
+
+    Args:
+        cells: what `first_cells` gives, (..., row, col).
+        order: what `path_order` gives, (..., row, col).
+        num_frames: 2 or more.
     """
     length = order.max(axis=(-2, -1), keepdims=True).astype(np.int32)[..., None, :, :]
     frame = np.arange(num_frames, dtype=np.int32).reshape(-1, 1, 1)
@@ -74,9 +80,9 @@ def render_video(maze: Maze, goal: Goal, num_frames: int = NUM_FRAMES) -> np.nda
 
 
 def read_cells(video: np.ndarray) -> np.ndarray:
-    """Cell classes, uint8 (..., row, col), of pixels (..., row, col, rgb): each cell's nearest palette colour.
+    """Cell classes, uint8 (..., row, col), of pixels (..., row, col, rgb).
 
-    A cell's colour is the mean over its pixels, so a few wrong pixels do not change its class.
+    A cell's class is the palette colour nearest to the mean of its pixels, so few wrong pixels change nothing.
     """
     *lead, height, width, _ = video.shape
     blocks = video.reshape(*lead, height // CELL_PX, CELL_PX, width // CELL_PX, CELL_PX, 3)

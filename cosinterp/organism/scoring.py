@@ -10,20 +10,26 @@ import numpy as np
 
 from cosinterp.errors import UserError
 from cosinterp.organism.mazes import GOALS, Cell, Goal
-from cosinterp.organism.rendering import CELL_PX, PATH, WALL, read_cells
+from cosinterp.organism.rendering import CELL_PX, PATH, read_cells
+from cosinterp.organism.tasks import blank_cells, start_and_goals
 
 
 @dataclass(frozen=True)
 class MazeScore:
     """One video's score, read off its last frame unless said otherwise.
 
+    The start and the goals keep their own colours in a true video, so they are no path cells; a video that
+    paints over one of them is neither solved nor a valid path.
+
     Attributes:
         solved: the path cells are exactly those of the true path.
-        valid_path: the path cells are exactly a path from the start to one of the two goals.
-        goal_reached: the goal that path cells connect to the start without crossing a wall; "both"; or None.
+        valid_path: the path cells are exactly those between the start and one of the two goals.
+        goal_reached: "red" or "blue", the goal that path cells connect to the start without crossing a wall;
+            "both"; or None.
         iou: intersection over union of the path cells and the true path's cells, 0 to 1.
         walls_broken: path cells that lie on walls.
-        consistent: over the frames, the path only grows, and no wall or floor cell outside it changes class.
+        consistent: over the frames, the path only grows, and every cell outside it is what it is in the maze
+            (wall, floor, start or goal).
     """
 
     solved: bool
@@ -34,6 +40,7 @@ class MazeScore:
     consistent: bool
 
     def to_dict(self) -> dict[str, Any]:
+        """The fields by name."""
         return asdict(self)
 
 
@@ -43,67 +50,58 @@ def score_video(video: np.ndarray, truth: Mapping[str, Any]) -> MazeScore:
     Raises:
         UserError: the video's size is not that of the maze.
     """
-    walls = np.asarray(truth["walls"]).astype(bool)
-    size = (walls.shape[0] * CELL_PX, walls.shape[1] * CELL_PX)
-    if video.shape[1:3] != size:
+    blank = blank_cells(truth)
+    height, width = (CELL_PX * side for side in blank.shape)
+    if video.shape[1:3] != (height, width):
         raise UserError(
-            f"the video is {video.shape[1]}x{video.shape[2]} px, but this maze is drawn at {size[0]}x{size[1]} px"
+            f"the video is {video.shape[1]}x{video.shape[2]} px, "
+            f"but this maze is drawn at {height}x{width} px"
         )
     cells = read_cells(video)
     drawn = cells[-1] == PATH
+    walls = np.asarray(truth["walls"]).astype(bool)
     true_path = np.asarray(truth["path_order"]) > 0
-    start = _cell(truth["start"])
-    goals: dict[Goal, Cell] = {goal: _cell(truth[f"{goal}_goal"]) for goal in GOALS}
+    start, goals = start_and_goals(truth)
 
     reached = _reached(drawn & ~walls, start)
-    goals_reached: list[Goal] = [goal for goal in GOALS if goals[goal] in reached.neighbours]
-    solved = bool(np.array_equal(drawn, true_path))
+    ends: list[Goal] = [goal for goal in GOALS if reached.intersection(_neighbours(goals[goal]))]
+    walls_broken = int((drawn & walls).sum())
     return MazeScore(
-        solved=solved,
-        valid_path=len(goals_reached) == 1 and _is_simple_path(drawn, walls, start, goals[goals_reached[0]]),
-        goal_reached="both" if len(goals_reached) == 2 else goals_reached[0] if goals_reached else None,
+        solved=bool(np.array_equal(drawn, true_path)),
+        # The start is reached, but not drawn.
+        valid_path=len(ends) == 1
+        and walls_broken == 0
+        and len(reached) == int(drawn.sum()) + 1
+        and _is_simple_path(reached, start, goals[ends[0]]),
+        goal_reached="both" if len(ends) == 2 else ends[0] if ends else None,
         iou=float((drawn & true_path).sum() / max(1, (drawn | true_path).sum())),
-        walls_broken=int((drawn & walls).sum()),
-        consistent=_consistent(cells, walls),
+        walls_broken=walls_broken,
+        consistent=_consistent(cells, blank),
     )
 
 
-@dataclass(frozen=True)
-class _Reach:
-    cells: set[Cell]
-    neighbours: set[Cell]
-
-
-def _reached(passable: np.ndarray, start: Cell) -> _Reach:
-    """The passable cells connected to ``start``, and all cells next to them or to the start."""
-    cells = {start}
-    neighbours: set[Cell] = set()
+def _reached(passable: np.ndarray, start: Cell) -> set[Cell]:
+    """The start, and the passable cells connected to it."""
+    reached = {start}
     frontier = [start]
-    for row, col in frontier:
-        for near in _neighbours((row, col)):
-            neighbours.add(near)
+    for cell in frontier:
+        for near in _neighbours(cell):
             inside = 0 <= near[0] < passable.shape[0] and 0 <= near[1] < passable.shape[1]
-            if inside and near not in cells and passable[near]:
-                cells.add(near)
+            if inside and near not in reached and passable[near]:
+                reached.add(near)
                 frontier.append(near)
-    return _Reach(cells, neighbours)
+    return reached
 
 
-def _is_simple_path(drawn: np.ndarray, walls: np.ndarray, start: Cell, goal: Cell) -> bool:
-    """Whether the drawn cells, no more and no fewer, lead from start to goal through open cells.
+def _is_simple_path(reached: set[Cell], start: Cell, goal: Cell) -> bool:
+    """Whether connected open cells lead from ``start`` to ``goal`` and nowhere else.
 
-    In a perfect maze the path is the only one, so it is enough that the drawn cells are open, all connected to the
-    start, and that none of them is an end of its own.
+    A perfect maze has one path to the goal, so it is enough that the cells have no end but those two: the
+    start has one neighbour on the path, every other cell two.
     """
-    if (drawn & walls).any():
-        return False
-    reached = _reached(drawn, start)
-    if len(reached.cells) - 1 != int(drawn.sum()):
-        return False
-    on_path = reached.cells | {goal}
+    on_path = reached | {goal}
     return all(
-        sum(near in on_path for near in _neighbours(cell)) == (1 if cell == start else 2)
-        for cell in reached.cells
+        len(on_path.intersection(_neighbours(cell))) == (1 if cell == start else 2) for cell in reached
     )
 
 
@@ -112,13 +110,8 @@ def _neighbours(cell: Cell) -> tuple[Cell, Cell, Cell, Cell]:
     return (row - 1, col), (row + 1, col), (row, col - 1), (row, col + 1)
 
 
-def _consistent(cells: np.ndarray, walls: np.ndarray) -> bool:
+def _consistent(cells: np.ndarray, blank: np.ndarray) -> bool:
     path = cells == PATH
     only_grows = bool((path[1:] | ~path[:-1]).all())
-    walls_stay = bool(((cells == WALL) == walls)[~path].all())
-    return only_grows and walls_stay
-
-
-def _cell(value: Any) -> Cell:
-    row, col = np.asarray(value).tolist()
-    return int(row), int(col)
+    rest_stays = bool((path | (cells == blank)).all())
+    return only_grows and rest_stays
