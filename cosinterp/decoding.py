@@ -46,8 +46,12 @@ class Media:
 
 
 def model_of(store: Store, name: str | None = None, **load_options: Any) -> Model:
-    """The model that made a store, or the one named instead. Raises UserError if it cannot be loaded."""
-    from cosinterp.models.loading import BUNDLED, load
+    """The model that made a store, or the one named instead.
+
+    Raises:
+        UserError: it cannot be loaded, or its weights are no longer those that made the store.
+    """
+    from cosinterp.models.loading import load
 
     if name is not None:
         chosen = load(name, **load_options)
@@ -57,14 +61,18 @@ def model_of(store: Store, name: str | None = None, **load_options: Any) -> Mode
     own = made_by.get("name")
     if not own:
         raise SelectionError(f"{store.path} does not say which model made it; name it with --model.")
-    # The source of a bundled model is a folder of the installation that traced, perhaps not of this one.
-    source = own if own in BUNDLED else made_by.get("source") or own
     try:
-        return load(source, revision=made_by.get("revision"), **load_options)
+        loaded = load(own, revision=made_by.get("revision"), **load_options)
     except ModelError as error:
         raise ModelError(
             f"{error}\nit made {store.path}; to decode with another one, name it with --model"
         ) from error
+    if loaded.weights_sha256 != made_by.get("weights_sha256"):
+        raise ModelError(
+            f"{own} has changed since it made {store.path}, so its VAE may no longer read the latents; "
+            f"to decode with it all the same, say --model {own}"
+        )
+    return loaded
 
 
 def _check_channels(model: Model, store: Store) -> None:
@@ -120,7 +128,7 @@ def decode_run(
     shows. Files take the place of older ones whole; a failure leaves no half-written file.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    _, sigmas, _ = run.schedule
+    sigmas = run.schedule.sigma
     rows: list[StripRow] = []
     scenes: list[Frames] = []
     written: dict[int, Path] = {}

@@ -1,5 +1,7 @@
 """`cosinterp decode`: pictures and videos of planted clean estimates, and of a tiny Wan's."""
 
+import shutil
+
 import imageio.v2 as imageio
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from cosinterp import decoding
 from cosinterp.cli import app
 from cosinterp.decoding import clean_videos, decode_run, final_video, media_folder, model_of
 from cosinterp.errors import ModelError, SelectionError
+from cosinterp.models.loading import load
 from cosinterp.tracing import trace
 from probes.pictures import enlarge
 from tests.planted import CellDecoder, maze_estimate, maze_truth, plant
@@ -154,6 +157,22 @@ def test_a_store_that_names_no_model_or_a_lost_one_says_what_to_do(tmp_path):
     lost = plant(tmp_path / "lost", runs, model="no-such-model")
     with pytest.raises(ModelError, match="--model"):
         model_of(lost)
+
+
+def test_a_model_that_has_changed_since_decodes_only_if_it_is_named(tiny_folder, tmp_path):
+    folder = shutil.copytree(tiny_folder(KIND), tmp_path / "model")
+    store = trace(
+        load(folder, device="cpu"), sample_for(KIND), store=tmp_path / "store", seeds="0", num_steps=2
+    )
+    weights = folder / "vae" / "diffusion_pytorch_model.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 1
+    weights.write_bytes(content)
+    result = invoke(store.path, "--no-videos")
+    assert result.exit_code == 2
+    assert "has changed since it made" in " ".join(result.stderr.split())
+    assert not (store.path / "media").exists()
+    assert invoke(store.path, "--no-videos", "--model", folder).exit_code == 0
 
 
 def test_a_model_with_another_vae_is_refused(store, tiny_folder):
