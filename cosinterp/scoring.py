@@ -142,7 +142,7 @@ def score_store(
                         f"runs of {store.path} cannot be scored by step: they have "
                         f"{' and '.join(map(str, sorted(lengths)))} steps. Choose samples, or no steps."
                     )
-                sigmas = run.schedule[1]
+                sigmas = run.schedule.sigma
                 for step, video in clean_videos(load(), run):
                     step_rows.setdefault(task.name, []).append(
                         key
@@ -180,7 +180,7 @@ def _once(model: Model | Callable[[], Model]) -> Callable[[], Model]:
 
     def load() -> Model:
         if not loaded:
-            loaded.append(model if hasattr(model, "decode") else model())  # type: ignore[arg-type, operator]
+            loaded.append(model() if callable(model) else model)
         return loaded[0]
 
     return load
