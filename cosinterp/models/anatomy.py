@@ -112,10 +112,6 @@ class Anatomy:
         names = tuple(sublayer.site for sublayer in self.sublayers)
         return (RESID, *names, *(name + RAW for name in names))
 
-    def sublayer(self, site: str) -> Sublayer:
-        """The sublayer of a site; ``.raw`` or not."""
-        return next(part for part in self.sublayers if part.site == site.removesuffix(RAW))
-
     def layers_of(self, site: str, layers: tuple[int, ...]) -> tuple[int, ...]:
         """Those of ``layers`` that ``site`` has."""
         return layers if site == RESID else tuple(layer for layer in layers if layer > 0)

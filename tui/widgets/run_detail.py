@@ -9,7 +9,6 @@ from textual.containers import VerticalScroll
 from textual.widgets import Static
 
 from tui.reading import Detail
-from tui.rows import Row
 
 
 class RunDetail(VerticalScroll):
@@ -27,10 +26,6 @@ class RunDetail(VerticalScroll):
     def show_nothing(self) -> None:
         """No run is chosen."""
         self._text.update("")
-
-    def show_reading(self, row: Row) -> None:
-        """A run is chosen and not read yet."""
-        self._text.update(Text(f"reading {row.sample}, seed {row.seed}..."))
 
     def show_detail(self, detail: Detail) -> None:
         """A run has been read."""
