@@ -23,8 +23,12 @@ if TYPE_CHECKING:
 _PIPELINE_NAMES = {"num_steps": "num_inference_steps"}
 _SIZE_NAMES = ("height", "width", "num_frames")
 _SAMPLING_NAMES = (
-    *("num_steps", "guidance_scale", "guidance_scale_2", *_SIZE_NAMES),
-    *("negative_prompt", "max_sequence_length"),
+    "num_steps",
+    "guidance_scale",
+    "guidance_scale_2",
+    *_SIZE_NAMES,
+    "negative_prompt",
+    "max_sequence_length",
 )
 
 
