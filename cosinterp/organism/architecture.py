@@ -1,4 +1,4 @@
-"""The parts of maze-wan, all of them the classes that diffusers' own Wan2.2 image-to-video pipeline is made of.
+"""The parts of maze-wan: the classes that diffusers' own Wan2.2 image-to-video pipeline is made of.
 
 Only the sizes are small. The text encoder is a random UMT5 that is never trained: the transformer's own text
 projection learns to read its (fixed, distinct) token embeddings.
@@ -21,6 +21,7 @@ from diffusers import (
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerFast, UMT5Config, UMT5EncoderModel
 
+from cosinterp.organism.mazes import DEFAULT_ROOMS
 from cosinterp.organism.rendering import CELL_PX, NUM_FRAMES, grid_side
 from cosinterp.organism.tasks import PROMPTS, TASK
 
@@ -45,7 +46,7 @@ class TransformerSize:
 
 
 def build_tokenizer() -> PreTrainedTokenizerFast:
-    """A byte-pair tokenizer whose merges come from the task's prompts; other words fall apart into letters."""
+    """A byte-pair tokenizer with merges from the task's prompts; other words fall apart into letters."""
     tokenizer = Tokenizer(models.BPE(unk_token="<unk>"))
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
     tokenizer.decoder = decoders.Metaspace()
@@ -103,7 +104,7 @@ def build_vae(
 
 
 def build_transformer(size: TransformerSize) -> WanTransformer3DModel:
-    """The denoiser. Its input is the noisy latent, the frame mask and the encoded first frame, in channels."""
+    """The denoiser. Its input channels are the noisy latent, the frame mask and the encoded first frame."""
     return WanTransformer3DModel(
         patch_size=(1, 1, 1),
         num_attention_heads=size.num_heads,
@@ -134,12 +135,23 @@ def build_scheduler() -> UniPCMultistepScheduler:
 def encode_prompts(
     tokenizer: PreTrainedTokenizerFast, text_encoder: UMT5EncoderModel, prompts: list[str]
 ) -> torch.Tensor:
-    """Prompt embeddings as the pipeline makes them: float (prompt, token, channel), zero after each prompt's end."""
+    """Prompt embeddings as the pipeline makes them, (prompt, token, channel), zero after a prompt's end."""
     tokens = tokenizer(
         prompts, padding="max_length", max_length=MAX_SEQUENCE_LENGTH, truncation=True, return_tensors="pt"
     )
     embeds = text_encoder(tokens.input_ids, tokens.attention_mask).last_hidden_state
     return embeds * tokens.attention_mask[..., None]
+
+
+def place(module: _Module, device: torch.device) -> _Module:
+    """``module.to(device)``, which diffusers' models declare without its arguments."""
+    torch.nn.Module.to(module, device)
+    return module
+
+
+def autocast(device: torch.device) -> torch.autocast:
+    """Computing in bfloat16 on CUDA, in the weights' own dtype elsewhere."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda")
 
 
 @torch.no_grad()
@@ -163,7 +175,15 @@ def save_pipeline(
     sampling: dict[str, Any],
     dtype: torch.dtype = torch.bfloat16,
 ) -> None:
-    """Write the whole pipeline in diffusers' layout, with the sampling defaults beside it in ``cosinterp.json``."""
+    """Write the pipeline in diffusers' layout, with its sampling defaults beside it in ``cosinterp.json``.
+
+    Args:
+        folder: made if missing; its name is the model's.
+        vae: cast to ``dtype`` in place.
+        transformer: cast to ``dtype`` in place.
+        sampling: defaults other than the size, by the names of the command line's flags.
+        dtype: of the saved weights.
+    """
     tokenizer = build_tokenizer()
     pipeline = WanImageToVideoPipeline(
         tokenizer=tokenizer,  # pyright: ignore[reportArgumentType]
@@ -173,7 +193,7 @@ def save_pipeline(
         transformer=_cast(transformer, dtype),
     )
     pipeline.save_pretrained(folder, safe_serialization=True)
-    size = grid_side(7) * CELL_PX
+    size = grid_side(DEFAULT_ROOMS) * CELL_PX
     defaults = {
         "height": size,
         "width": size,

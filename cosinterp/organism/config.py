@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import tomllib
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_type_hints
 
 from cosinterp.errors import UserError
-from cosinterp.organism.architecture import TransformerSize
+from cosinterp.organism.architecture import TEMPORAL_FACTOR, TransformerSize
+from cosinterp.organism.mazes import DEFAULT_ROOMS, MAX_ROOMS, MIN_ROOMS
+from cosinterp.organism.rendering import grid_side
 
 DEFAULT_CONFIG = Path(__file__).with_name("train.toml")
 
@@ -17,6 +21,8 @@ _Section = TypeVar("_Section")
 
 @dataclass(frozen=True)
 class AutoencoderTraining:
+    """How the autoencoder learns: on clips of ``clip_frames``, and in the last share on whole videos."""
+
     iterations: int
     batch_size: int
     learning_rate: float
@@ -35,6 +41,8 @@ class CurriculumPhase:
 
 @dataclass(frozen=True)
 class DenoiserTraining:
+    """How the transformer learns; ``train.toml`` explains each number."""
+
     iterations: int
     batch_size: int
     learning_rate: float
@@ -52,7 +60,17 @@ class DenoiserTraining:
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """All that makes a maze-wan, but the hardware."""
+    """All that makes a maze-wan, and by how many processes its mazes are made.
+
+    Attributes:
+        seed: of all that is drawn.
+        num_frames: of each video.
+        processes: that make mazes; they change nothing in them.
+        transformer: its size.
+        pool: rooms a side -> mazes in the training pool.
+        autoencoder: first stage.
+        denoiser: second stage.
+    """
 
     seed: int
     num_frames: int
@@ -67,32 +85,99 @@ def load_config(path: Path = DEFAULT_CONFIG) -> TrainingConfig:
     """Read a configuration file.
 
     Raises:
-        UserError: no such file, no TOML, or a key that is missing or unknown.
+        UserError: no such file, no TOML, a key that is missing or unknown, or a value that cannot be.
     """
     try:
-        raw = tomllib.loads(path.read_text())
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UserError(f"cannot read the training configuration {path}: {error.strerror}") from error
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:
         raise UserError(f"{path} is no valid TOML: {error}") from error
-    raw["transformer"] = _section(TransformerSize, raw.get("transformer"), "transformer")
-    raw["autoencoder"] = _section(AutoencoderTraining, raw.get("autoencoder"), "autoencoder")
-    denoiser = dict(raw.get("denoiser", {}))
+    denoiser = dict(_table(raw, "denoiser"))
+    phases = denoiser.get("curriculum", ())
+    if not isinstance(phases, list) or not phases:
+        raise UserError("training configuration: denoiser.curriculum has to be a list of one phase or more")
     denoiser["curriculum"] = tuple(
-        CurriculumPhase(phase["until"], {int(side): share for side, share in phase["shares"].items()})
-        for phase in denoiser.get("curriculum", ())
+        _section(CurriculumPhase, _by_size(phase, "shares", name), name)
+        for name, phase in ((f"denoiser.curriculum {index}", phase) for index, phase in enumerate(phases))
     )
-    raw["denoiser"] = _section(DenoiserTraining, denoiser, "denoiser")
-    raw["pool"] = {int(rooms): count for rooms, count in raw.get("pool", {}).items()}
-    return _section(TrainingConfig, raw, path.name)
+    config = _section(
+        TrainingConfig,
+        _by_size(raw, "pool", path.name)
+        | {
+            "transformer": _section(TransformerSize, _table(raw, "transformer"), "transformer"),
+            "autoencoder": _section(AutoencoderTraining, _table(raw, "autoencoder"), "autoencoder"),
+            "denoiser": _section(DenoiserTraining, denoiser, "denoiser"),
+        },
+        path.name,
+    )
+    for wrong in _contradictions(config):
+        raise UserError(f"training configuration: {wrong}")
+    return config
 
 
-def _section(kind: type[_Section], values: dict[str, Any] | None, name: str) -> _Section:
+def _contradictions(config: TrainingConfig) -> Iterator[str]:
+    """What is wrong between values that are each right by themselves."""
+    if config.num_frames % TEMPORAL_FACTOR != 1:
+        yield f"num_frames has to be a multiple of {TEMPORAL_FACTOR} and 1 more, not {config.num_frames}"
+    if config.autoencoder.clip_frames > config.num_frames:
+        yield "autoencoder.clip_frames is more than num_frames"
+    if DEFAULT_ROOMS not in config.pool:
+        yield f"the pool needs mazes of {DEFAULT_ROOMS} rooms a side"
+    sizes = [rooms for rooms in config.pool if not MIN_ROOMS <= rooms <= MAX_ROOMS]
+    if sizes:
+        yield f"a maze has {MIN_ROOMS} to {MAX_ROOMS} rooms a side, not {sizes[0]}"
+    if min(config.pool.values(), default=0) < 1:
+        yield "each size in the pool needs at least 1 maze"
+    drawn = {grid_side(rooms) for rooms in config.pool}
+    for phase in config.denoiser.curriculum:
+        missing = sorted(set(phase.shares) - drawn)
+        if missing:
+            yield f"the curriculum asks for {missing[0]} cells a side, which no maze of the pool has"
+        if not math.isclose(sum(phase.shares.values()), 1.0):
+            yield f"the shares of the curriculum's phase until {phase.until:g} do not add up to 1"
+
+
+def _table(values: dict[str, Any], name: str) -> dict[str, Any]:
+    table = values.get(name, {})
+    if not isinstance(table, dict):
+        raise UserError(f"training configuration: {name} has to be a table")
+    return table
+
+
+def _by_size(values: Any, key: str, name: str) -> dict[str, Any]:
+    """``values`` with the table ``key``, whose keys are sizes, read as such."""
+    if not isinstance(values, dict):
+        raise UserError(f"training configuration: {name} has to be a table")
+    if key not in values:
+        return values
+    try:
+        return values | {key: {int(size): number for size, number in _table(values, key).items()}}
+    except ValueError as error:
+        raise UserError(f"training configuration, [{name}]: the keys of {key} have to be sizes") from error
+
+
+def _section(kind: type[_Section], values: dict[str, Any], name: str) -> _Section:
     known = {field.name for field in fields(kind)}  # pyright: ignore[reportArgumentType]
-    given = set(values or {})
-    if known != given:
-        wrong = [f"missing {key}" for key in sorted(known - given)] + [
-            f"unknown {key}" for key in sorted(given - known)
+    if known != set(values):
+        wrong = [f"missing {key}" for key in sorted(known - set(values))] + [
+            f"unknown {key}" for key in sorted(set(values) - known)
         ]
         raise UserError(f"training configuration, [{name}]: {', '.join(wrong)}")
-    return kind(**(values or {}))
+    for key, expected in get_type_hints(kind).items():
+        by_size = expected in (dict[int, int], dict[int, float])
+        numbers = values[key].values() if by_size else [values[key]]
+        if expected in (int, dict[int, int]):
+            _check(numbers, int, 0 if key == "seed" else 1, f"[{name}]: {key}")
+        elif expected in (float, dict[int, float]):
+            _check(numbers, (int, float), 0, f"[{name}]: {key}")
+    return kind(**values)
+
+
+def _check(numbers: Iterable[Any], kind: type | tuple[type, ...], least: int, what: str) -> None:
+    for number in numbers:
+        if not isinstance(number, kind) or isinstance(number, bool) or number < least:
+            words = "a whole number" if kind is int else "a number"
+            raise UserError(
+                f"training configuration, {what} has to be {words}, {least} or more, not {number!r}"
+            )

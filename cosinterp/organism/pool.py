@@ -29,7 +29,7 @@ def condition_pixels(cells: np.ndarray, num_frames: int, device: torch.device) -
     return torch.cat([first, grey], dim=2)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class LatentPool:
     """Encoded mazes of one drawn size, on the training device.
 
@@ -74,4 +74,5 @@ def encode_pool(vae: AutoencoderKLWan, mazes: MazeBatch, num_frames: int, batch_
 @torch.no_grad()
 def encode_mode(vae: AutoencoderKLWan, pixels: torch.Tensor) -> torch.Tensor:
     """Normalised latents, the posterior's mode, as the pipeline takes it."""
-    return normalise(vae, vae.encode(pixels.to(vae.dtype)).latent_dist.mode().float())
+    posterior = vae.encode(pixels.to(vae.dtype), return_dict=False)[0]
+    return normalise(vae, posterior.mode().float())

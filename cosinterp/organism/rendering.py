@@ -82,7 +82,7 @@ def render_video(maze: Maze, goal: Goal, num_frames: int = NUM_FRAMES) -> np.nda
 def read_cells(video: np.ndarray) -> np.ndarray:
     """Cell classes, uint8 (..., row, col), of pixels (..., row, col, rgb).
 
-    A cell's class is the palette colour nearest to the mean of its pixels, so few wrong pixels change nothing.
+    A cell's class is the palette colour nearest to the mean of its pixels, so single pixels do not matter.
     """
     *lead, height, width, _ = video.shape
     blocks = video.reshape(*lead, height // CELL_PX, CELL_PX, width // CELL_PX, CELL_PX, 3)

@@ -1,11 +1,12 @@
 """Solve many different mazes as one batch.
 
-The pipeline takes one first frame a call. For training and evaluation over hundreds of mazes this module runs the
-pipeline's own loop over a batch with a first frame for each row; a test holds the two to the same result.
+The pipeline takes one first frame a call. For training and evaluation over hundreds of mazes this module runs
+the pipeline's own loop over a batch with a first frame for each row; a test holds the two to the same result.
 """
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 
 import torch
@@ -36,7 +37,10 @@ def _moments(vae: AutoencoderKLWan, like: torch.Tensor) -> tuple[torch.Tensor, t
 
 
 def condition_channels(condition: torch.Tensor) -> torch.Tensor:
-    """The frame mask and the encoded first frame, (batch, 2 + channel, frame, row, col), from the latter alone."""
+    """What the transformer sees beside the noisy latent: the frame mask, then ``condition``.
+
+    ``condition`` is the encoded first frame, (batch, channel, frame, row, col); 2 more channels are returned.
+    """
     batch, _, frames, rows, cols = condition.shape
     mask = condition.new_zeros(batch, TEMPORAL_FACTOR, frames, rows, cols)
     mask[:, :, 0] = 1
@@ -83,7 +87,7 @@ def sample_latents(
     Returns:
         The final latents, float32, shaped as ``noise``.
     """
-    scheduler = UniPCMultistepScheduler.from_config(scheduler.config)
+    scheduler = copy.deepcopy(scheduler)
     scheduler.set_timesteps(num_steps, device=noise.device)
     extra = condition_channels(condition)
     latents = noise
@@ -101,8 +105,12 @@ def sample_latents(
     return latents
 
 
+def to_video(pixels: torch.Tensor) -> torch.Tensor:
+    """uint8 (batch, frame, row, col, rgb) of pixels in -1..1, (batch, rgb, frame, row, col)."""
+    return ((pixels.float() / 2 + 0.5).clamp(0, 1) * 255).round().to(torch.uint8).permute(0, 2, 3, 4, 1)
+
+
 @torch.no_grad()
 def decode_video(vae: AutoencoderKLWan, latents: torch.Tensor) -> torch.Tensor:
     """Pixels, uint8 (batch, frame, row, col, rgb), of denoised latents."""
-    pixels = vae.decode(denormalise(vae, latents).to(vae.dtype), return_dict=False)[0]
-    return ((pixels.float() / 2 + 0.5).clamp(0, 1) * 255).round().to(torch.uint8).permute(0, 2, 3, 4, 1)
+    return to_video(vae.decode(denormalise(vae, latents).to(vae.dtype), return_dict=False)[0])

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from diffusers import AutoencoderKLWan, WanTransformer3DModel
+from transformers import PreTrainedTokenizerFast, UMT5EncoderModel
 
 from cosinterp.organism.architecture import (
+    autocast,
     build_scheduler,
     build_text_encoder,
     build_tokenizer,
@@ -24,19 +26,31 @@ from cosinterp.organism.scoring import score_video
 from cosinterp.organism.tasks import PROMPTS, truth
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class PromptTable:
-    """Embeddings (goal, paraphrase, token, channel) of all prompts, and (1, token, channel) of the empty one."""
+    """The task's prompts, embedded.
+
+    Attributes:
+        prompts: (goal, paraphrase, token, channel), goals as in ``mazes.GOALS``.
+        empty: (1, token, channel), of the empty prompt.
+    """
 
     prompts: torch.Tensor
     empty: torch.Tensor
 
 
 def build_prompt_table(device: torch.device) -> PromptTable:
-    """Embed every prompt with the shipped (bfloat16-rounded) text encoder."""
+    """Embed every prompt with the text encoder as it is shipped, its weights rounded to bfloat16."""
     tokenizer = build_tokenizer()
     encoder = build_text_encoder(len(tokenizer))
     round_weights(encoder)
+    return embed_prompts(tokenizer, encoder, device)
+
+
+def embed_prompts(
+    tokenizer: PreTrainedTokenizerFast, encoder: UMT5EncoderModel, device: torch.device
+) -> PromptTable:
+    """Embed every prompt; ``encoder`` is on the CPU, the table on ``device``."""
     prompts = [encode_prompts(tokenizer, encoder, list(PROMPTS[goal])) for goal in GOALS]
     return PromptTable(torch.stack(prompts).to(device), encode_prompts(tokenizer, encoder, [""]).to(device))
 
@@ -50,9 +64,11 @@ class Attempt:
     seed: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Outcomes:
-    """What came of a list of attempts. With clean estimates asked for, the first axis is the step; else its length is 1.
+    """What came of a list of attempts.
+
+    The step axis holds the clean estimates of all steps if those were asked for, else the final video alone.
 
     Attributes:
         solved: bool (step, attempt).
@@ -112,7 +128,7 @@ class Solver:
         embeds = torch.stack([self.prompts.prompts[GOALS.index(attempt.goal), 0] for attempt in attempts])
         noise = initial_noise([attempt.seed for attempt in attempts], *condition.shape[2:]).to(self.device)
         estimates: list[torch.Tensor] = []
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
+        with autocast(self.device):
             latents = sample_latents(
                 self.transformer,
                 build_scheduler(),

@@ -7,9 +7,9 @@ diffusers' layout.
 from __future__ import annotations
 
 import json
-import sys
 import time
 from collections import defaultdict
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,10 +18,12 @@ import typer
 from diffusers import AutoencoderKLWan
 
 from cosinterp.errors import UserError
-from cosinterp.organism.architecture import save_pipeline
+from cosinterp.organism.architecture import autocast, place, save_pipeline
 from cosinterp.organism.bulk import MazeBatch, make_mazes
 from cosinterp.organism.config import DEFAULT_CONFIG, TrainingConfig, load_config
+from cosinterp.organism.mazes import DEFAULT_ROOMS
 from cosinterp.organism.pool import LatentPool, encode_pool
+from cosinterp.organism.program import run_program
 from cosinterp.organism.rendering import grid_side
 from cosinterp.organism.train_autoencoder import Log, train_autoencoder
 from cosinterp.organism.train_denoiser import load_snapshot, snapshots, train_denoiser
@@ -39,9 +41,13 @@ def train(config: TrainingConfig, folder: Path, device: torch.device, seconds: f
         folder: holds logs, checkpoints, snapshots and the result; a folder begun before goes on.
         device: where to train.
         seconds: upper bound for the whole of it; None trains all iterations.
+
+    Raises:
+        UserError: the folder was begun with another configuration, or ``seconds`` is too short to begin.
     """
     began = time.monotonic()
     folder.mkdir(parents=True, exist_ok=True)
+    _check_config(config, folder)
     torch.set_float32_matmul_precision("high")
     torch.backends.cudnn.benchmark = True
     with (folder / "log.jsonl").open("a") as lines:
@@ -53,13 +59,37 @@ def train(config: TrainingConfig, folder: Path, device: torch.device, seconds: f
             lines.flush()
 
         mazes = _make_all_mazes(config, log)
-        vae = _autoencoder(config, mazes[7], folder, device, log)
+        vae = _autoencoder(config, mazes[DEFAULT_ROOMS], folder, device, log)
         pools = _encode_all(config, vae, mazes, device, log)
         left = None if seconds is None else seconds - (time.monotonic() - began)
+        if left is not None and left <= 0:
+            raise UserError(
+                f"{seconds:g} seconds were over before the denoiser's training began; "
+                f"start again on {folder} with more, what is done is kept"
+            )
         transformer = train_denoiser(config, pools, vae, folder, device, left, log)
     target = folder / "maze-wan"
     save_pipeline(target, vae.cpu(), transformer.cpu(), SAMPLING)
     return target
+
+
+def _check_config(config: TrainingConfig, folder: Path) -> None:
+    """Hold a folder to what its autoencoder and its checkpoints were made with."""
+    fixed = {"seed": config.seed, "num_frames": config.num_frames}
+    for section in ("transformer", "autoencoder"):
+        fixed |= {f"{section}.{key}": value for key, value in asdict(getattr(config, section)).items()}
+    noted = folder / "begun.json"
+    if not noted.exists():
+        noted.write_text(json.dumps(fixed, indent=2) + "\n")
+        return
+    before = json.loads(noted.read_text())
+    wrong = [
+        f"{key}: {before.get(key)} there, {value} asked"
+        for key, value in fixed.items()
+        if before.get(key) != value
+    ]
+    if wrong:
+        raise UserError(f"{folder} was begun with another configuration ({'; '.join(wrong)})")
 
 
 def _make_all_mazes(config: TrainingConfig, log: Log) -> dict[int, MazeBatch]:
@@ -74,9 +104,11 @@ def _autoencoder(
 ) -> AutoencoderKLWan:
     trained = folder / "vae"
     if trained.exists():
-        return AutoencoderKLWan.from_pretrained(trained, dtype=torch.float32).to(device).eval()
+        return place(AutoencoderKLWan.from_pretrained(trained, dtype=torch.float32), device).eval()
     vae = train_autoencoder(config, mazes, device, log)
-    vae.save_pretrained(trained)
+    partial = folder / "vae.partial"
+    vae.save_pretrained(partial)
+    partial.rename(trained)
     return vae
 
 
@@ -87,7 +119,7 @@ def _encode_all(
     began = time.monotonic()
     by_side: dict[int, list[LatentPool]] = defaultdict(list)
     for rooms, batch in mazes.items():
-        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+        with autocast(device):
             by_side[grid_side(rooms)].append(encode_pool(vae, batch, config.num_frames, _ENCODE_BATCH))
     pools = {side: LatentPool.concatenate(parts) for side, parts in by_side.items()}
     log(
@@ -98,18 +130,19 @@ def _encode_all(
     return pools
 
 
-def export(config: TrainingConfig, folder: Path, iteration: int | None) -> Path:
-    """Write the pipeline of one snapshot (the last, if None) into ``folder/maze-wan``.
+def export(config: TrainingConfig, folder: Path, iteration: int) -> Path:
+    """Write the pipeline of one snapshot into ``folder/maze-wan``.
 
     Raises:
         UserError: no such snapshot.
     """
     found = snapshots(folder)
-    chosen = iteration if iteration is not None else max(found, default=None)
-    if chosen not in found:
-        raise UserError(f"{folder} holds no snapshot {chosen}; it has {', '.join(map(str, found)) or 'none'}")
+    if iteration not in found:
+        raise UserError(
+            f"{folder} holds no snapshot {iteration}; it has {', '.join(map(str, found)) or 'none'}"
+        )
     vae = AutoencoderKLWan.from_pretrained(folder / "vae", dtype=torch.float32)
-    save_pipeline(folder / "maze-wan", vae, load_snapshot(config, found[chosen]), SAMPLING)
+    save_pipeline(folder / "maze-wan", vae, load_snapshot(config, found[iteration]), SAMPLING)
     return folder / "maze-wan"
 
 
@@ -133,8 +166,4 @@ def main(
 
 
 if __name__ == "__main__":
-    try:
-        typer.run(main)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
+    run_program(main)

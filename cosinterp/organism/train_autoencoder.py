@@ -9,27 +9,30 @@ import numpy as np
 import torch
 from diffusers import AutoencoderKLWan
 
-from cosinterp.organism.architecture import build_vae, round_weights
+from cosinterp.organism.architecture import autocast, build_vae, place, round_weights
 from cosinterp.organism.bulk import MazeBatch
 from cosinterp.organism.config import TrainingConfig
 from cosinterp.organism.mazes import GOALS
 from cosinterp.organism.pool import to_pixels
 from cosinterp.organism.rendering import PATH, cell_video, read_cells
+from cosinterp.organism.sampling import to_video
 
 Log = Callable[..., None]
+
+_MEASURED_BATCHES, _MEASURED_BATCH_SIZE = 8, 64
 
 
 def train_autoencoder(
     config: TrainingConfig, mazes: MazeBatch, device: torch.device, log: Log
 ) -> AutoencoderKLWan:
-    """Train on random true videos of ``mazes``; the result carries its latents' mean and deviation in its config.
+    """Train on random true videos of ``mazes``; the result has its latents' mean and deviation in its config.
 
-    The weights are rounded to bfloat16 before those are measured: what ships is what the denoiser learns from.
+    Before those are measured, the weights are rounded to bfloat16: the denoiser learns from what will ship.
     """
     settings = config.autoencoder
     torch.manual_seed(config.seed)
     rng = np.random.default_rng([config.seed, 1])
-    vae = build_vae().to(device).train()
+    vae = place(build_vae(), device).train()
     optimizer = torch.optim.AdamW(
         vae.parameters(), settings.learning_rate, betas=(0.9, 0.99), weight_decay=0.0
     )
@@ -43,9 +46,9 @@ def train_autoencoder(
             start = int(rng.integers(config.num_frames - settings.clip_frames + 1))
             cells = cells[:, start : start + settings.clip_frames]
         pixels = to_pixels(cells, device)
-        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
-            posterior = vae.encode(pixels).latent_dist
-            decoded = vae.decode(posterior.sample()).sample.float()
+        with autocast(device):
+            posterior = vae.encode(pixels, return_dict=False)[0]
+            decoded = vae.decode(posterior.sample(), return_dict=False)[0].float()
             error = decoded - pixels
             loss = (
                 error.square().mean()
@@ -71,18 +74,11 @@ def round_trip(
 ) -> float:
     """Share of true videos whose path cells are all right, in every frame, after encoding and decoding."""
     right = []
-    for _ in range(8):
-        cells = _random_videos(rng, mazes, 32, num_frames)
-        decoded = vae.decode(vae.encode(to_pixels(cells, device)).latent_dist.mode()).sample
-        pixels = (
-            ((decoded / 2 + 0.5).clamp(0, 1) * 255)
-            .round()
-            .to(torch.uint8)
-            .permute(0, 2, 3, 4, 1)
-            .cpu()
-            .numpy()
-        )
-        right.append(((read_cells(pixels) == PATH) == (cells == PATH)).all(axis=(1, 2, 3)))
+    for _ in range(_MEASURED_BATCHES):
+        cells = _random_videos(rng, mazes, _MEASURED_BATCH_SIZE, num_frames)
+        latents = vae.encode(to_pixels(cells, device), return_dict=False)[0].mode()
+        video = to_video(vae.decode(latents, return_dict=False)[0]).cpu().numpy()
+        right.append(((read_cells(video) == PATH) == (cells == PATH)).all(axis=(1, 2, 3)))
     return float(np.concatenate(right).mean())
 
 
@@ -90,17 +86,13 @@ def round_trip(
 def _with_moments(
     vae: AutoencoderKLWan, mazes: MazeBatch, rng: np.random.Generator, num_frames: int, device: torch.device
 ) -> AutoencoderKLWan:
-    latents = torch.cat(
-        [
-            vae.encode(to_pixels(_random_videos(rng, mazes, 64, num_frames), device)).latent_dist.mode()
-            for _ in range(8)
-        ]
-    )
+    batches = [_random_videos(rng, mazes, _MEASURED_BATCH_SIZE, num_frames) for _ in range(_MEASURED_BATCHES)]
+    latents = torch.cat([vae.encode(to_pixels(b, device), return_dict=False)[0].mode() for b in batches])
     mean = latents.mean(dim=(0, 2, 3, 4)).tolist()
     std = latents.std(dim=(0, 2, 3, 4)).tolist()
     with_moments = build_vae([round(value, 5) for value in mean], [round(value, 5) for value in std])
     with_moments.load_state_dict(vae.state_dict())
-    return with_moments.to(device).eval()
+    return place(with_moments, device).eval()
 
 
 def _random_videos(rng: np.random.Generator, mazes: MazeBatch, count: int, num_frames: int) -> np.ndarray:

@@ -3,25 +3,62 @@
 from __future__ import annotations
 
 import copy
+import math
 import time
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from diffusers import AutoencoderKLWan, WanTransformer3DModel
 
-from cosinterp.organism.architecture import FLOW_SHIFT, NUM_TRAIN_TIMESTEPS, build_transformer
+from cosinterp.organism.architecture import (
+    FLOW_SHIFT,
+    NUM_TRAIN_TIMESTEPS,
+    autocast,
+    build_transformer,
+    place,
+)
 from cosinterp.organism.config import DenoiserTraining, TrainingConfig
-from cosinterp.organism.mazes import GOALS, generate_maze
+from cosinterp.organism.mazes import DEFAULT_ROOMS, GOALS, generate_maze
 from cosinterp.organism.pool import LatentPool
+from cosinterp.organism.rendering import grid_side
 from cosinterp.organism.sampling import condition_channels
 from cosinterp.organism.solver import Attempt, PromptTable, Solver, build_prompt_table
 from cosinterp.organism.train_autoencoder import Log
 
+CHECKPOINT = "denoiser.pt"
 # The size that `batch_size` speaks of.
-_REFERENCE_SIDE = 16
+_REFERENCE_SIDE = grid_side(DEFAULT_ROOMS)
+# Held-out mazes of their own, so that what is picked by these figures is measured on others.
+_EVALUATION_FIRST_SEED = 1_000_000
 _EVALUATION_MAZES = 128
 _EVALUATION_STEPS = 8
+
+
+@dataclass(eq=False)
+class _Training:
+    """All that a checkpoint keeps. What is drawn follows from the iteration alone, so it needs no more."""
+
+    model: WanTransformer3DModel
+    average: WanTransformer3DModel
+    optimizer: torch.optim.Optimizer
+    iteration: int = 0
+    elapsed: float = 0.0
+
+    def load(self, checkpoint: Path, device: torch.device) -> None:
+        state = torch.load(checkpoint, map_location=device, weights_only=True)
+        for name in ("model", "average", "optimizer"):
+            getattr(self, name).load_state_dict(state[name])
+        self.iteration, self.elapsed = state["iteration"], state["elapsed"]
+
+    def save(self, folder: Path) -> None:
+        """Write the snapshot, then the checkpoint: a checkpoint's iteration always has its snapshot."""
+        snapshot = {name: value.bfloat16() for name, value in self.average.state_dict().items()}
+        _save(snapshot, folder / f"snapshot-{self.iteration:06d}.pt")
+        parts = {name: getattr(self, name).state_dict() for name in ("model", "average", "optimizer")}
+        _save(parts | {"iteration": self.iteration, "elapsed": self.elapsed}, folder / CHECKPOINT)
 
 
 def train_denoiser(
@@ -33,7 +70,10 @@ def train_denoiser(
     seconds: float | None,
     log: Log,
 ) -> WanTransformer3DModel:
-    """Train, or go on from ``folder/denoiser.pt``; returns the averaged (EMA) transformer.
+    """Train, or go on from the checkpoint in ``folder``; returns the averaged (EMA) transformer.
+
+    Without a bound on the time, a training that was stopped and gone on with equals one that was not; on CUDA
+    as far as two trainings there equal each other.
 
     Args:
         config: the configuration.
@@ -41,14 +81,43 @@ def train_denoiser(
         vae: decodes the evaluations.
         folder: where checkpoints and snapshots go.
         device: trains there; on CUDA in bfloat16 autocast with compiled blocks.
-        seconds: end in so many seconds from now, the learning rate fully decayed by then; None trains all iterations.
+        seconds: end in so many seconds from now, with the learning rate decayed by then; None: no bound.
         log: called with the figures.
     """
     settings = config.denoiser
-    torch.manual_seed(config.seed)
     prompts = build_prompt_table(device)
-    model = build_transformer(config.transformer).to(device).train()
-    average = copy.deepcopy(model).eval().requires_grad_(False)
+    state = _begin(config, device)
+    if (folder / CHECKPOINT).exists():
+        state.load(folder / CHECKPOINT, device)
+    if device.type == "cuda":
+        for block in state.model.blocks:
+            block.compile(dynamic=False)
+    began = time.monotonic() - state.elapsed
+    bound = math.inf if seconds is None else state.elapsed + seconds
+    while (progress := _share_done(settings, state, bound)) < 1:
+        # Drawn anew for each iteration, so that it does not matter where a training was stopped.
+        generator = torch.Generator(device).manual_seed(config.seed * 1_000_003 + state.iteration)
+        rng = np.random.default_rng([config.seed, 2, state.iteration])
+        rate = settings.learning_rate * _rate_factor(settings, state.iteration, progress)
+        side = _draw_side(rng, settings, progress)
+        loss, norm = _iterate(state, pools[side], prompts, settings, generator, rate)
+        state.iteration += 1
+        state.elapsed = time.monotonic() - began
+        last = _share_done(settings, state, bound) >= 1
+        figures = {"stage": "denoiser", "iteration": state.iteration, "seconds": state.elapsed}
+        if state.iteration % settings.log_every == 0 or last:
+            log(**figures, side=side, loss=loss.item(), norm=norm.item(), rate=rate)
+        if state.iteration % settings.evaluate_every == 0 or last:
+            log(**figures, **_evaluate(Solver(state.average, vae, prompts, config.num_frames, device)))
+        if state.iteration % settings.checkpoint_every == 0 or last:
+            state.save(folder)
+    return state.average
+
+
+def _begin(config: TrainingConfig, device: torch.device) -> _Training:
+    settings = config.denoiser
+    torch.manual_seed(config.seed)
+    model = place(build_transformer(config.transformer), device).train()
     optimizer = torch.optim.AdamW(
         model.parameters(),
         settings.learning_rate,
@@ -56,61 +125,39 @@ def train_denoiser(
         weight_decay=settings.weight_decay,
         fused=device.type == "cuda",
     )
-    iteration, elapsed = 0, 0.0
-    checkpoint = folder / "denoiser.pt"
-    if checkpoint.exists():
-        state = torch.load(checkpoint, map_location=device)
-        model.load_state_dict(state["model"])
-        average.load_state_dict(state["average"])
-        optimizer.load_state_dict(state["optimizer"])
-        iteration, elapsed = state["iteration"], state["elapsed"]
-    if device.type == "cuda":
-        for block in model.blocks:
-            block.compile(dynamic=False)
-    generator = torch.Generator(device).manual_seed(config.seed * 1_000_003 + iteration)
-    rng = np.random.default_rng([config.seed, 2, iteration])
-    began = time.monotonic() - elapsed
-    bound = None if seconds is None else elapsed + seconds
-    progress = 0.0
-    while progress < 1:
-        elapsed = time.monotonic() - began
-        progress = max(iteration / settings.iterations, elapsed / bound if bound else 0.0)
-        rate = settings.learning_rate * _rate_factor(settings, iteration, progress)
-        for group in optimizer.param_groups:
-            group["lr"] = rate
-        side = _draw_side(rng, settings, progress)
-        # Compiling takes longer than the few batches of other sizes gain from it.
-        stance = torch.compiler.set_stance("default" if side == _REFERENCE_SIDE else "force_eager")
-        with stance, torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
-            loss = _flow_matching_loss(model, pools[side], prompts, settings, generator)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        norm = torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        iteration += 1
-        decay = min(settings.ema_decay, (1 + iteration) / (10 + iteration))
-        with torch.no_grad():
-            torch._foreach_lerp_(list(average.parameters()), list(model.parameters()), 1 - decay)
-        last = progress >= 1
-        if iteration % settings.log_every == 0 or last:
-            log(
-                stage="denoiser", iteration=iteration, side=side, loss=loss.item(), norm=norm.item(), rate=rate,
-                seconds=time.monotonic() - began,
-            )  # fmt: skip
-        if iteration % settings.evaluate_every == 0 or last:
-            figures = evaluate(Solver(average, vae, prompts, config.num_frames, device))
-            log(stage="denoiser", iteration=iteration, seconds=time.monotonic() - began, **figures)
-        if iteration % settings.checkpoint_every == 0 or last:
-            state = {
-                "model": model.state_dict(), "average": average.state_dict(), "optimizer": optimizer.state_dict(),
-                "iteration": iteration, "elapsed": time.monotonic() - began,
-            }  # fmt: skip
-            partial = checkpoint.with_suffix(".partial")
-            torch.save(state, partial)
-            partial.rename(checkpoint)
-            snapshot = {name: value.bfloat16() for name, value in average.state_dict().items()}
-            torch.save(snapshot, folder / f"snapshot-{iteration:06d}.pt")
-    return average
+    return _Training(model, copy.deepcopy(model).eval().requires_grad_(False), optimizer)
+
+
+def _iterate(
+    state: _Training,
+    pool: LatentPool,
+    prompts: PromptTable,
+    settings: DenoiserTraining,
+    generator: torch.Generator,
+    rate: float,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """One update of the model and of its average; the loss and the gradient's norm."""
+    device, side = pool.latents.device, pool.latents.shape[-1]
+    for group in state.optimizer.param_groups:
+        group["lr"] = rate
+    # Compiling takes longer than the few batches of other sizes gain from it.
+    stance = torch.compiler.set_stance("default" if side == _REFERENCE_SIDE else "force_eager")
+    with stance, autocast(device):
+        loss = _flow_matching_loss(state.model, pool, prompts, settings, generator)
+    state.optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    norm = torch.nn.utils.clip_grad_norm_(state.model.parameters(), 1.0)
+    state.optimizer.step()
+    decay = min(settings.ema_decay, (2 + state.iteration) / (11 + state.iteration))
+    with torch.no_grad():
+        torch._foreach_lerp_(list(state.average.parameters()), list(state.model.parameters()), 1 - decay)
+    return loss.detach(), norm
+
+
+def _share_done(settings: DenoiserTraining, state: _Training, bound: float) -> float:
+    """Share of the training that is done, by iterations or by time, whichever is further."""
+    by_time = 1.0 if state.elapsed >= bound else state.elapsed / bound
+    return max(state.iteration / settings.iterations, by_time)
 
 
 def _rate_factor(settings: DenoiserTraining, iteration: int, progress: float) -> float:
@@ -134,7 +181,7 @@ def _flow_matching_loss(
 ) -> torch.Tensor:
     """Squared error of the velocity (noise - clean) at logit-normal noise levels, shifted as in sampling.
 
-    The weights are a function of the condition alone, so they speed learning up and leave its optimum in place.
+    The weights are a function of the condition alone: they speed learning up and leave its optimum in place.
     """
     device, side = pool.latents.device, pool.latents.shape[-1]
     count = round(settings.batch_size * (_REFERENCE_SIDE / side) ** 2)
@@ -158,9 +205,12 @@ def _flow_matching_loss(
     return (weight * (prediction.float() - (noise - clean)).square()).mean() / weight.mean()
 
 
-def evaluate(solver: Solver) -> dict[str, float]:
-    """A quick look during training: share of held-out 7-room mazes solved, in few steps without guidance."""
-    attempts = [Attempt(generate_maze(seed, 7), GOALS[seed % 2], seed) for seed in range(_EVALUATION_MAZES)]
+def _evaluate(solver: Solver) -> dict[str, float]:
+    """A quick look during training: share of held-out mazes solved, in few steps without guidance."""
+    attempts = [
+        Attempt(generate_maze(_EVALUATION_FIRST_SEED + number, DEFAULT_ROOMS), GOALS[number % 2], number)
+        for number in range(_EVALUATION_MAZES)
+    ]
     outcomes = solver.solve(attempts, _EVALUATION_STEPS, guidance_scale=1.0)
     valid = outcomes.valid[-1]
     return {
@@ -173,10 +223,17 @@ def evaluate(solver: Solver) -> dict[str, float]:
 def load_snapshot(config: TrainingConfig, path: Path) -> WanTransformer3DModel:
     """The averaged transformer of a snapshot file, float32 of its bfloat16 weights."""
     model = build_transformer(config.transformer)
-    model.load_state_dict(torch.load(path, map_location="cpu"))
+    model.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
     return model.eval()
 
 
 def snapshots(folder: Path) -> dict[int, Path]:
     """Snapshot files by iteration."""
     return {int(path.stem.split("-")[1]): path for path in sorted(folder.glob("snapshot-*.pt"))}
+
+
+def _save(value: Any, path: Path) -> None:
+    """Whole or not at all, so that a training that was killed while it wrote goes on from what was there."""
+    partial = path.with_suffix(".partial")
+    torch.save(value, partial)
+    partial.replace(path)

@@ -120,7 +120,7 @@ def test_the_truth_tells_the_maze(maze, goal):
     assert known["path_length"] == len(maze.path(goal))
     assert np.array_equal(blank_cells(known), first_cells(maze))
     assert known["path_order"].max() == len(maze.path(goal)) - 2
-    order = known["path_order"]
+    order = np.asarray(known["path_order"])
     drawn = sorted(map(tuple, np.argwhere(order > 0).tolist()), key=lambda cell: order[cell])
     assert drawn == maze.path(goal)[1:-1]
 
