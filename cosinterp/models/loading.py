@@ -60,15 +60,15 @@ def load(
     place = _device(device)
     precision = _dtype(dtype, place)
     source, name, is_local = _find(str(name_or_path))
-    if not is_local:
-        _check_hub(source, revision, local_files_only)
+    # The commit and not a branch, which may be another one tomorrow: a run has to say what made it.
+    commit = None if is_local else _hub_commit(source, revision, local_files_only)
     with _quiet_libraries():
         loaded = _from_pretrained(
             source,
             name,
             pipeline,
             dtype={"default": precision, "vae": _dtype("fp32", place)},
-            revision=None if is_local else revision,
+            revision=commit,
             local_files_only=is_local or local_files_only,
         )
     own = _own_settings(Path(source)) if is_local else {}
@@ -80,7 +80,7 @@ def load(
     return Model(
         name=name,
         source=source,
-        revision=revision if not is_local else None,
+        revision=commit,
         pipeline=loaded,
         anatomy=anatomy,
         device=place,
@@ -175,13 +175,16 @@ def _from_pretrained(source: str, name: str, pipeline: str | None, **settings: A
         raise ModelError(f"{name}: cannot be loaded: {_first_line(error)}") from error
 
 
-def _check_hub(name: str, revision: str | None, local_files_only: bool) -> None:
-    """Fetch a hub pipeline's index, the smallest file of it: says most clearly why it cannot be had."""
+def _hub_commit(name: str, revision: str | None, local_files_only: bool) -> str:
+    """The commit that a hub pipeline's revision is.
+
+    Fetches the pipeline's index, the smallest file of it: that says most clearly why it cannot be had.
+    """
     from huggingface_hub import errors, hf_hub_download
 
     unknown = f"unknown model {name}: neither bundled ({', '.join(BUNDLED)}), nor a folder"
     try:
-        hf_hub_download(name, _INDEX, revision=revision, local_files_only=local_files_only)
+        index = hf_hub_download(name, _INDEX, revision=revision, local_files_only=local_files_only)
     except errors.GatedRepoError as error:
         raise ModelError(f"{name}: only for users whom its owner accepted; try `hf auth login`") from error
     except errors.RepositoryNotFoundError as error:
@@ -194,6 +197,8 @@ def _check_hub(name: str, revision: str | None, local_files_only: bool) -> None:
         raise ModelError(f"{name}: not a diffusers pipeline (no {_INDEX} in it)") from error
     except OSError as error:
         raise ModelError(f"{name}: the hub cannot be read: {_first_line(error)}") from error
+    # .../snapshots/COMMIT/model_index.json
+    return Path(index).parent.name
 
 
 def _is_worth_saying(record: logging.LogRecord) -> bool:

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import huggingface_hub
 import numpy as np
 import pytest
 import torch
@@ -72,6 +73,23 @@ def test_a_local_folder_asks_nothing_of_the_network(tiny_folder: Callable[[str],
         words, env={**environment, "PYTHONPATH": str(REPOSITORY)}, capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stdout.strip()) == (0, "3"), done.stderr
+
+
+@pytest.mark.parametrize("revision", [None, "main"])
+def test_a_hub_model_knows_the_commit_that_it_was_loaded_from(
+    revision: str | None,
+    tiny_folder: Callable[[str], Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    commit = "0123456789abcdef" * 2 + "01234567"
+    cached = tmp_path / "models--someone--tiny-wan"
+    shutil.copytree(tiny_folder("wan2.1-t2v"), cached / "snapshots" / commit)
+    (cached / "refs").mkdir()
+    (cached / "refs" / "main").write_text(commit)
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
+    model = load("someone/tiny-wan", revision=revision, device="cpu", local_files_only=True)
+    assert (model.name, model.revision) == ("someone/tiny-wan", commit)
 
 
 def test_a_models_own_sampling_comes_before_the_pipelines(copied: Path) -> None:
