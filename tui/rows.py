@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stores.selection import compact, parse_seeds
+from stores.units import size_text
 
 
 @dataclass(frozen=True)
@@ -128,22 +129,6 @@ def _word(word: str) -> Callable[[Row], bool]:
             attribute = "store_name" if name == "store" else name
             return lambda row: wanted in getattr(row, attribute).lower()
     return lambda row: word in f"{row.store_name}\n{row.sample}\n{row.variant}".lower()
-
-
-def size_text(size: int) -> str:
-    """Bytes in at most seven characters.
-
-    >>> size_text(999), size_text(13_400_000_000)
-    ('999 B', '13.4 GB')
-    """
-    if size < 1000:
-        return f"{size} B"
-    value = float(size)
-    for unit in ("kB", "MB", "GB", "TB"):
-        value /= 1000
-        if value < 999.5:
-            return f"{value:.0f} {unit}" if value >= 99.95 else f"{value:.1f} {unit}"
-    return f"{value / 1000:.1f} PB"
 
 
 def age_text(seconds: float) -> str:

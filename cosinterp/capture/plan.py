@@ -17,6 +17,7 @@ from cosinterp.samples import Sample
 from stores.layout import BASE, check_run_name
 from stores.selection import Selection, parse_seeds, select
 from stores.settings import StoreSettings
+from stores.units import size_text
 
 _FILE_OVERHEAD = 256 * 1024
 _PER_CHUNK_OVERHEAD = 64
@@ -140,31 +141,26 @@ def make_plan(
     )
 
 
+def free_space(path: Path) -> tuple[Path, int]:
+    """The nearest folder to ``path`` that exists, and the bytes that are free there."""
+    place = path.resolve()
+    while not place.exists():
+        place = place.parent
+    return place, shutil.disk_usage(place).free
+
+
 def check_space(path: Path, needed: int) -> None:
     """Compare the bytes that a trace needs with what is free where the store is, or will be.
 
     Raises:
         TraceError: too little is free; says both numbers.
     """
-    place = path.resolve()
-    while not place.exists():
-        place = place.parent
-    free = shutil.disk_usage(place).free
+    place, free = free_space(path)
     if needed > free:
         raise TraceError(
-            f"no space: this trace needs {needed:,} bytes ({human_bytes(needed)}), {place} has {free:,} free "
-            f"({human_bytes(free)}); keep fewer layers, steps, sites or branches, or use another disk"
+            f"no space: this trace needs {needed:,} bytes ({size_text(needed)}), {place} has {free:,} free "
+            f"({size_text(free)}); keep fewer layers, steps, sites or branches, or use another disk"
         )
-
-
-def human_bytes(count: int) -> str:
-    """A count of bytes for people: powers of 1000, as disks are sold."""
-    value = float(count)
-    for unit in ("B", "kB", "MB", "GB"):
-        if value < 1000:
-            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
-        value /= 1000
-    return f"{value:.1f} TB"
 
 
 def model_settings(model: Model) -> dict[str, Any]:
@@ -243,7 +239,7 @@ def _check_memory(planned: tuple[PlannedSample, ...], token_bytes: int, host_mem
     largest = max(max(prod(p.grid) * token_bytes, prod(p.latent_shape) * 4) for p in planned)
     if largest > host_memory:
         raise TraceError(
-            f"host memory of {human_bytes(host_memory)} does not hold one layer ({human_bytes(largest)}); "
+            f"host memory of {size_text(host_memory)} does not hold one layer ({size_text(largest)}); "
             "give at least that"
         )
 

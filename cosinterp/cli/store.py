@@ -40,6 +40,7 @@ def ls(
     from cosinterp.cli.console import err, out, print_json
     from cosinterp.cli.plain import table
     from stores import open_store
+    from stores.units import size_text
 
     opened = open_store(store)
     entries = opened.runs(sample, seeds, variant)
@@ -53,10 +54,10 @@ def ls(
     runs = table("", "sample", "seed", "variant", "steps", "sites", "size", "finished")
     for entry in entries:
         row = (entry.sample, entry.seed, entry.variant, entry.num_steps, ",".join(entry.sites) or "-")
-        runs.add_row(*map(str, row), _size(entry.size), entry.finished)
+        runs.add_row(*map(str, row), size_text(entry.size), entry.finished)
     # A pipe has no width that a name would have to be cut to.
     (out() if out().is_terminal else Console(highlight=False, width=_NO_WIDTH)).print(runs)
-    out().print(f"{_count(len(entries), 'run')}, {_size(sum(entry.size for entry in entries))}")
+    out().print(f"{_count(len(entries), 'run')}, {size_text(sum(entry.size for entry in entries))}")
 
 
 def info(store: StorePath, as_json: AsJson = False) -> None:
@@ -196,19 +197,21 @@ def _sites(store: Store, entries: list[RunEntry]) -> dict[str, dict[str, Any]]:
 
 def _site_line(site: dict[str, Any]) -> str:
     from stores.selection import compact
+    from stores.units import size_text
 
     frames, rows, cols = site["grid"]
     return (
         f"layers {compact(site['layers'])}, steps {compact(site['steps'])}, {'+'.join(site['branches'])}, "
         f"{frames} x {rows} x {cols} tokens of {site['channels']} channels in {site['dtype']}, "
-        f"{_size(site['slab_bytes'])} each"
+        f"{size_text(site['slab_bytes'])} each"
     )
 
 
 def _counts(entries: list[RunEntry]) -> list[tuple[str, str]]:
     from stores.selection import compact
+    from stores.units import size_text
 
-    pairs = [("runs", str(len(entries))), ("size", _size(sum(entry.size for entry in entries)))]
+    pairs = [("runs", str(len(entries))), ("size", size_text(sum(entry.size for entry in entries)))]
     if entries:
         samples = sorted({entry.sample for entry in entries})
         shown = ", ".join(samples[:5]) + (f", and {len(samples) - 5} more" if len(samples) > 5 else "")
@@ -247,12 +250,6 @@ def _finite(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _finite(member) for name, member in value.items()}
     return [_finite(member) for member in value] if isinstance(value, list) else value
-
-
-def _size(size: int) -> str:
-    units = ("B", "kB", "MB", "GB", "TB")
-    power = min(len(units) - 1, max(0, (len(str(size)) - 1) // 3))
-    return f"{size} B" if power == 0 else f"{size / 1000**power:.1f} {units[power]}"
 
 
 def _count(number: int, what: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,9 +16,10 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from cosinterp.capture.plan import TracePlan, human_bytes
+from cosinterp.capture.plan import TracePlan, free_space
 from cosinterp.cli.console import err, out
 from stores.selection import compact
+from stores.units import size_text
 
 
 class RichProgress:
@@ -51,7 +51,7 @@ class RichProgress:
         self._bar.update(self._task, total=len(todo) * plan.num_steps)
         skipped = plan.num_runs - len(todo)
         err().print(
-            f"{len(todo)} runs into {self._store}, {human_bytes(plan.bytes_of(todo))}"
+            f"{len(todo)} runs into {self._store}, {size_text(plan.bytes_of(todo))}"
             + (f"; {skipped} are there already" if skipped else ""),
             markup=False,
             soft_wrap=True,
@@ -86,9 +86,7 @@ class RichProgress:
 
 def print_plan(plan: TracePlan, todo: Sequence[tuple[str, int]], store: Path) -> None:
     """Print what a trace would make."""
-    place = store.resolve()
-    while not place.exists():
-        place = place.parent
+    _, free = free_space(store)
     needed = plan.bytes_of(todo)
     lines = {
         "store": str(store),
@@ -102,9 +100,9 @@ def print_plan(plan: TracePlan, todo: Sequence[tuple[str, int]], store: Path) ->
         "token grid": "; ".join(
             sorted({"x".join(map(str, planned.grid)) + " (frame, row, col)" for planned in plan.samples})
         ),
-        "a run": "; ".join(sorted({human_bytes(planned.run_bytes) for planned in plan.samples})),
-        "needs": f"{human_bytes(needed)} ({needed:,} bytes)",
-        "free": human_bytes(shutil.disk_usage(place).free),
+        "a run": "; ".join(sorted({size_text(planned.run_bytes) for planned in plan.samples})),
+        "needs": f"{size_text(needed)} ({needed:,} bytes)",
+        "free": size_text(free),
     }
     for name, value in lines.items():
         out().print(f"{name:<11} {value}", markup=False, soft_wrap=True)

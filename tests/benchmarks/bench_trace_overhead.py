@@ -22,9 +22,9 @@ import torch
 from PIL import Image
 
 import cosinterp as ci
-from cosinterp.capture.plan import human_bytes
 from cosinterp.models.model import Model
 from cosinterp.verification import probe_sample
+from stores.units import size_text
 
 
 def make_sample(model: Model, args: argparse.Namespace) -> ci.Sample:
@@ -92,7 +92,7 @@ def main() -> int:
 
         seconds(plain)
         written = traced("warm").runs()[0].size
-        print(f"{model.name}: {human_bytes(written)} a run, {torch.get_num_threads()} threads")
+        print(f"{model.name}: {size_text(written)} a run, {torch.get_num_threads()} threads")
         for repeat in range(args.repeats):
             one = seconds(plain)
             other = seconds(lambda repeat=repeat: traced(f"store-{repeat}"))

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stores.errors import SelectionError
-from tui.rows import COLUMNS, STORE, Row, abbreviated, age_text, columns, matcher, ordered, size_text, widths
+from tui.rows import COLUMNS, STORE, Row, abbreviated, age_text, columns, matcher, ordered, widths
 
 
 def row(
@@ -81,21 +81,6 @@ def test_which_store_is_said_only_when_there_are_several() -> None:
 
 
 @pytest.mark.parametrize(
-    ("size", "text"),
-    [
-        (0, "0 B"),
-        (999, "999 B"),
-        (1000, "1.0 kB"),
-        (99_960, "100 kB"),
-        (999_600, "1.0 MB"),
-        (13_753_958_400, "13.8 GB"),
-    ],
-)
-def test_sizes_read(size: int, text: str) -> None:
-    assert size_text(size) == text
-
-
-@pytest.mark.parametrize(
     ("seconds", "text"),
     [
         (-3, "0 s"),
@@ -111,9 +96,8 @@ def test_ages_read(seconds: float, text: str) -> None:
     assert age_text(seconds) == text
 
 
-@given(st.integers(0, 10**17), st.integers(-(10**9), 10**10))
-def test_sizes_and_ages_are_short(size: int, seconds: int) -> None:
-    assert len(size_text(size)) <= 8
+@given(st.integers(-(10**9), 10**10))
+def test_ages_are_short(seconds: int) -> None:
     assert len(age_text(seconds)) <= 4
 
 
