@@ -232,5 +232,5 @@ def _singular(what: str) -> str:
 
 def _quoted(text: str) -> str:
     """Quoted for a message of one line: what cannot be printed is escaped, long texts are cut."""
-    shown = text if len(text) <= 60 else text[:57] + "..."
-    return '"' + "".join(char if char.isprintable() else repr(char)[1:-1] for char in shown) + '"'
+    shown = "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
+    return '"' + (shown if len(shown) <= 60 else shown[:57] + "...") + '"'

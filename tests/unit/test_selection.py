@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from stores.errors import SelectionError, UserError
@@ -115,6 +115,7 @@ def test_a_range_takes_exactly_what_lies_in_it(available: list[int], data: st.Da
 
 
 @given(st.text(alphabet="0123456789-, al\n", max_size=12) | st.text(max_size=80))
+@example("\U000107bb" * 60)
 def test_any_text_selects_of_what_is_there_or_is_refused_in_one_line(text: str) -> None:
     chosen, refusal = parsed_or_refused(text)
     if chosen is None:
