@@ -19,21 +19,22 @@ Denoiser = Callable[..., tuple[torch.Tensor, ...]]
 
 def normalise(vae: AutoencoderKLWan, latents: torch.Tensor) -> torch.Tensor:
     """Latents (batch, channel, frame, row, col) of the autoencoder, scaled to those that are denoised."""
-    mean, std = _moments(vae, latents)
-    return (latents - mean) / std
+    mean, scale = _moments(vae, latents)
+    return (latents - mean) * scale
 
 
 def denormalise(vae: AutoencoderKLWan, latents: torch.Tensor) -> torch.Tensor:
     """The reverse of ``normalise``."""
-    mean, std = _moments(vae, latents)
-    return latents * std + mean
+    mean, scale = _moments(vae, latents)
+    return latents / scale + mean
 
 
 def _moments(vae: AutoencoderKLWan, like: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """The latents' mean, and 1 over their deviation: the pipeline's own form, for the same rounding."""
     shape = (1, -1, 1, 1, 1)
     mean = torch.tensor(vae.config["latents_mean"], device=like.device, dtype=like.dtype).view(shape)
     std = torch.tensor(vae.config["latents_std"], device=like.device, dtype=like.dtype).view(shape)
-    return mean, std
+    return mean, 1.0 / std
 
 
 def condition_channels(condition: torch.Tensor) -> torch.Tensor:
