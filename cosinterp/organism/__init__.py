@@ -20,8 +20,9 @@ Making and measuring it:
 - `config`: the training configuration, `train.toml`.
 - `pool`: encoded mazes on the training device.
 - `train_autoencoder`, `train_denoiser`: the two stages of training.
-- `train`: the program that trains; `evaluate`: the program that measures.
-- `card`: the model card's figures from what `evaluate` wrote.
+- `train`: the program that trains; `tune_decoder`: the one that sharpens the autoencoder's decoder.
+- `measures`: what the model card measures; `evaluate`: the program that does.
+- `card`: the model card's tables, from what `evaluate` wrote.
 - `program`: how these programs take flags and report mistakes.
 - `maze-wan/`: the trained weights, in diffusers' layout.
 """

@@ -161,8 +161,8 @@ def round_weights(module: torch.nn.Module, dtype: torch.dtype = torch.bfloat16) 
         parameter.copy_(parameter.to(dtype))
 
 
-def _cast(module: _Module, dtype: torch.dtype) -> _Module:
-    """``module.to(dtype)`` for saving: without diffusers' warning about layers that want float32 in use."""
+def cast_weights(module: _Module, dtype: torch.dtype) -> _Module:
+    """``module.to(dtype)`` for saving, without diffusers' warning about layers that want float32 in use."""
     for parameter in module.parameters():
         parameter.data = parameter.data.to(dtype)
     return module
@@ -187,10 +187,10 @@ def save_pipeline(
     tokenizer = build_tokenizer()
     pipeline = WanImageToVideoPipeline(
         tokenizer=tokenizer,  # pyright: ignore[reportArgumentType]
-        text_encoder=_cast(build_text_encoder(len(tokenizer)), dtype),  # pyright: ignore[reportArgumentType]
-        vae=_cast(vae, dtype),
+        text_encoder=cast_weights(build_text_encoder(len(tokenizer)), dtype),  # pyright: ignore[reportArgumentType]
+        vae=cast_weights(vae, dtype),
         scheduler=build_scheduler(),  # pyright: ignore[reportArgumentType]
-        transformer=_cast(transformer, dtype),
+        transformer=cast_weights(transformer, dtype),
     )
     pipeline.save_pretrained(folder, safe_serialization=True)
     size = grid_side(DEFAULT_ROOMS) * CELL_PX

@@ -17,7 +17,7 @@ import numpy as np
 import typer
 
 from cosinterp.errors import UserError
-from cosinterp.organism.evaluate import Measure
+from cosinterp.organism.measures import Measure
 from cosinterp.organism.program import run_program
 from probes.statistics import Estimate, describe, mean, means, proportion
 
@@ -170,8 +170,9 @@ def _seeds(one: Measured) -> Iterator[str]:
     apart = means(_apart(by_maze).T, mazes, bounds=(0, 1))
     distinct = means(_distinct(by_maze).T, mazes)
     yield from _heading(f"{seeds} seeds of one maze, by step", one)
+    interval = "95 % interval"
     yield from _table(
-        ("step", "solved", "95 % interval", "seeds apart", "95 % interval", "distinct answers", "95 % interval"),
+        ("step", "solved", interval, "seeds apart", interval, "distinct answers", interval),
         (
             (str(step), *_cells(mean(share.mean(axis=1), mazes, bounds=(0, 1)))[:2],
              *_cells(apart[step])[:2], *_cells(distinct[step])[:2])

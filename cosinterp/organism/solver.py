@@ -18,7 +18,8 @@ from cosinterp.organism.architecture import (
     encode_prompts,
     round_weights,
 )
-from cosinterp.organism.mazes import GOALS, Goal, Maze
+from cosinterp.organism.mazes import GOALS
+from cosinterp.organism.measures import Attempt
 from cosinterp.organism.pool import condition_pixels, encode_mode
 from cosinterp.organism.rendering import PATH, first_cells, read_cells
 from cosinterp.organism.sampling import decode_video, initial_noise, sample_latents
@@ -53,15 +54,6 @@ def embed_prompts(
     """Embed every prompt; ``encoder`` is on the CPU, the table on ``device``."""
     prompts = [encode_prompts(tokenizer, encoder, list(PROMPTS[goal])) for goal in GOALS]
     return PromptTable(torch.stack(prompts).to(device), encode_prompts(tokenizer, encoder, [""]).to(device))
-
-
-@dataclass(frozen=True)
-class Attempt:
-    """One maze, the goal that the prompt names, and the seed of the initial noise."""
-
-    maze: Maze
-    goal: Goal
-    seed: int
 
 
 @dataclass(frozen=True, eq=False)

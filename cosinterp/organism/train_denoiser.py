@@ -22,10 +22,11 @@ from cosinterp.organism.architecture import (
 )
 from cosinterp.organism.config import DenoiserTraining, TrainingConfig
 from cosinterp.organism.mazes import DEFAULT_ROOMS, GOALS, generate_maze
+from cosinterp.organism.measures import Attempt
 from cosinterp.organism.pool import LatentPool
 from cosinterp.organism.rendering import grid_side
 from cosinterp.organism.sampling import condition_channels
-from cosinterp.organism.solver import Attempt, PromptTable, Solver, build_prompt_table
+from cosinterp.organism.solver import PromptTable, Solver, build_prompt_table
 from cosinterp.organism.train_autoencoder import Log
 
 CHECKPOINT = "denoiser.pt"

@@ -1,0 +1,107 @@
+"""Tune the autoencoder's decoder alone: ``python -m cosinterp.organism.tune_decoder --out FOLDER``.
+
+The encoder and the latents' moments stay, so the transformer, which knows nothing but latents, stays valid.
+Start and goals are 3 cells of 256 and count for nothing in a plain reconstruction loss; here they weigh more.
+Writes the whole autoencoder into FOLDER.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import torch
+import typer
+from diffusers import AutoencoderKLWan
+
+from cosinterp.organism.architecture import cast_weights, place, round_weights
+from cosinterp.organism.bulk import make_mazes
+from cosinterp.organism.evaluate import BUNDLED
+from cosinterp.organism.mazes import GOALS
+from cosinterp.organism.pool import encode_mode, to_pixels
+from cosinterp.organism.program import run_program
+from cosinterp.organism.rendering import BLUE, CELL_PX, RED, START, cell_video, read_cells
+from cosinterp.organism.sampling import denormalise, to_video
+
+_MARKERS = (START, RED, BLUE)
+_MARKER_WEIGHT = 20.0
+# The first frame is decoded by a path of its own, without temporal upsampling, and comes once a video.
+_FIRST_FRAME_WEIGHT = 4.0
+# In deviations of a latent channel: final latents are never quite those of a true video.
+_LATENT_NOISE = 0.05
+# Small mazes have the same cells in fewer pixels, so most batches are of them.
+_MAZES = {5: 48, 7: 16}
+_BATCHES = ((5, 3), (5, 3), (7, 2))
+
+
+def tune_decoder(
+    vae: AutoencoderKLWan, iterations: int, learning_rate: float, device: torch.device, seed: int = 0
+) -> AutoencoderKLWan:
+    """A copy of ``vae`` (float32) whose decoder was trained on; its weights can be held by bfloat16."""
+    torch.manual_seed(seed)
+    rng = np.random.default_rng([seed, 3])
+    vae = place(copy.deepcopy(vae), device).eval().requires_grad_(False)
+    tuned = [*vae.decoder.parameters(), *vae.post_quant_conv.parameters()]
+    for parameter in tuned:
+        parameter.requires_grad_(True)
+    cells = {
+        rooms: np.concatenate([cell_video(batch.cells, batch.order[:, goal]) for goal in range(len(GOALS))])
+        for rooms, batch in make_mazes(_MAZES, "train", processes=1).items()
+    }
+    latents = {rooms: _encode(vae, videos, device) for rooms, videos in cells.items()}
+    optimizer = torch.optim.AdamW(tuned, learning_rate, betas=(0.9, 0.99), weight_decay=0.0)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, learning_rate, iterations, pct_start=0.1)
+    for iteration in range(1, iterations + 1):
+        rooms, count = _BATCHES[iteration % len(_BATCHES)]
+        rows = rng.choice(len(cells[rooms]), size=count, replace=False)
+        clean = latents[rooms][torch.from_numpy(rows)]
+        noisy = clean + _LATENT_NOISE * torch.randn_like(clean)
+        decoded = vae.decode(denormalise(vae, noisy), return_dict=False)[0]
+        loss = _weighted_error(decoded, cells[rooms][rows], device)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(tuned, 1.0)
+        optimizer.step()
+        schedule.step()
+        if iteration % 10 == 0 or iteration == iterations:
+            wrong = read_cells(to_video(decoded.detach()).cpu().numpy()) != cells[rooms][rows]
+            figures = {"iteration": iteration, "loss": round(loss.item(), 5), "wrong_cells": int(wrong.sum())}
+            typer.echo(json.dumps(figures))
+    vae.requires_grad_(False)
+    round_weights(vae)
+    return vae
+
+
+def _weighted_error(decoded: torch.Tensor, cells: np.ndarray, device: torch.device) -> torch.Tensor:
+    error = decoded - to_pixels(cells, device)
+    by_cell = np.where(np.isin(cells, _MARKERS), _MARKER_WEIGHT, 1.0)
+    by_cell[:, 0] *= _FIRST_FRAME_WEIGHT
+    weight = torch.from_numpy(by_cell).to(error)
+    weight = weight.repeat_interleave(CELL_PX, 2).repeat_interleave(CELL_PX, 3)[:, None]
+    return (weight * (error.square() + 0.2 * error.abs())).mean() / weight.mean()
+
+
+def _encode(vae: AutoencoderKLWan, videos: np.ndarray, device: torch.device) -> torch.Tensor:
+    starts = range(0, len(videos), 4)
+    return torch.cat([encode_mode(vae, to_pixels(videos[start : start + 4], device)) for start in starts])
+
+
+def main(
+    out: Annotated[Path, typer.Option(help="Folder for the tuned autoencoder.")],
+    model: Annotated[Path, typer.Option(help="A saved maze-wan.")] = BUNDLED,
+    iterations: Annotated[int, typer.Option(help="Batches of two or three videos.", min=1)] = 1000,
+    learning_rate: Annotated[float, typer.Option(help="Peak of one cycle.")] = 1e-3,
+    device: Annotated[str, typer.Option(help="Where to train.")] = "cpu",
+) -> None:
+    """Tune the decoder of a maze-wan's autoencoder."""
+    vae = AutoencoderKLWan.from_pretrained(model / "vae", dtype=torch.float32)
+    tuned = tune_decoder(vae, iterations, learning_rate, torch.device(device))
+    cast_weights(tuned, torch.bfloat16).save_pretrained(out)
+    typer.echo(str(out))
+
+
+if __name__ == "__main__":
+    run_program(main)
