@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from cosinterp.errors import ModelError, SelectionError
+from cosinterp.errors import ModelError, SelectionError, UserError
 from cosinterp.scorers import task_of
 from probes import pictures
 from probes.pictures import StripRow
@@ -165,7 +165,11 @@ def decode_run(
 
 
 def write_video(frames: Frames, path: Path, frame_rate: float) -> None:
-    """Write uint8 (frame, row, col, rgb) as H.264 that players show (an odd side loses 1 px)."""
+    """Write uint8 (frame, row, col, rgb) as H.264 that players show (an odd side loses 1 px).
+
+    Raises:
+        UserError: it did not become a whole file, as on a full disk.
+    """
     even = frames[:, : frames.shape[1] // 2 * 2, : frames.shape[2] // 2 * 2]
 
     def write(partial: Path) -> None:
@@ -177,10 +181,33 @@ def write_video(frames: Frames, path: Path, frame_rate: float) -> None:
             codec="libx264",
             macro_block_size=1,
             output_params=["-crf", "16", "-preset", "veryfast"],
-            ffmpeg_log_level="error",
+            # Its errors would come without the path; they are found below.
+            ffmpeg_log_level="fatal",
         )
+        # imageio does not look at how ffmpeg ended.
+        if not _is_whole_mp4(partial):
+            raise OSError("the video is cut off; is there space on the disk?")
 
     _replace(path, write)
+
+
+def _is_whole_mp4(path: Path) -> bool:
+    """Whether a file's boxes (ISO/IEC 14496-12, section 4.2) fill it exactly and its index is among them."""
+    left, names = path.stat().st_size, set()
+    with path.open("rb") as file:
+        while left > 0:
+            head = file.read(16)
+            if len(head) < 8:
+                return False
+            size, name = int.from_bytes(head[:4], "big"), head[4:8]
+            if size == 1:
+                size = int.from_bytes(head[8:], "big")
+            names.add(name)
+            left -= size
+            if size < 8 or left < 0:
+                return False
+            file.seek(-left, os.SEEK_END)
+    return b"moov" in names
 
 
 def _title(run: Run) -> str:
@@ -210,5 +237,11 @@ def _replace(path: Path, write: Callable[[Path], object]) -> None:
     try:
         write(partial)
         os.replace(partial, path)
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        # A full disk is noticed while writing, where the system does not say which file it is.
+        reason = error.strerror or str(error).strip().splitlines()[0]
+        raise UserError(f"{path}: cannot be written: {reason}") from error
     finally:
         partial.unlink(missing_ok=True)

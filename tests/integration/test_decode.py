@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from cosinterp import decoding
 from cosinterp.cli import app
 from cosinterp.decoding import clean_videos, decode_run, final_video, media_folder, model_of
-from cosinterp.errors import ModelError, SelectionError
+from cosinterp.errors import ModelError, SelectionError, UserError
 from cosinterp.models.loading import load
 from cosinterp.tracing import trace
 from probes.pictures import enlarge
@@ -103,6 +103,35 @@ def test_a_failure_leaves_no_half_written_file_and_keeps_the_old_one(store, tmp_
             decode_run(CellDecoder(), run, folder, videos=False, title="another")
     assert (folder / decoding.PICTURE).read_bytes() == before
     assert sorted(path.name for path in folder.iterdir()) == [decoding.ANIMATION, decoding.PICTURE]
+
+
+def test_a_full_disk_names_the_file(store, tmp_path, monkeypatch):
+    def fail(self, path, **_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Image.Image, "save", fail)
+    with (
+        store.run("maze-0", 0) as run,
+        pytest.raises(UserError, match=r"steps\.png: cannot be written: No space left"),
+    ):
+        decode_run(CellDecoder(), run, tmp_path / "media", videos=False)
+
+
+@pytest.mark.parametrize("lost", [1, 400, None])
+def test_a_video_that_is_cut_off_is_not_kept(tmp_path, monkeypatch, lost):
+    whole_write = imageio.mimwrite
+
+    def write_less(path, *arguments, **options):
+        whole_write(path, *arguments, **options)
+        content = path.read_bytes()
+        path.write_bytes(content[: len(content) - lost if lost else 0])
+
+    frames = np.zeros((5, 32, 32, 3), np.uint8)
+    decoding.write_video(frames, tmp_path / "whole.mp4", 4)
+    monkeypatch.setattr(decoding.imageio, "mimwrite", write_less)
+    with pytest.raises(UserError, match=r"cut\.mp4: cannot be written: the video is cut off"):
+        decoding.write_video(frames, tmp_path / "cut.mp4", 4)
+    assert [path.name for path in tmp_path.iterdir()] == ["whole.mp4"]
 
 
 def test_one_run_goes_into_the_stores_media(store, decoder):
