@@ -1,4 +1,4 @@
-"""Sizes for people."""
+"""Sizes and counts for people."""
 
 from __future__ import annotations
 
@@ -17,3 +17,12 @@ def size_text(size: int) -> str:
         if value < 999.5:
             return f"{value:.0f} {unit}" if value >= 99.95 else f"{value:.1f} {unit}"
     return f"{value / 1000:.1f} PB"
+
+
+def count_text(number: int, what: str) -> str:
+    """A number of things, singular or plural.
+
+    >>> count_text(1, "run"), count_text(8, "finished run")
+    ('1 run', '8 finished runs')
+    """
+    return f"{number} {what}" + ("" if number == 1 else "s")

@@ -40,7 +40,7 @@ def ls(
     from cosinterp.cli.console import err, out, print_json
     from cosinterp.cli.plain import table
     from stores import open_store
-    from stores.units import size_text
+    from stores.units import count_text, size_text
 
     opened = open_store(store)
     entries = opened.runs(sample, seeds, variant)
@@ -51,13 +51,13 @@ def ls(
         what = "no finished runs" if not opened.runs() else "no run is selected"
         err().print(f"{store}: {what}", markup=False, soft_wrap=True)
         return
-    runs = table("", "sample", "seed", "variant", "steps", "sites", "size", "finished")
+    runs = table("", "sample", "seed", "variant", "steps", "sites", "size", "finished (UTC)")
     for entry in entries:
         row = (entry.sample, entry.seed, entry.variant, entry.num_steps, ",".join(entry.sites) or "-")
-        runs.add_row(*map(str, row), size_text(entry.size), entry.finished)
+        runs.add_row(*map(str, row), size_text(entry.size), _minute(entry.finished))
     # A pipe has no width that a name would have to be cut to.
     (out() if out().is_terminal else Console(highlight=False, width=_NO_WIDTH)).print(runs)
-    out().print(f"{_count(len(entries), 'run')}, {size_text(sum(entry.size for entry in entries))}")
+    out().print(f"{count_text(len(entries), 'run')}, {size_text(sum(entry.size for entry in entries))}")
 
 
 def info(store: StorePath, as_json: AsJson = False) -> None:
@@ -92,7 +92,7 @@ def info(store: StorePath, as_json: AsJson = False) -> None:
         )
         return
     for title, pairs in (
-        ("store", [("path", str(store)), ("format version", str(VERSION)), *_counts(entries)]),
+        ("store", [("path", str(store)), ("format version", str(VERSION)), *_totals(entries)]),
         ("model", _lines(opened.settings.model)),
         ("capture", _lines(opened.settings.capture)),
         ("sampling", _lines(opened.settings.sampling)),
@@ -114,6 +114,7 @@ def verify(store: StorePath, as_json: AsJson = False) -> None:
     """
     from cosinterp.cli.console import out, print_json
     from stores import open_store
+    from stores.units import count_text
 
     opened = open_store(store)
     with _progress("verifying") as report:
@@ -128,8 +129,8 @@ def verify(store: StorePath, as_json: AsJson = False) -> None:
         for problem in problems:
             line = f"{problem.file}: {problem.kind}: {problem.message}"
             out().print(line, markup=False, soft_wrap=True)
-        verdict = "nothing wrong" if not problems else _count(len(problems), "problem")
-        out().print(f"{store}: {_count(runs, 'run')}, {verdict}", markup=False, soft_wrap=True)
+        verdict = "nothing wrong" if not problems else count_text(len(problems), "problem")
+        out().print(f"{store}: {count_text(runs, 'run')}, {verdict}", markup=False, soft_wrap=True)
     if problems:
         raise typer.Exit(1)
 
@@ -142,6 +143,7 @@ def reindex(store: StorePath, as_json: AsJson = False) -> None:
     """
     from cosinterp.cli.console import err, out, print_json
     from stores import open_store
+    from stores.units import count_text
 
     opened = open_store(store)
     with _progress("reading") as report:
@@ -150,11 +152,16 @@ def reindex(store: StorePath, as_json: AsJson = False) -> None:
     if as_json:
         print_json({"path": str(store), "runs": runs, "unreadable": [str(failure) for failure in failures]})
     else:
-        out().print(f"{store}: {_count(runs, 'run')} in the catalog", markup=False, soft_wrap=True)
+        out().print(f"{store}: {count_text(runs, 'run')} in the catalog", markup=False, soft_wrap=True)
         for failure in failures:
             err().print(f"left out: {failure}", markup=False, soft_wrap=True)
     if failures:
         raise typer.Exit(1)
+
+
+def _minute(finished: str) -> str:
+    """A time such as 2026-11-23T01:09:22Z without its seconds: a run's line is to fit in 80 columns."""
+    return finished[:16].replace("T", " ")
 
 
 def _progress(what: str) -> AbstractContextManager[Callable[[int, int, str], None]]:
@@ -168,7 +175,7 @@ def _progress(what: str) -> AbstractContextManager[Callable[[int, int, str], Non
     @contextmanager
     def bar() -> Iterator[Callable[[int, int, str], None]]:
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-        with Progress(*columns, console=err(), transient=True) as progress:
+        with Progress(*columns, console=err(), transient=True, disable=not err().is_terminal) as progress:
             task = progress.add_task(what, total=None)
             yield lambda done, total, _: progress.update(task, completed=done, total=total)
 
@@ -176,22 +183,28 @@ def _progress(what: str) -> AbstractContextManager[Callable[[int, int, str], Non
 
 
 def _sites(store: Store, entries: list[RunEntry]) -> dict[str, dict[str, Any]]:
-    """What each site holds, read from the first run that has it; all runs of a store are alike in this."""
+    """What each site holds, read from one run a sample: samples may differ in size, all else is shared."""
     found: dict[str, dict[str, Any]] = {}
+    seen: set[tuple[str, str]] = set()
     for entry in entries:
-        if set(entry.sites) <= found.keys():
+        new = {(entry.sample, name) for name in entry.sites} - seen
+        if not new:
             continue
+        seen |= new
         with store.run(*entry.key) as run:
             for name, site in run.sites.items():
-                found[name] = {
+                kept = {
                     "layers": list(site.layers),
                     "steps": list(site.steps),
                     "branches": list(site.branches),
-                    "grid": list(site.grid),
                     "channels": site.channels,
                     "dtype": site.dtype,
-                    "slab_bytes": site.slab_bytes,
+                    "grids": [],
                 }
+                grids = found.setdefault(name, kept)["grids"]
+                grid = {"grid": list(site.grid), "slab_bytes": site.slab_bytes}
+                if grid not in grids:
+                    grids.append(grid)
     return found
 
 
@@ -199,15 +212,15 @@ def _site_line(site: dict[str, Any]) -> str:
     from stores.selection import compact
     from stores.units import size_text
 
-    frames, rows, cols = site["grid"]
+    grids = " or ".join(" x ".join(map(str, one["grid"])) for one in site["grids"])
+    sizes = " or ".join(size_text(one["slab_bytes"]) for one in site["grids"])
     return (
         f"layers {compact(site['layers'])}, steps {compact(site['steps'])}, {'+'.join(site['branches'])}, "
-        f"{frames} x {rows} x {cols} tokens of {site['channels']} channels in {site['dtype']}, "
-        f"{size_text(site['slab_bytes'])} each"
+        f"{grids} tokens of {site['channels']} channels in {site['dtype']}, {sizes} each"
     )
 
 
-def _counts(entries: list[RunEntry]) -> list[tuple[str, str]]:
+def _totals(entries: list[RunEntry]) -> list[tuple[str, str]]:
     from stores.selection import compact
     from stores.units import size_text
 
@@ -250,7 +263,3 @@ def _finite(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _finite(member) for name, member in value.items()}
     return [_finite(member) for member in value] if isinstance(value, list) else value
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}" + ("" if number == 1 else "s")

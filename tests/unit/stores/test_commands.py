@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from cosinterp.cli import app
 from stores import Store
+from tests.unit.stores import making
 from tests.unit.stores.making import make_store, write_run
 
 RUNS = [("maze-3", 0), ("maze-3", 1), ("maze-4", 0)]
@@ -45,6 +46,21 @@ def test_ls_selects(store: Store) -> None:
     assert [(run["sample"], run["seed"], run["file"]) for run in found] == [("maze-3", 1, "runs/maze-3/1.h5")]
     assert json.loads(call("ls", store.path, "--variant", "patched", "--json")) == []
     assert call("ls", store.path, "--variant", "patched") == ""
+
+
+def test_a_line_of_ls_fits_in_80_columns(store: Store) -> None:
+    write_run(store, "maze-7x7-blue-00000", 0)
+    assert max(len(line.rstrip()) for line in call("ls", store.path).splitlines()) <= 80
+
+
+def test_info_says_the_size_of_every_sample(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(making, "GRID", (3, 2, 2))
+    write_run(store, "maze-5", 0)
+    write_run(store, "maze-5", 1)
+    text = call("info", store.path)
+    assert "3 x 4 x 5 or 3 x 2 x 2 tokens of 6 channels in bf16, 720 B or 144 B each" in text
+    grids = json.loads(call("info", store.path, "--json"))["sites"]["resid"]["grids"]
+    assert grids == [{"grid": [3, 4, 5], "slab_bytes": 720}, {"grid": [3, 2, 2], "slab_bytes": 144}]
 
 
 def test_info_says_what_is_stored(store: Store) -> None:
