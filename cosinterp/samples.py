@@ -85,7 +85,11 @@ def load_dataset(folder: Path | str) -> list[Sample]:
     """
     root = Path(folder)
     if not root.is_dir():
-        raise SampleError(f"{root}: no such dataset folder")
+        raise SampleError(
+            f"{root}: is a file; a dataset is a folder"
+            if root.exists()
+            else f"{root}: no such dataset folder"
+        )
     folders = sorted(path.parent for path in _prompt_files(root))
     if not folders:
         raise SampleError(f"{root}: no samples here; a sample is a folder with {PROMPT_FILE} in it")
@@ -111,6 +115,8 @@ def read_image(path: Path) -> Image.Image:
             return image.convert("RGB")
     except FileNotFoundError as error:
         raise SampleError(f"{path}: no such image") from error
+    except IsADirectoryError as error:
+        raise SampleError(f"{path}: is a folder; name an image") from error
     except (UnidentifiedImageError, OSError, SyntaxError) as error:
         raise SampleError(f"{path}: cannot be read as an image") from error
 
@@ -139,7 +145,9 @@ def _read_prompt(path: Path) -> str:
         text = path.read_text(encoding="utf-8").strip()
     except FileNotFoundError as error:
         raise SampleError(f"{path}: no such prompt file") from error
-    except (UnicodeDecodeError, IsADirectoryError) as error:
+    except IsADirectoryError as error:
+        raise SampleError(f"{path}: is a folder; a prompt file is a text") from error
+    except UnicodeDecodeError as error:
         raise SampleError(f"{path}: the prompt file is not text") from error
     # UTF-16 read as UTF-8, for one.
     if "\0" in text:

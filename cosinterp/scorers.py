@@ -71,7 +71,7 @@ class MazeTask:
         Metric("valid_path", "valid path to a goal", "valid path", "share"),
         Metric("right_goal", "reaches the named goal", "right goal", "share"),
         Metric("iou", "IoU with the true path", "IoU", "mean"),
-        Metric("walls_broken", "wall cells crossed", "walls hit", "mean", (0.0, math.inf)),
+        Metric("walls_broken", "walls broken", "walls broken", "mean", (0.0, math.inf)),
         Metric("consistent", "frames consistent", "frames ok", "share"),
     )
     headline: tuple[str, ...] = ("solved", "iou")

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def decode(
-    store: Annotated[Path, typer.Argument(help="The store.", show_default=False)],
+    store: Annotated[Path, typer.Argument(metavar="STORE", help="The store's folder.", show_default=False)],
     sample: Annotated[
         list[str] | None, typer.Option(help="A sample; give it again for more.", show_default=False)
     ] = None,
@@ -58,7 +58,7 @@ def decode(
     with err().status("loading the model"):
         loaded = model_of(opened, model, **options)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=err(), transient=True) as progress:
+    with Progress(*columns, console=err(), transient=True, disable=not err().is_terminal) as progress:
         bar = progress.add_task("decoding", total=sum(map(len, wanted.values())))
         for entry in chosen:
             progress.update(bar, description=f"decoding {entry.sample}, seed {entry.seed}")

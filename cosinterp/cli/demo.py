@@ -90,7 +90,7 @@ def decode_missing(model: Model, store: Store, shown: RunEntry) -> None:
     if not todo:
         return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=err(), transient=True) as progress:
+    with Progress(*columns, console=err(), transient=True, disable=not err().is_terminal) as progress:
         bar = progress.add_task("decoding", total=sum(entry.num_steps for entry in todo))
         for entry in todo:
             with store.run(entry.sample, entry.seed) as run:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import errno
+import inspect
 import os
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -19,7 +21,10 @@ if TYPE_CHECKING:
 SETTINGS = {"help_option_names": ["-h", "--help"]}
 
 # The operating system's refusals that say something about the user's disk or rights, not about our code.
-_CIRCUMSTANCES = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT}
+_CIRCUMSTANCES = {
+    *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT),
+    *(errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP),
+}
 
 
 @dataclass(frozen=True)
@@ -34,7 +39,8 @@ class Command:
         """Import the function and make a command of it."""
         module, _, function = self.target.partition(":")
         single = typer.Typer(add_completion=False, context_settings=SETTINGS, rich_markup_mode="rich")
-        single.command(self.name)(getattr(import_module(module), function))
+        body = getattr(import_module(module), function)
+        single.command(self.name, help=_flowing(body))(body)
         return get_command(single)
 
     def listed(self) -> TyperCommand:
@@ -58,6 +64,12 @@ class Group:
     def listed(self) -> TyperGroup:
         """The group itself: there is nothing to import."""
         return self.load()
+
+
+def _flowing(function: Callable[..., Any]) -> str:
+    """A docstring with one line a paragraph: Typer would keep its line breaks at any width of terminal."""
+    paragraphs = (inspect.getdoc(function) or "").split("\n\n")
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
 
 
 class LazyGroup(TyperGroup):

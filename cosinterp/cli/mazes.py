@@ -42,6 +42,7 @@ def mazes(
     from cosinterp.cli.console import err
     from cosinterp.cli.console import out as results
     from cosinterp.organism.dataset import write_mazes
+    from stores.units import count_text
 
     folders: list[Path] = []
     numbers = range(seed, seed + count)
@@ -57,4 +58,4 @@ def mazes(
             split="train" if train else "test",
             paraphrase=paraphrase,
         )
-    results().print(f"{len(folders)} samples in {out}", markup=False, soft_wrap=True)
+    results().print(f"{count_text(len(folders), 'sample')} in {out}", markup=False, soft_wrap=True)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def score(
-    store: Annotated[Path, typer.Argument(help="The store.", show_default=False)],
+    store: Annotated[Path, typer.Argument(metavar="STORE", help="The store's folder.", show_default=False)],
     sample: Annotated[
         list[str] | None, typer.Option(help="Only this sample; give it again for more.", show_default=False)
     ] = None,
@@ -65,7 +65,7 @@ def score(
     entries = choose_runs(opened, samples=sample, seeds="all", every=not sample, variant=variant)
     options: dict[str, Any] = {} if device is None else {"device": device}
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=err(), transient=True) as progress:
+    with Progress(*columns, console=err(), transient=True, disable=not err().is_terminal) as progress:
         bar = progress.add_task("scoring", total=len(entries))
         scores = score_store(
             opened,

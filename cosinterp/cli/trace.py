@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 import sys
 from pathlib import Path
@@ -171,6 +172,7 @@ def trace(
     from cosinterp.cli.trace_progress import RichProgress, print_plan
     from cosinterp.models.loading import load
     from cosinterp.tracing import run_plan, runs_to_make
+    from stores.units import count_text
 
     with err().status(f"loading {model}"):
         loaded = load(
@@ -219,14 +221,18 @@ def trace(
                 progress=progress,
             )
     except KeyboardInterrupt:
-        err().print(f"interrupted; {progress.made} finished runs are kept. To go on:")
+        kept = count_text(progress.made, "finished run")
+        err().print(f"interrupted; {kept} kept. To go on:")
         err().print(f"  {resume_command(sys.argv)}", markup=False, soft_wrap=True)
         raise
 
 
 def resume_command(argv: list[str]) -> str:
     """The command line that continues the one of ``argv``."""
-    words = [Path(argv[0]).name, *argv[1:]]
+    program = Path(argv[0]).name
+    # python -m cosinterp
+    start = ["python", "-m", "cosinterp"] if program == "__main__.py" else [program]
+    words = [*start, *argv[1:]]
     if "--resume" not in words:
         words.append("--resume")
     return shlex.join(words)
@@ -260,5 +266,5 @@ def _check_early(seeds: str, sites: str, host_memory: float) -> None:
     parse_seeds(seeds)
     if not sites.strip():
         raise TraceError("--sites is empty")
-    if host_memory <= 0:
-        raise TraceError("--host-memory has to be above 0")
+    if not 0 < host_memory < math.inf:
+        raise TraceError(f"--host-memory has to be a number above 0, not {host_memory}")

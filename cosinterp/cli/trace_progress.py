@@ -19,7 +19,7 @@ from rich.progress import (
 from cosinterp.capture.plan import TracePlan, free_space
 from cosinterp.cli.console import err, out
 from stores.selection import compact
-from stores.units import size_text
+from stores.units import count_text, size_text
 
 
 class RichProgress:
@@ -42,6 +42,7 @@ class RichProgress:
             # Over a slow line each frame of the bar costs.
             refresh_per_second=2,
             transient=True,
+            disable=not err().is_terminal,
         )
         self._task = self._bar.add_task("tracing", total=None)
 
@@ -51,7 +52,7 @@ class RichProgress:
         self._bar.update(self._task, total=len(todo) * plan.num_steps)
         skipped = plan.num_runs - len(todo)
         err().print(
-            f"{len(todo)} runs into {self._store}, {size_text(plan.bytes_of(todo))}"
+            f"{count_text(len(todo), 'run')} into {self._store}, {size_text(plan.bytes_of(todo))}"
             + (f"; {skipped} are there already" if skipped else ""),
             markup=False,
             soft_wrap=True,
@@ -80,7 +81,9 @@ class RichProgress:
         if kind is None:
             seconds = time.monotonic() - self._started
             err().print(
-                f"done: {self.made} runs in {seconds:.0f} s, {self._store}", markup=False, soft_wrap=True
+                f"done: {count_text(self.made, 'run')} in {seconds:.0f} s, {self._store}",
+                markup=False,
+                soft_wrap=True,
             )
 
 
@@ -93,7 +96,10 @@ def print_plan(plan: TracePlan, todo: Sequence[tuple[str, int]], store: Path) ->
         "samples": f"{len(plan.samples)}",
         "seeds": compact(plan.seeds),
         "runs": f"{len(todo)} to make, {plan.num_runs - len(todo)} there already",
-        "sites": ", ".join(f"{site} at layers {compact(plan.layers[site])}" for site in plan.sites),
+        "sites": ", ".join(
+            f"{site} at layer{'' if len(plan.layers[site]) == 1 else 's'} {compact(plan.layers[site])}"
+            for site in plan.sites
+        ),
         "steps": f"{compact(plan.steps)} of {plan.num_steps}",
         "branches": ", ".join(plan.branches),
         "dtype": plan.dtype,

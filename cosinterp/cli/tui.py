@@ -10,10 +10,16 @@ import typer
 
 def tui(
     path: Annotated[
-        Path, typer.Argument(help="A store, or a folder with stores in it.", show_default="this folder")
+        Path,
+        typer.Argument(
+            metavar="PATH", help="A store, or a folder with stores in it.", show_default="this folder"
+        ),
     ] = Path("."),
 ) -> None:
-    """Browse stores in the terminal."""
+    """Browse stores in the terminal.
+
+    In it ? lists the keys, / filters the runs, and q leaves.
+    """
     from tui.app import run
 
     run(path)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def verify(
-    model: Annotated[str, typer.Argument(help="maze-wan, a diffusers folder, or a hub id.")],
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="maze-wan, a diffusers folder, or a hub id.")],
     num_steps: Annotated[int | None, typer.Option(help="Denoising steps.", min=2, show_default="4")] = None,
     seed: Annotated[int, typer.Option(help="Of the noise.", min=0)] = 0,
     device: Annotated[

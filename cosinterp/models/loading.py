@@ -61,6 +61,8 @@ def load(
     precision = _dtype(dtype, place)
     source, name, is_local = _find(str(name_or_path))
     # The commit and not a branch, which may be another one tomorrow: a run has to say what made it.
+    if is_local and revision is not None:
+        raise ModelError(f"{name}: only a model of the hub has revisions; leave out the revision {revision}")
     commit = None if is_local else _hub_commit(source, revision, local_files_only)
     with _quiet_libraries():
         loaded = _from_pretrained(
@@ -184,7 +186,8 @@ def _hub_commit(name: str, revision: str | None, local_files_only: bool) -> str:
 
     unknown = f"unknown model {name}: neither bundled ({', '.join(BUNDLED)}), nor a folder"
     try:
-        index = hf_hub_download(name, _INDEX, revision=revision, local_files_only=local_files_only)
+        with _no_warnings_of("huggingface_hub"):
+            index = hf_hub_download(name, _INDEX, revision=revision, local_files_only=local_files_only)
     except errors.GatedRepoError as error:
         raise ModelError(f"{name}: only for users whom its owner accepted; try `hf auth login`") from error
     except errors.RepositoryNotFoundError as error:
@@ -199,6 +202,18 @@ def _hub_commit(name: str, revision: str | None, local_files_only: bool) -> str:
         raise ModelError(f"{name}: the hub cannot be read: {_first_line(error)}") from error
     # .../snapshots/COMMIT/model_index.json
     return Path(index).parent.name
+
+
+@contextmanager
+def _no_warnings_of(library: str) -> Iterator[None]:
+    """Leave out what a library says of each vain attempt, where the error at the end says it once."""
+    logger = logging.getLogger(library)
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def _is_worth_saying(record: logging.LogRecord) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+import math
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -175,6 +176,10 @@ class Model:
             value = settings.get(name)
             if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
                 raise TraceError(f"{where}: {name} has to be a whole number above 0, not {value!r}")
+        for name in ("guidance_scale", "guidance_scale_2"):
+            value = settings.get(name)
+            if value is not None and not math.isfinite(value):
+                raise TraceError(f"{where}: {name} has to be a number, not {value}")
         length = self.anatomy.fixed_text_length
         if length is not None and settings["max_sequence_length"] != length:
             raise TraceError(f"{self.name} takes a max_sequence_length of {length} only")

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -65,6 +66,16 @@ def test_the_listing_and_the_help_page_begin_alike(words: list[str], command: Co
     assert docstring.strip().splitlines()[0] == command.help
 
 
+@pytest.mark.parametrize(("words", "command"), EVERY_COMMAND)
+def test_help_fills_the_lines_of_a_paragraph(words: list[str], command: Command) -> None:
+    module, _, function = command.target.partition(":")
+    paragraphs = getattr(import_module(module), function).__doc__.strip().split("\n\n")[1:]
+    page = CliRunner(env={"COLUMNS": "1000"}).invoke(app, [*words, "-h"]).output
+    lines = [re.sub(r"\W+", " ", line).strip() for line in page.splitlines()]
+    for paragraph in paragraphs:
+        assert re.sub(r"\W+", " ", re.sub(r"\[/?bold]", "", paragraph)).strip() in lines
+
+
 @pytest.mark.parametrize("words", [["stor"], ["store", "lss"]])
 def test_a_mistyped_command_is_a_usage_error_with_a_suggestion(words: list[str]) -> None:
     result = run(*words)
@@ -104,7 +115,7 @@ def test_what_the_user_can_mend_is_one_line_and_exit_code_2(ending_in: Callable)
     assert len(result.stderr.splitlines()) == 1
 
 
-@pytest.mark.parametrize("number", [errno.EACCES, errno.ENOSPC, errno.EROFS])
+@pytest.mark.parametrize("number", [errno.EACCES, errno.ENOSPC, errno.EROFS, errno.ENOTDIR])
 def test_a_disk_that_refuses_is_one_line_with_the_path(ending_in: Callable, number: int) -> None:
     result = ending_in(OSError(number, os.strerror(number), "/data/x"))
     assert result.exit_code == 2

@@ -11,6 +11,7 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from cosinterp.cli import app
+from cosinterp.cli.trace import resume_command
 from stores import open_store
 from tests.tiny import build
 
@@ -74,6 +75,24 @@ def test_resume(run: Run, model: Path, tmp_path: Path) -> None:
     assert len(open_store(tmp_path / "store").runs()) == 2
 
 
+def test_a_refusal_by_the_store_is_one_line_too(run: Run, model: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for store in (tmp_path / "file", tmp_path / "file" / "store"):
+        result = run("trace", "--model", model, "--prompt", "go", *SIZE, "--store", store)
+        assert result.exit_code == 2
+        assert len(result.stderr.splitlines()) == 1
+        assert result.stderr.startswith(f"error: {store}: ")
+
+
+def test_the_command_to_go_on_can_be_typed() -> None:
+    words = ["trace", "--store", "runs/a b"]
+    assert resume_command(["/usr/bin/cosinterp", *words]) == "cosinterp trace --store 'runs/a b' --resume"
+    assert (
+        resume_command(["/lib/cosinterp/__main__.py", *words, "--resume"])
+        == "python -m cosinterp trace --store 'runs/a b' --resume"
+    )
+
+
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
@@ -100,6 +119,12 @@ def test_resume(run: Run, model: Path, tmp_path: Path) -> None:
         (["--prompt", "go", "--lora", "{tmp}/none.safetensors"], "no such LoRA"),
         (["--prompt", "go", "--pipeline", "NoPipeline"], "has no pipeline NoPipeline"),
         (["--prompt", "go", "--host-memory", "0"], "--host-memory"),
+        (["--prompt", "go", "--host-memory", "nan"], "--host-memory has to be a number above 0, not nan"),
+        (["--prompt", "go", "--guidance-scale", "nan"], "guidance_scale has to be a number, not nan"),
+        (["--prompt", "go", "--revision", "main"], "leave out the revision main"),
+        (["--prompt-file", "{tmp}"], "is a folder; a prompt file is a text"),
+        (["--prompt", "go", "--image", "{tmp}"], "is a folder; name an image"),
+        (["--dataset", "{tmp}/empty.txt"], "is a file; a dataset is a folder"),
     ],
     ids=lambda value: " ".join(value)[:60] if isinstance(value, list) else None,
 )
@@ -112,8 +137,10 @@ def test_bad_input_is_one_line_and_makes_nothing(
         flags += ["--model", str(model)]
     result = run("trace", *flags, *SIZE, "--store", tmp_path / "store")
     assert result.exit_code == 2, result.output
-    lines = [line for line in result.output.splitlines() if line.startswith("error: ")]
+    assert result.stdout == ""
+    lines = result.stderr.splitlines()
     assert len(lines) == 1
+    assert lines[0].startswith("error: ")
     assert message in lines[0]
     assert not (tmp_path / "store").exists()
 
