@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import torch
 from diffusers import (
     AutoencoderKLWan,
+    ConfigMixin,
     UniPCMultistepScheduler,
     WanImageToVideoPipeline,
     WanTransformer3DModel,
@@ -161,10 +162,15 @@ def round_weights(module: torch.nn.Module, dtype: torch.dtype = torch.bfloat16) 
         parameter.copy_(parameter.to(dtype))
 
 
-def cast_weights(module: _Module, dtype: torch.dtype) -> _Module:
-    """``module.to(dtype)`` for saving, without diffusers' warning about layers that want float32 in use."""
+def ready_to_save(module: _Module, dtype: torch.dtype = torch.bfloat16) -> _Module:
+    """The module with its weights in ``dtype``, in place, and without the folder that it was read from.
+
+    Not by ``module.to(dtype)``, which warns of layers that want float32 in use.
+    """
     for parameter in module.parameters():
         parameter.data = parameter.data.to(dtype)
+    if isinstance(module, ConfigMixin):
+        module.register_to_config(_name_or_path="")
     return module
 
 
@@ -187,10 +193,10 @@ def save_pipeline(
     tokenizer = build_tokenizer()
     pipeline = WanImageToVideoPipeline(
         tokenizer=tokenizer,  # pyright: ignore[reportArgumentType]
-        text_encoder=cast_weights(build_text_encoder(len(tokenizer)), dtype),  # pyright: ignore[reportArgumentType]
-        vae=cast_weights(vae, dtype),
+        text_encoder=ready_to_save(build_text_encoder(len(tokenizer)), dtype),  # pyright: ignore[reportArgumentType]
+        vae=ready_to_save(vae, dtype),
         scheduler=build_scheduler(),  # pyright: ignore[reportArgumentType]
-        transformer=cast_weights(transformer, dtype),
+        transformer=ready_to_save(transformer, dtype),
     )
     pipeline.save_pretrained(folder, safe_serialization=True)
     size = grid_side(DEFAULT_ROOMS) * CELL_PX

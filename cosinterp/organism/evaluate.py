@@ -44,6 +44,8 @@ def load_solver(folder: Path, device: torch.device) -> Solver:
         embed_prompts(tokenizer, encoder.eval(), device),
         _sampling(folder)["num_frames"],
         device,
+        # What fits the caches of a CPU is quicker there than a large batch.
+        batch_size=256 if device.type == "cuda" else 8,
     )
 
 

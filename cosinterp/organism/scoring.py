@@ -10,7 +10,7 @@ import numpy as np
 
 from cosinterp.errors import UserError
 from cosinterp.organism.mazes import GOALS, Cell, Goal
-from cosinterp.organism.rendering import CELL_PX, PATH, read_cells
+from cosinterp.organism.rendering import CELL_PX, FLOOR, PATH, WALL, read_cells
 from cosinterp.organism.tasks import blank_cells, start_and_goals
 
 
@@ -28,8 +28,8 @@ class MazeScore:
             "both"; or None.
         iou: intersection over union of the path cells and the true path's cells, 0 to 1.
         walls_broken: path cells that lie on walls.
-        consistent: over the frames, the path only grows, and every cell outside it is what it is in the maze
-            (wall, floor, start or goal).
+        consistent: over the frames, the path only grows, and every wall and floor cell outside it stays what
+            it is. Start and goals are not asked: the colour of a single cell is what an autoencoder loses first.
     """
 
     solved: bool
@@ -113,5 +113,6 @@ def _neighbours(cell: Cell) -> tuple[Cell, Cell, Cell, Cell]:
 def _consistent(cells: np.ndarray, blank: np.ndarray) -> bool:
     path = cells == PATH
     only_grows = bool((path[1:] | ~path[:-1]).all())
-    rest_stays = bool((path | (cells == blank)).all())
+    is_maze = np.isin(blank, (WALL, FLOOR))
+    rest_stays = bool((path | (cells == blank))[:, is_maze].all())
     return only_grows and rest_stays

@@ -17,7 +17,7 @@ import torch
 import typer
 from diffusers import AutoencoderKLWan
 
-from cosinterp.organism.architecture import cast_weights, place, round_weights
+from cosinterp.organism.architecture import place, ready_to_save, round_weights
 from cosinterp.organism.bulk import make_mazes
 from cosinterp.organism.evaluate import BUNDLED
 from cosinterp.organism.mazes import GOALS
@@ -99,7 +99,7 @@ def main(
     """Tune the decoder of a maze-wan's autoencoder."""
     vae = AutoencoderKLWan.from_pretrained(model / "vae", dtype=torch.float32)
     tuned = tune_decoder(vae, iterations, learning_rate, torch.device(device))
-    cast_weights(tuned, torch.bfloat16).save_pretrained(out)
+    ready_to_save(tuned).save_pretrained(out)
     typer.echo(str(out))
 
 
