@@ -114,7 +114,7 @@ def media_folder(root: Path, sample: str, seed: int, variant: str = "base") -> P
 def decode_run(
     model: Model,
     run: Run,
-    folder: Path,
+    folder: Path | str,
     *,
     title: str | None = None,
     steps: Sequence[int] | None = None,
@@ -127,6 +127,7 @@ def decode_run(
     written. A few decoded videos are held at a time, of large ones one, beside the frames that the picture
     shows. Files take the place of older ones whole; a failure leaves no half-written file.
     """
+    folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     sigmas = run.schedule.sigma
     rows: list[StripRow] = []

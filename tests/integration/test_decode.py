@@ -63,7 +63,8 @@ def test_the_picture_holds_the_clean_estimate_of_each_step_and_the_true_final_fr
 
 def test_videos_and_animation_have_every_frame_and_step(store, tmp_path):
     with store.run("maze-1", 3) as run:
-        media = decode_run(CellDecoder(), run, tmp_path / "media")
+        media = decode_run(CellDecoder(), run, str(tmp_path / "media"))
+    assert media.folder == tmp_path / "media"
     assert sorted(media.videos) == [0, 1, 2]
     frames = np.stack(imageio.mimread(media.videos[2]))  # type: ignore[arg-type]
     truth = enlarge(CellDecoder().decode(maze_estimate(1)), 384)
