@@ -53,7 +53,7 @@ class RichProgress:
         skipped = plan.num_runs - len(todo)
         err().print(
             f"{count_text(len(todo), 'run')} into {self._store}, {size_text(plan.bytes_of(todo))}"
-            + (f"; {skipped} are there already" if skipped else ""),
+            + (f"; {skipped} there already" if skipped else ""),
             markup=False,
             soft_wrap=True,
         )
