@@ -31,14 +31,12 @@ class Measured:
 
     Attributes:
         measure: what was asked.
-        computed: on what, in words.
         solved, valid, named: bool (step, attempt), as in `solver.Outcomes`.
         path_length: int (attempt,).
         drawn: bool (step, attempt, row, col), or None if it was not kept.
     """
 
     measure: Measure
-    computed: str
     solved: np.ndarray
     valid: np.ndarray
     named: np.ndarray
@@ -51,34 +49,32 @@ class Measured:
         return [attempt // self.measure.noise_seeds for attempt in range(self.solved.shape[1])]
 
 
-def read_outcomes(paths: Sequence[Path]) -> dict[str, Measured]:
-    """The measures of some files of ``evaluate``, by name.
+def read_outcomes(paths: Sequence[Path]) -> dict[str, dict[str, Measured]]:
+    """The measures of some files of ``evaluate``: how they were computed -> name -> measure.
 
     Raises:
-        UserError: a file that cannot be read, or a measure that is in two of them.
+        UserError: a file that cannot be read, or a measure that is in two of them, computed in the same way.
     """
-    measured: dict[str, Measured] = {}
+    measured: dict[str, dict[str, Measured]] = {}
     for path in paths:
         try:
             with np.load(path) as arrays:
-                computed = str(arrays["computed"])
-                names = [key.removesuffix("/measure") for key in arrays if key.endswith("/measure")]
-                for name in names:
-                    if name in measured:
+                group = measured.setdefault(str(arrays["computed"]), {})
+                for name in [key.removesuffix("/measure") for key in arrays if key.endswith("/measure")]:
+                    if name in group:
                         raise UserError(f"{path}: the measure {name} is in another file too")
-                    measured[name] = _read_measure(arrays, name, computed)
+                    group[name] = _read_measure(arrays, name)
         except (OSError, KeyError, ValueError) as error:
             raise UserError(f"{path} holds no outcomes of cosinterp.organism.evaluate: {error}") from error
     return measured
 
 
-def _read_measure(arrays: np.lib.npyio.NpzFile, name: str, computed: str) -> Measured:
+def _read_measure(arrays: np.lib.npyio.NpzFile, name: str) -> Measured:
     drawn = None
     if f"{name}/drawn" in arrays:
         drawn = np.unpackbits(arrays[f"{name}/drawn"], axis=-1).astype(bool)
     return Measured(
         measure=Measure(**json.loads(str(arrays[f"{name}/measure"]))),
-        computed=computed,
         solved=arrays[f"{name}/solved"],
         valid=arrays[f"{name}/valid"],
         named=arrays[f"{name}/named"],
@@ -87,8 +83,15 @@ def _read_measure(arrays: np.lib.npyio.NpzFile, name: str, computed: str) -> Mea
     )
 
 
-def tables(measured: dict[str, Measured]) -> str:
-    """All tables as Markdown. A measure that was not made has no table."""
+def tables(measured: dict[str, dict[str, Measured]]) -> str:
+    """All tables as Markdown, a heading for each way of computing. What was not measured has no table."""
+    parts: list[str] = []
+    for computed, group in measured.items():
+        parts += [f"### {computed[0].upper()}{computed[1:]}\n", *_group(group)]
+    return "\n".join(parts)
+
+
+def _group(measured: dict[str, Measured]) -> list[str]:
     parts: list[str] = []
     if "default" in measured:
         parts += _default(measured["default"])
@@ -110,7 +113,7 @@ def tables(measured: dict[str, Measured]) -> str:
         parts += _clean_estimates(measured["default"])
     if "seeds" in measured:
         parts += _seeds(measured["seeds"])
-    return "\n".join(parts)
+    return parts
 
 
 def _default(one: Measured) -> Iterator[str]:
@@ -221,7 +224,7 @@ def _heading(title: str, one: Measured) -> Iterator[str]:
     fixed.pop(varied.get(title, ""), None)
     words = {"steps": "{} steps", "rooms": "{0}x{0} rooms", "guidance": "guidance {:g}"}
     said = ", ".join(words[name].format(value) for name, value in fixed.items())
-    yield f"### {title}\n\n{said[0].upper()}{said[1:]}; {one.computed}.\n"
+    yield f"#### {title}\n\n{said[0].upper()}{said[1:]}.\n"
 
 
 def _cells(estimate: Estimate) -> tuple[str, str, str]:

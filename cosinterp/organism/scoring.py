@@ -29,7 +29,7 @@ class MazeScore:
         iou: intersection over union of the path cells and the true path's cells, 0 to 1.
         walls_broken: path cells that lie on walls.
         consistent: over the frames, the path only grows, and every wall and floor cell outside it stays what
-            it is. Start and goals are not asked: the colour of a single cell is what an autoencoder loses first.
+            it is. Start and goals are not asked: an autoencoder loses the colour of a single cell first.
     """
 
     solved: bool
