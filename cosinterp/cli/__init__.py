@@ -60,7 +60,7 @@ class _Root(LazyGroup):
 app = typer.Typer(
     name="cosinterp",
     cls=_Root,
-    help="Record, probe and patch what a video diffusion transformer computes at each denoising step.",
+    help="Record what a video diffusion transformer computes at each denoising step, layer and seed.",
     no_args_is_help=True,
     context_settings=SETTINGS,
     pretty_exceptions_enable=False,
