@@ -38,10 +38,9 @@ def decode(
     [bold]steps.gif[/bold] (an animation over the steps) and [bold]step-00.mp4[/bold] and so on (a video a
     step). Small videos are enlarged.
     """
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
     from cosinterp.cli.console import err
     from cosinterp.cli.console import out as results
+    from cosinterp.cli.counting import counting
     from cosinterp.decoding import decode_run, media_folder, model_of
     from stores import open_store
     from stores.selection import parse
@@ -57,11 +56,9 @@ def decode(
             )
     with err().status("loading the model"):
         loaded = model_of(opened, model, **options)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=err(), transient=True, disable=not err().is_terminal) as progress:
-        bar = progress.add_task("decoding", total=sum(map(len, wanted.values())))
+    with counting("decoding", sum(map(len, wanted.values()))) as count:
         for entry in chosen:
-            progress.update(bar, description=f"decoding {entry.sample}, seed {entry.seed}")
+            count.now(f"decoding {entry.sample}, seed {entry.seed}")
             with opened.run(entry.sample, entry.seed, entry.variant) as run:
                 media = decode_run(
                     loaded,
@@ -69,7 +66,7 @@ def decode(
                     media_folder(out or opened.path / "media", entry.sample, entry.seed, entry.variant),
                     steps=wanted[entry.sample, entry.seed],
                     videos=videos,
-                    progress=lambda _: progress.advance(bar),
+                    progress=count,
                 )
             results().print(str(media.picture), markup=False, soft_wrap=True)
     others = "steps.gif and an mp4 for each step lie" if videos else "steps.gif lies"

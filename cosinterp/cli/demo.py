@@ -35,6 +35,7 @@ def demo(
     clean estimate of each step is decoded and scored. Started again, it goes on where it was.
     """
     from cosinterp.cli.console import err
+    from cosinterp.cli.counting import counting
     from cosinterp.cli.trace_progress import RichProgress
     from cosinterp.models.loading import load
     from cosinterp.organism.dataset import write_mazes
@@ -59,8 +60,8 @@ def demo(
                 resume=True,
                 progress=progress,
             )
-        with err().status("scoring"):
-            [scores] = score_store(store, loaded)
+        with counting("scoring", len(store.runs(variant="base"))) as count:
+            [scores] = score_store(store, loaded, progress=count)
         shown = first_solved(store, scores)
         decode_missing(loaded, store, shown)
         report(loaded, store, scores, shown)
@@ -78,9 +79,7 @@ def first_solved(store: Store, scores: TaskScores) -> RunEntry:
 
 def decode_missing(model: Model, store: Store, shown: RunEntry) -> None:
     """Pictures of all runs that have none yet; videos of the shown run alone, for they take longest."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-    from cosinterp.cli.console import err
+    from cosinterp.cli.counting import counting
     from cosinterp.decoding import ANIMATION, decode_run, media_folder
 
     entries = store.runs(variant="base")
@@ -89,9 +88,7 @@ def decode_missing(model: Model, store: Store, shown: RunEntry) -> None:
     todo = [entry for entry in entries if not (folders[entry] / ANIMATION).exists()]
     if not todo:
         return
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=err(), transient=True, disable=not err().is_terminal) as progress:
-        bar = progress.add_task("decoding", total=sum(entry.num_steps for entry in todo))
+    with counting("decoding", sum(entry.num_steps for entry in todo)) as count:
         for entry in todo:
             with store.run(entry.sample, entry.seed) as run:
                 decode_run(
@@ -99,7 +96,7 @@ def decode_missing(model: Model, store: Store, shown: RunEntry) -> None:
                     run,
                     folders[entry],
                     videos=entry == shown,
-                    progress=lambda _: progress.advance(bar),
+                    progress=count,
                 )
 
 

@@ -44,9 +44,8 @@ def score(
     A run's score is that of its final video; by step it is that of its clean estimate. Each figure comes
     with its n and its interval over samples (not over runs: the runs of a sample are alike).
     """
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-    from cosinterp.cli.console import err, out, print_json
+    from cosinterp.cli.console import out, print_json
+    from cosinterp.cli.counting import counting
     from cosinterp.cli.decode import choose_runs
     from cosinterp.cli.score_report import as_data, remarks, tables
     from cosinterp.decoding import model_of
@@ -64,16 +63,14 @@ def score(
     opened = open_store(store)
     entries = choose_runs(opened, samples=sample, seeds="all", every=not sample, variant=variant)
     options: dict[str, Any] = {} if device is None else {"device": device}
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=err(), transient=True, disable=not err().is_terminal) as progress:
-        bar = progress.add_task("scoring", total=len(entries))
+    with counting("scoring", len(entries)) as count:
         scores = score_store(
             opened,
             lambda: model_of(opened, model, **options),
             by_step=by_step,
             variant=variant,
             samples=sample,
-            progress=lambda *_: progress.advance(bar),
+            progress=count,
         )
     apart = [seed_distances(opened, one) if by_step else None for one in scores]
     if csv is not None:

@@ -9,9 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from contextlib import AbstractContextManager
-
     from stores import RunEntry, Store
 
 _NO_WIDTH = 10_000
@@ -113,12 +110,13 @@ def verify(store: StorePath, as_json: AsJson = False) -> None:
     against the files, and what killed processes left behind. Ends with exit code 1 if something is wrong.
     """
     from cosinterp.cli.console import out, print_json
+    from cosinterp.cli.counting import counting
     from stores import open_store
     from stores.units import count_text
 
     opened = open_store(store)
-    with _progress("verifying") as report:
-        problems = opened.verify(report)
+    with counting("verifying") as count:
+        problems = opened.verify(count.reach)
     runs = len(opened.runs())
     if as_json:
         found = [
@@ -142,12 +140,13 @@ def reindex(store: StorePath, as_json: AsJson = False) -> None:
     could not be read; it is then left out.
     """
     from cosinterp.cli.console import err, out, print_json
+    from cosinterp.cli.counting import counting
     from stores import open_store
     from stores.units import count_text
 
     opened = open_store(store)
-    with _progress("reading") as report:
-        failures = opened.reindex(report)
+    with counting("reading") as count:
+        failures = opened.reindex(count.reach)
     runs = len(opened.runs())
     if as_json:
         print_json({"path": str(store), "runs": runs, "unreadable": [str(failure) for failure in failures]})
@@ -162,24 +161,6 @@ def reindex(store: StorePath, as_json: AsJson = False) -> None:
 def _minute(finished: str) -> str:
     """A time such as 2026-11-23T01:09:22Z without its seconds: a run's line is to fit in 80 columns."""
     return finished[:16].replace("T", " ")
-
-
-def _progress(what: str) -> AbstractContextManager[Callable[[int, int, str], None]]:
-    """A bar on standard error that goes away when it is done; what it gives takes (done, total, file)."""
-    from contextlib import contextmanager
-
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-    from cosinterp.cli.console import err
-
-    @contextmanager
-    def bar() -> Iterator[Callable[[int, int, str], None]]:
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-        with Progress(*columns, console=err(), transient=True, disable=not err().is_terminal) as progress:
-            task = progress.add_task(what, total=None)
-            yield lambda done, total, _: progress.update(task, completed=done, total=total)
-
-    return bar()
 
 
 def _sites(store: Store, entries: list[RunEntry]) -> dict[str, dict[str, Any]]:

@@ -1,0 +1,60 @@
+"""A bar for a task whose parts are counted, with an estimate of the time left."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from cosinterp.cli.console import err
+
+
+class Count:
+    """A running count: call it for each part that is done."""
+
+    def __init__(self, bar: Progress, task: TaskID) -> None:
+        self._bar, self._task = bar, task
+
+    def __call__(self, *_: object) -> None:
+        """One part more; what a caller passes along is left alone."""
+        self._bar.advance(self._task)
+
+    def reach(self, done: int, total: int, *_: object) -> None:
+        """So many parts of so many are done."""
+        self._bar.update(self._task, completed=done, total=total)
+
+    def now(self, description: str) -> None:
+        """Say what is being done."""
+        self._bar.update(self._task, description=description)
+
+
+@contextmanager
+def counting(description: str, total: int | None = None) -> Iterator[Count]:
+    """Draw a bar on standard error while the block runs; nothing where that is no terminal.
+
+    Without ``total`` it is not known before the first `Count.reach`.
+    """
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        console=err(),
+        # Over a slow line each frame of the bar costs.
+        refresh_per_second=2,
+        transient=True,
+        disable=not err().is_terminal,
+    )
+    with bar:
+        yield Count(bar, bar.add_task(description, total=total))
