@@ -117,7 +117,7 @@ def read_image(path: Path) -> Image.Image:
         raise SampleError(f"{path}: no such image") from error
     except IsADirectoryError as error:
         raise SampleError(f"{path}: is a folder; name an image") from error
-    except (UnidentifiedImageError, OSError, SyntaxError) as error:
+    except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError) as error:
         raise SampleError(f"{path}: cannot be read as an image") from error
 
 

@@ -105,21 +105,13 @@ class MazeTask:
 
     def final_frame(self, truth: Mapping[str, Any]) -> Frames:
         """The solved maze, drawn from the truth."""
-        from cosinterp.organism import rendering
+        from cosinterp.organism.rendering import PATH, colour
+        from cosinterp.organism.tasks import blank_cells
 
         _require(truth)
-        cells = np.where(np.asarray(truth["walls"]).astype(bool), rendering.WALL, rendering.FLOOR).astype(
-            np.uint8
-        )
-        cells[np.asarray(truth["path_order"]) > 0] = rendering.PATH
-        for key, kind in (
-            ("start", rendering.START),
-            ("red_goal", rendering.RED),
-            ("blue_goal", rendering.BLUE),
-        ):
-            row, col = np.asarray(truth[key]).tolist()
-            cells[row, col] = kind
-        return rendering.colour(cells)
+        cells = blank_cells(truth)
+        cells[np.asarray(truth["path_order"]) > 0] = PATH
+        return colour(cells)
 
 
 _MAZE_TRUTH = ("goal", "walls", "path_order", "start", "red_goal", "blue_goal")

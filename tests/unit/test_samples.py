@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from cosinterp.errors import SampleError
-from cosinterp.samples import load_dataset, sample_from_flags
+from cosinterp.samples import load_dataset, read_image, sample_from_flags
 
 
 def write_sample(folder: Path, prompt: str = "go", metadata: object = None, image: bool = True) -> Path:
@@ -118,3 +118,12 @@ def test_one_prompt_is_wanted(tmp_path: Path) -> None:
         sample_from_flags()
     with pytest.raises(SampleError, match="either a prompt or a prompt file"):
         sample_from_flags("go", prompt_file=tmp_path / "prompt.txt")
+
+
+def test_an_image_that_unpacks_to_far_too_much_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Image.new("RGB", (100, 100)).save(tmp_path / "huge.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
+    with pytest.raises(SampleError, match="cannot be read as an image"):
+        read_image(tmp_path / "huge.png")
