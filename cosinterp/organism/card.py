@@ -99,8 +99,9 @@ def _group(measured: dict[str, Measured]) -> list[str]:
     if "default" in measured and few_steps:
         by_steps = sorted([*few_steps, measured["default"]], key=lambda one: one.measure.num_steps)
         parts += _final("By the number of steps", "steps", by_steps, lambda one: str(one.measure.num_steps))
-    by_rooms = [measured[name] for name in sorted(measured) if name.startswith("rooms-")]
-    if by_rooms:
+    by_rooms = [measured[name] for name in measured if name.startswith("rooms-")]
+    if "default" in measured and by_rooms:
+        by_rooms = sorted([*by_rooms, measured["default"]], key=lambda one: one.measure.rooms)
         parts += _final(
             "By the size of the maze", "rooms a side", by_rooms, lambda one: str(one.measure.rooms)
         )
