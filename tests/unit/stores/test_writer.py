@@ -271,11 +271,13 @@ interrupted = 0
 for seed in range(60):
     signal.setitimer(signal.ITIMER_REAL, moments.uniform(0.0005, 0.02))
     try:
-        write_run(store, "a", seed)
+        # Inside, because the timer may fire when the run is written and it is not stopped yet.
+        try:
+            write_run(store, "a", seed)
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
     except KeyboardInterrupt:
         interrupted += 1
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
 print(interrupted)
 """
 
