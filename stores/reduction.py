@@ -62,7 +62,7 @@ class Reduction:
 
     @property
     def axes(self) -> tuple[str, ...]:
-        """The names of the axes that are left, of ("frame", "row", "col", "token", "channel", "component")."""
+        """The axes that are left, of "frame", "row", "col", "token", "channel" and "component"."""
         names = {part.name for part in self.parts}
         tokens = ("frame", "row", "col")
         if "frames" in names:
