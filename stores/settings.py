@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import os
 import secrets
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from stores import layout, selection
+from stores import layout
 from stores.errors import StoreError
+from stores.flat import differences
 from stores.values import jsonable
 
 _PARTS = ("model", "capture", "sampling")
@@ -51,22 +51,13 @@ class StoreSettings:
 
         One line for each dotted key that differs: ``capture.layers: 0-8 here, 0-4 asked``. Empty if equal.
         """
-        here, asked = dict(self._flat()), dict(other._flat())
-        keys = [*here, *(key for key in asked if key not in here)]
-        return [
-            f"{key}: {_shown(here, key)} here, {_shown(asked, key)} asked"
-            for key in keys
-            if key not in here or key not in asked or here[key] != asked[key]
-        ]
+        parts = [{part: getattr(settings, part) for part in _PARTS} for settings in (self, other)]
+        return [f"{key}: {here} here, {asked} asked" for key, here, asked in differences(*parts)]
 
     def to_json(self) -> dict[str, Any]:
         """The contents of ``store.json``."""
         header = {"format": layout.STORE_FORMAT, "version": layout.VERSION}
         return header | {part: getattr(self, part) for part in _PARTS}
-
-    def _flat(self) -> Iterator[tuple[str, Any]]:
-        for part in _PARTS:
-            yield from _flatten(part, getattr(self, part))
 
 
 def read_settings(store: Path) -> StoreSettings:
@@ -133,24 +124,3 @@ def _why_no_store(store: Path) -> str:
 
 def _reason(error: Exception) -> str:
     return getattr(error, "strerror", None) or str(error)
-
-
-def _flatten(key: str, value: Any) -> Iterator[tuple[str, Any]]:
-    if isinstance(value, Mapping) and value:
-        for name, member in value.items():
-            yield from _flatten(f"{key}.{name}", member)
-    elif not isinstance(value, Mapping):
-        yield key, value
-
-
-def _shown(flat: Mapping[str, Any], key: str) -> str:
-    if key not in flat:
-        return "nothing"
-    value = flat[key]
-    if isinstance(value, list) and value and all(type(item) is int and item >= 0 for item in value):
-        return selection.compact(value)
-    if isinstance(value, list) and value and all(isinstance(item, str) for item in value):
-        return ",".join(value)
-    if isinstance(value, str) and value and value.isprintable() and value == value.strip():
-        return value
-    return json.dumps(value, ensure_ascii=False)
