@@ -5,64 +5,74 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from math import prod
 from pathlib import Path
 from typing import Any
 
-from cosinterp.capture.conversion import ITEM_BYTES, stored_dtype
+from cosinterp.capture.conversion import stored_dtype
+from cosinterp.capture.estimate import Kept, RunShape, run_parts, slab_shape, waiting_items
+from cosinterp.capture.reduce_option import Reduce, resolve_reduce
 from cosinterp.errors import SelectionError, TraceError
 from cosinterp.models.anatomy import RESID, Size
 from cosinterp.models.model import Model
 from cosinterp.samples import Sample
-from stores.layout import BASE, check_run_name
+from stores.dtypes import DTYPES
+from stores.layout import BASE, MAX_SEED, check_run_name
 from stores.selection import Selection, parse_seeds, select
 from stores.settings import StoreSettings
 from stores.units import size_text
 
-_FILE_OVERHEAD = 256 * 1024
-_PER_CHUNK_OVERHEAD = 64
+COMPRESSIONS = ("none", "lz4", "zstd")
 
 
 @dataclass(frozen=True)
 class PlannedSample:
-    """A sample with complete sampling settings, and what one run of it takes on disk."""
+    """A sample with complete sampling settings."""
 
     sample: Sample
     settings: dict[str, Any]
     size: Size
-    grid: tuple[int, int, int]
-    latent_shape: tuple[int, int, int, int]
-    run_bytes: int
+    shape: RunShape
+
+    @property
+    def grid(self) -> tuple[int, int, int]:
+        """The token grid (frame, row, col)."""
+        return self.shape.grid
 
 
-@dataclass(frozen=True)
-class TracePlan:
+@dataclass(frozen=True, kw_only=True)
+class TracePlan(Kept):
     """Every choice of a trace, resolved.
 
-    ``layers`` maps each site to the layers that are captured of it; ``dtype`` is the store's.
+    ``reduce_seed`` is that of random projections and of the choice of tokens; ``writers`` is the number of
+    threads that write, None: as many as fit the machine.
     """
 
     samples: tuple[PlannedSample, ...]
     seeds: tuple[int, ...]
     num_steps: int
-    sites: tuple[str, ...]
-    layers: dict[str, tuple[int, ...]]
-    steps: tuple[int, ...]
-    branches: tuple[str, ...]
     run_branches: tuple[str, ...]
-    dtype: str
-    save_video: bool
+    reduce_seed: int
     batch: int
+    writers: int | None
     settings: StoreSettings
+
+    @property
+    def sites(self) -> tuple[str, ...]:
+        """The sites that are captured."""
+        return tuple(self.layers)
 
     @property
     def num_runs(self) -> int:
         """Runs of the whole plan, those included that a store may have already."""
         return len(self.samples) * len(self.seeds)
 
+    def run_bytes(self, planned: PlannedSample) -> int:
+        """Bytes on disk of one run of a sample; compressed, at most."""
+        return sum(run_parts(self, planned.shape).values())
+
     def bytes_of(self, runs: Iterable[tuple[str, int]]) -> int:
-        """Bytes on disk of (sample name, seed) runs."""
-        sizes = {planned.sample.name: planned.run_bytes for planned in self.samples}
+        """Bytes on disk of (sample name, seed) runs; compressed, at most."""
+        sizes = {planned.sample.name: self.run_bytes(planned) for planned in self.samples}
         return sum(sizes[name] for name, _ in runs)
 
     def runs(self) -> list[tuple[str, int]]:
@@ -84,6 +94,10 @@ def make_plan(
     save_video: bool,
     host_memory: int,
     sampling: dict[str, Any],
+    reduce: Reduce = None,
+    reduce_seed: int = 0,
+    compression: str = "none",
+    writers: int | None = None,
 ) -> TracePlan:
     """Resolve and check the choices of a trace against a model. Touches no disk.
 
@@ -94,6 +108,10 @@ def make_plan(
         raise TraceError("there is no sample to trace")
     if batch < 1:
         raise TraceError(f"batch has to be 1 or more, not {batch}")
+    if writers is not None and writers < 1:
+        raise TraceError(f"writers has to be 1 or more, not {writers}")
+    if not 0 <= reduce_seed <= MAX_SEED:
+        raise TraceError(f"reduce_seed has to be a whole number from 0 to 2**63 - 1, not {reduce_seed}")
     _check_names(samples)
     anatomy = model.anatomy
     resolved = [model.sampling(sample, sampling) for sample in samples]
@@ -107,24 +125,29 @@ def make_plan(
             raise SelectionError(f"layer 0 has the site {RESID} only, so {site} needs a layer from 1 on")
     steps = select(save_steps, range(num_steps), "steps", "this run")
     kept_branches = anatomy.select_branches(branches if isinstance(branches, str) else list(branches), guided)
-    stored = _store_dtype(model, dtype)
-    planned = tuple(
-        _plan_sample(model, sample, settings, by_site, steps, kept_branches, stored, save_video)
-        for sample, settings in zip(samples, resolved, strict=True)
-    )
-    _check_memory(planned, anatomy.channels * ITEM_BYTES[stored], host_memory)
-    return TracePlan(
-        samples=planned,
-        seeds=_seeds(seeds),
-        num_steps=num_steps,
-        sites=chosen_sites,
+    kept = Kept(
         layers=by_site,
         steps=steps,
         branches=kept_branches,
-        run_branches=anatomy.branches(guided),
-        dtype=stored,
+        reductions=resolve_reduce(reduce, chosen_sites, anatomy.sites),
+        dtype=_store_dtype(model, dtype),
+        compression=_compression(compression),
         save_video=save_video,
+    )
+    planned = tuple(
+        _plan_sample(model, sample, settings) for sample, settings in zip(samples, resolved, strict=True)
+    )
+    _check_reductions(kept, planned)
+    _check_memory(kept, planned, host_memory)
+    return TracePlan(
+        **vars(kept),
+        samples=planned,
+        seeds=_seeds(seeds),
+        num_steps=num_steps,
+        run_branches=anatomy.branches(guided),
+        reduce_seed=reduce_seed,
         batch=batch,
+        writers=writers,
         settings=StoreSettings(
             model=model_settings(model),
             capture={
@@ -132,8 +155,10 @@ def make_plan(
                 "layers": list(chosen_layers),
                 "steps": list(steps),
                 "branches": list(kept_branches),
-                "dtype": stored,
-                "reduction": "full",
+                "dtype": kept.dtype,
+                "reductions": {site: list(texts) for site, texts in kept.reductions.items()},
+                "reduction_seed": reduce_seed,
+                "compression": kept.compression,
                 "video": save_video,
             },
             sampling=_sampling_settings(model, resolved[0], sampling),
@@ -179,28 +204,18 @@ def model_settings(model: Model) -> dict[str, Any]:
     }
 
 
-def _plan_sample(
-    model: Model,
-    sample: Sample,
-    settings: dict[str, Any],
-    layers: dict[str, tuple[int, ...]],
-    steps: tuple[int, ...],
-    branches: tuple[str, ...],
-    dtype: str,
-    save_video: bool,
-) -> PlannedSample:
+def _plan_sample(model: Model, sample: Sample, settings: dict[str, Any]) -> PlannedSample:
     anatomy = model.anatomy
     size = model.size(settings)
-    grid = anatomy.grid(size)
-    latent_shape = anatomy.latent_shape(size)
-    chunks = sum(len(kept) for kept in layers.values()) * len(steps) * len(branches)
-    activations = chunks * (prod(grid) * anatomy.channels * ITEM_BYTES[dtype] + _PER_CHUNK_OVERHEAD)
-    latents = (2 * settings["num_steps"] + 2) * prod(latent_shape) * 4
-    video = size.num_frames * size.height * size.width * 3 if save_video else 0
-    image = 0 if sample.image is None else prod(sample.image.size) * 3
-    return PlannedSample(
-        sample, settings, size, grid, latent_shape, activations + latents + video + image + _FILE_OVERHEAD
+    shape = RunShape(
+        grid=anatomy.grid(size),
+        channels=anatomy.channels,
+        latent=anatomy.latent_shape(size),
+        video=(size.num_frames, size.height, size.width, 3),
+        image=() if sample.image is None else (sample.image.height, sample.image.width, 3),
+        num_steps=settings["num_steps"],
     )
+    return PlannedSample(sample, settings, size, shape)
 
 
 def _guided(settings: dict[str, Any]) -> bool:
@@ -221,9 +236,15 @@ def _seeds(seeds: Selection) -> tuple[int, ...]:
 def _store_dtype(model: Model, dtype: str) -> str:
     if dtype == "auto":
         return stored_dtype(model.dtype)
-    if dtype not in ITEM_BYTES:
-        raise TraceError(f'unknown store dtype "{dtype}"; use auto, {", ".join(ITEM_BYTES)}')
+    if dtype not in DTYPES:
+        raise TraceError(f'unknown store dtype "{dtype}"; use auto, {", ".join(DTYPES)}')
     return dtype
+
+
+def _compression(name: str) -> str:
+    if name not in COMPRESSIONS:
+        raise TraceError(f'unknown compression "{name}"; use {", ".join(COMPRESSIONS)}')
+    return name
 
 
 def _check_names(samples: Sequence[Sample]) -> None:
@@ -235,13 +256,27 @@ def _check_names(samples: Sequence[Sample]) -> None:
         seen.add(sample.name)
 
 
-def _check_memory(planned: tuple[PlannedSample, ...], token_bytes: int, host_memory: int) -> None:
-    largest = max(max(prod(p.grid) * token_bytes, prod(p.latent_shape) * 4) for p in planned)
-    if largest > host_memory:
-        raise TraceError(
-            f"host memory of {size_text(host_memory)} does not hold one layer ({size_text(largest)}); "
-            "give at least that"
-        )
+def _check_reductions(kept: Kept, planned: tuple[PlannedSample, ...]) -> None:
+    """Refuse to keep more tokens or channels than there are, before a model runs for hours."""
+    for one in planned:
+        for site, text in kept.keys.values():
+            try:
+                slab_shape(text, one.shape)
+            except SelectionError as error:
+                raise SelectionError(f"sample {one.sample.name}, site {site}: {error}") from None
+
+
+def _check_memory(kept: Kept, planned: tuple[PlannedSample, ...], host_memory: int) -> None:
+    largest: dict[str, int] = {}
+    for one in planned:
+        for what, size in waiting_items(kept, one.shape).items():
+            largest[what] = max(size, largest.get(what, 0))
+    for what, size in largest.items():
+        if size > host_memory:
+            raise TraceError(
+                f"host memory of {size_text(host_memory)} does not hold one {what} ({size_text(size)}); "
+                f"give at least {size_text(max(largest.values()))}"
+            )
 
 
 def _sampling_settings(model: Model, resolved: dict[str, Any], asked: dict[str, Any]) -> dict[str, Any]:

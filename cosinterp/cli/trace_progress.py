@@ -106,7 +106,7 @@ def print_plan(plan: TracePlan, todo: Sequence[tuple[str, int]], store: Path) ->
         "token grid": "; ".join(
             sorted({"x".join(map(str, planned.grid)) + " (frame, row, col)" for planned in plan.samples})
         ),
-        "a run": "; ".join(sorted({size_text(planned.run_bytes) for planned in plan.samples})),
+        "a run": "; ".join(sorted({size_text(plan.run_bytes(planned)) for planned in plan.samples})),
         "needs": f"{size_text(needed)} ({needed:,} bytes)",
         "free": size_text(free),
     }
