@@ -7,6 +7,8 @@
 `docs/store.md` describes the format.
 """
 
+from stores.comparing import Difference
+from stores.diff import RunDiff, StoreDiff, diff_stores
 from stores.entries import RunEntry
 from stores.errors import SelectionError, StoreError, UserError
 from stores.layout import sample_name
@@ -17,18 +19,22 @@ from stores.verify import Problem
 from stores.writer import RunWriter
 
 __all__ = [
+    "Difference",
     "Problem",
     "Run",
+    "RunDiff",
     "RunEntry",
     "RunWriter",
     "Schedule",
     "SelectionError",
     "SiteInfo",
     "Store",
+    "StoreDiff",
     "StoreError",
     "StoreSettings",
     "UserError",
     "create_store",
+    "diff_stores",
     "open_store",
     "sample_name",
 ]

@@ -1,0 +1,235 @@
+"""What differs between two runs, down to the last bit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import product
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from stores import contents, dtypes, layout
+from stores.flat import differences
+from stores.reader import Run
+from stores.selection import compact
+from stores.units import count_text
+
+Array = npt.NDArray[Any]
+
+# So many numbers are widened to float64 at once, however large a slab is.
+_PIECE = 2**20
+_LONGEST = 60
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Something in which two runs, A and B, differ.
+
+    Attributes:
+        what: ``attribute NAME``, or a dataset's path in the run's file, as ``activations/resid``.
+        how: what differs, in words.
+        differing: how many slabs differ; 0 if ``what`` has no slabs, or none that could be compared.
+        compared: how many slabs were compared.
+        largest: the largest absolute difference; infinite where a number differs from NaN or an infinity;
+            None where nothing could be subtracted.
+        place: where that is, as ``step 3, layer 20, cond``.
+    """
+
+    what: str
+    how: str
+    differing: int = 0
+    compared: int = 0
+    largest: float | None = None
+    place: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.what}: {self.how}"
+
+
+def diff_runs(
+    a: Run,
+    b: Run,
+    tolerance: float = 0.0,
+    compared: Callable[[int], object] | None = None,
+    known: Collection[str] = (),
+) -> tuple[Difference, ...]:
+    """Everything in which two runs differ but when they were finished and how their files are laid out.
+
+    Activations are compared at the steps, layers and branches that both have.
+
+    Args:
+        tolerance: the largest absolute difference of numbers that counts as equal. 0: bit for bit.
+        compared: called now and then with the bytes of ``a`` compared so far.
+        known: lines about attributes (``key: x in A, y in B``) that need not be said again.
+
+    Raises:
+        StoreError: a file is damaged.
+    """
+    done = 0
+
+    def count(size: int) -> None:
+        nonlocal done
+        done += size
+        if compared is not None:
+            compared(done)
+
+    return (
+        *_attributes(a, b, known),
+        *_values(a, b, tolerance),
+        *_latents_and_video(a, b, tolerance, count),
+        *_sites(a, b, tolerance, count),
+    )
+
+
+class _Pair(NamedTuple):
+    """Two slabs of one place; ``dtype`` is that of the store if they are raw."""
+
+    place: str
+    a: Array
+    b: Array
+    dtype: str = ""
+
+
+def _attributes(a: Run, b: Run, known: Collection[str]) -> Iterator[Difference]:
+    for key, ours, theirs in differences(contents.attributes(a), contents.attributes(b)):
+        if f"{key}: {ours} in A, {theirs} in B" not in known:
+            yield Difference(f"attribute {key}", _both(ours, theirs))
+
+
+def _values(a: Run, b: Run, tolerance: float) -> Iterator[Difference]:
+    ours, theirs = contents.values(a), contents.values(b)
+    for path in [*ours, *(path for path in theirs if path not in ours)]:
+        if path not in ours or path not in theirs:
+            yield Difference(path, _only(path in ours))
+            continue
+        x, y = np.asarray(ours[path]), np.asarray(theirs[path])
+        if x.dtype.kind == "U" or y.dtype.kind == "U":
+            if not np.array_equal(x, y):
+                yield Difference(path, _both(*map(str, (ours[path], theirs[path]))))
+        elif x.shape != y.shape:
+            yield Difference(path, f"shape {_both(_shape(x.shape), _shape(y.shape))}")
+        elif x.dtype != y.dtype:
+            yield Difference(path, _both(x.dtype.name, y.dtype.name))
+        elif (largest := _largest(x, y, tolerance)) is not None:
+            how = _both(str(x), str(y)) if x.ndim == 0 else f"differs, most by {largest:.3g}"
+            yield Difference(path, how, largest=largest)
+
+
+def _latents_and_video(
+    a: Run, b: Run, tolerance: float, count: Callable[[int], object]
+) -> Iterator[Difference]:
+    ours, theirs = (
+        {path: slabs for path, slabs in run.slabs() if not path.startswith(f"{layout.ACTIVATIONS}/")}
+        for run in (a, b)
+    )
+    for path in [*ours, *(path for path in theirs if path not in ours)]:
+        if path not in ours or path not in theirs:
+            yield Difference(path, _only(path in ours))
+            continue
+        x, y = ours[path], theirs[path]
+        shapes = [(*slabs.index_shape, *slabs.slab_shape) for slabs in (x, y)]
+        if shapes[0] != shapes[1]:
+            yield Difference(path, f"shape {_both(*map(_shape, shapes))}")
+            continue
+        pairs = (
+            _Pair(f"step {index[0]}" if index else "", x.read(index), y.read(index))
+            for index in np.ndindex(*x.index_shape)
+        )
+        yield from _slabs(path, pairs, tolerance, count)
+
+
+def _sites(a: Run, b: Run, tolerance: float, count: Callable[[int], object]) -> Iterator[Difference]:
+    ours, theirs = a.sites, b.sites
+    for key in [*ours, *(key for key in theirs if key not in ours)]:
+        path = f"{layout.ACTIVATIONS}/{key}"
+        if key not in ours or key not in theirs:
+            yield Difference(path, _only(key in ours))
+            continue
+        x, y = ours[key], theirs[key]
+        for what in ("steps", "layers", "branches", "grid", "channels", "dtype"):
+            here, there = getattr(x, what), getattr(y, what)
+            if here != there:
+                shown = map(_shape if what == "grid" else _shown, (here, there))
+                yield Difference(path, f"{what} {_both(*shown)}")
+        if (x.grid, x.channels) == (y.grid, y.channels):
+            yield from _slabs(path, _site_pairs(a, b, key), tolerance, count)
+
+
+def _site_pairs(a: Run, b: Run, key: str) -> Iterator[_Pair]:
+    x, y = a.sites[key], b.sites[key]
+    raw = x.dtype == y.dtype
+    for step, layer, branch in product(x.steps, x.layers, x.branches):
+        if step in y.steps and layer in y.layers and branch in y.branches:
+            ours, theirs = (run.read(key, step, layer, branch, raw=raw) for run in (a, b))
+            place = f"step {step}, layer {layer}, {branch}"
+            yield _Pair(place, ours, theirs, x.dtype if raw else "")
+
+
+def _slabs(
+    path: str, pairs: Iterable[_Pair], tolerance: float, count: Callable[[int], object]
+) -> Iterator[Difference]:
+    compared, differing, worst, place = 0, 0, -1.0, ""
+    for pair in pairs:
+        largest = _largest(pair.a, pair.b, tolerance, pair.dtype)
+        compared += 1
+        if largest is not None:
+            differing += 1
+            if largest > worst:
+                worst, place = largest, pair.place
+        count(pair.a.nbytes)
+    if differing:
+        how = f"{differing} of {count_text(compared, 'slab')} differ, most by {worst:.3g}"
+        yield Difference(path, how + (f" at {place}" if place else ""), differing, compared, worst, place)
+
+
+def _largest(a: Array, b: Array, tolerance: float, dtype: str = "") -> float | None:
+    """The largest absolute difference of two arrays of one shape; None if they count as equal.
+
+    Args:
+        dtype: what their bits mean, where numpy has no such type: "bf16".
+    """
+    a, b = (np.ascontiguousarray(each).reshape(-1) for each in (a, b))
+    if a.dtype == b.dtype and np.array_equal(_bits(a), _bits(b)):
+        return None
+    largest = 0.0
+    for start in range(0, a.size, _PIECE):
+        x, y = (_float64(each[start : start + _PIECE], dtype) for each in (a, b))
+        with np.errstate(invalid="ignore"):
+            difference = np.abs(x - y)
+        # Infinity less infinity is NaN as well, and no difference.
+        difference[(x == y) | (np.isnan(x) & np.isnan(y))] = 0
+        largest = max(largest, float(np.nan_to_num(difference, nan=np.inf, posinf=np.inf).max()))
+    return largest if largest > tolerance or tolerance == 0 else None
+
+
+def _bits(array: Array) -> Array:
+    return array.view(f"u{array.dtype.itemsize}")
+
+
+def _float64(bits: Array, dtype: str) -> npt.NDArray[np.float64]:
+    return (dtypes.to_float32(bits, dtype) if dtype else bits).astype(np.float64)
+
+
+def _both(ours: str, theirs: str) -> str:
+    return f"{_short(ours)} in A, {_short(theirs)} in B"
+
+
+def _only(in_a: bool) -> str:
+    return f"only in {'A' if in_a else 'B'}"
+
+
+def _short(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= _LONGEST else line[: _LONGEST - 3] + "..."
+
+
+def _shape(shape: tuple[int, ...]) -> str:
+    return " x ".join(map(str, shape)) or "a single value"
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, tuple):
+        return compact(value) if isinstance(value[0], int) else "+".join(value)
+    return str(value)
