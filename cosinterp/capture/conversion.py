@@ -1,25 +1,33 @@
-"""From tensors to the arrays that a run file holds."""
+"""The dtypes of a store, and tensors in them."""
 
 from __future__ import annotations
 
 import numpy as np
 import torch
 
-TORCH_DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
-ITEM_BYTES = {"bf16": 2, "fp16": 2, "fp32": 4}
+# What a store's dtypes are in memory: fp8 as codes, each chunk of them with a factor (see `quantised`).
+TORCH_DTYPES = {
+    "bf16": torch.bfloat16,
+    "fp16": torch.float16,
+    "fp32": torch.float32,
+    "uint8": torch.uint8,
+}
+FP8_LARGEST = 240.0
+"""The largest code of a store's fp8. e4m3 goes on to 448, but in the form of HDF5's floats, where the highest
+exponent is for infinity and NaN, this is where it ends; so any HDF5 reader reads the codes right."""
 
 
 def stored_dtype(dtype: torch.dtype) -> str:
     """The name of a tensor dtype in a store; what a store cannot hold is kept as fp32."""
-    return next((name for name, known in TORCH_DTYPES.items() if known == dtype), "fp32")
+    names = {torch.bfloat16: "bf16", torch.float16: "fp16"}
+    return names.get(dtype, "fp32")
+
+
+ITEM_BYTES = {"bf16": 2, "fp16": 2, "fp32": 4}
 
 
 def as_stored(tensor: torch.Tensor, dtype: str) -> np.ndarray:
-    """A copy of ``tensor`` in host memory in a store's dtype: contiguous, bf16 as its uint16 bit pattern.
-
-    Always a copy, because the model may go on to change its tensor in place. It is converted where it is,
-    which makes the way from a GPU shorter; the copy is complete when this returns.
-    """
+    """A copy of ``tensor`` in host memory in a store's dtype: contiguous, bf16 as its uint16 bit pattern."""
     wanted = TORCH_DTYPES[dtype]
     tensor = tensor.detach()
     if tensor.device.type == "cpu":
@@ -28,3 +36,22 @@ def as_stored(tensor: torch.Tensor, dtype: str) -> np.ndarray:
     else:
         copy = tensor.to(wanted).cpu().contiguous()
     return (copy.view(torch.uint16) if dtype == "bf16" else copy).numpy()
+
+
+def quantised(tensor: torch.Tensor, group: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """``tensor`` (batch, length, ...) in fp8 (e4m3), with one factor for each ``group`` entries of ``length``.
+
+    Returns:
+        codes: uint8, as ``tensor``. Value = code * factor, rounded to the nearest, ties to even.
+        factors: float32 (batch, length / group): the largest magnitude / 240; 1 where all are 0, NaN where
+            one is not finite, so that no infinity is turned into a number unseen.
+    """
+    values = tensor.unflatten(1, (-1, group)).float()
+    inner = tuple(range(2, values.ndim))
+    largest = values.abs().amax(inner)
+    factors = largest / FP8_LARGEST
+    factors = torch.where(factors > 0, factors, torch.ones_like(factors))
+    factors = torch.where(torch.isfinite(largest), factors, torch.full_like(factors, torch.nan))
+    scaled = values / factors.view(*factors.shape, *(1 for _ in inner))
+    codes = scaled.clamp_(-FP8_LARGEST, FP8_LARGEST).to(torch.float8_e4m3fn).view(torch.uint8)
+    return codes.reshape(tensor.shape), factors
