@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from stores import contents, dtypes, layout
+from stores import dtypes, layout
+from stores.contents import contents_of
 from stores.flat import differences
 from stores.reader import Run
 from stores.selection import compact
@@ -54,6 +55,7 @@ def diff_runs(
     tolerance: float = 0.0,
     compared: Callable[[int], object] | None = None,
     known: Collection[str] = (),
+    trust: bool = False,
 ) -> tuple[Difference, ...]:
     """Everything in which two runs differ but when they were finished and how their files are laid out.
 
@@ -63,6 +65,7 @@ def diff_runs(
         tolerance: the largest absolute difference of numbers that counts as equal. 0: bit for bit.
         compared: called now and then with the bytes of ``a`` compared so far.
         known: lines about attributes (``key: x in A, y in B``) that need not be said again.
+        trust: take slabs for equal if their checksums in the files are, without reading them.
 
     Raises:
         StoreError: a file is damaged.
@@ -75,15 +78,28 @@ def diff_runs(
         if compared is not None:
             compared(done)
 
+    ours, theirs = contents_of(a), contents_of(b)
+    trusted = set(ours.digests.items() & theirs.digests.items()) if trust else set()
+    pair = _Runs(a, b, tolerance, count, frozenset(path for path, _ in trusted))
     return (
-        *_attributes(a, b, known),
-        *_values(a, b, tolerance),
-        *_latents_and_video(a, b, tolerance, count),
-        *_sites(a, b, tolerance, count),
+        *_attributes(ours.attributes, theirs.attributes, known),
+        *_values(ours.values, theirs.values, tolerance),
+        *_latents_and_video(pair),
+        *_sites(pair),
     )
 
 
-class _Pair(NamedTuple):
+class _Runs(NamedTuple):
+    """Two runs whose slabs are to be compared, all but those of the paths in ``trusted``."""
+
+    a: Run
+    b: Run
+    tolerance: float
+    count: Callable[[int], object]
+    trusted: frozenset[str]
+
+
+class _SlabPair(NamedTuple):
     """Two slabs of one place; ``dtype`` is that of the store if they are raw."""
 
     place: str
@@ -92,14 +108,13 @@ class _Pair(NamedTuple):
     dtype: str = ""
 
 
-def _attributes(a: Run, b: Run, known: Collection[str]) -> Iterator[Difference]:
-    for key, ours, theirs in differences(contents.attributes(a), contents.attributes(b)):
-        if f"{key}: {ours} in A, {theirs} in B" not in known:
-            yield Difference(f"attribute {key}", _both(ours, theirs))
+def _attributes(ours: dict[str, Any], theirs: dict[str, Any], known: Collection[str]) -> Iterator[Difference]:
+    for key, here, there in differences(ours, theirs):
+        if f"{key}: {here} in A, {there} in B" not in known:
+            yield Difference(f"attribute {key}", _both(here, there))
 
 
-def _values(a: Run, b: Run, tolerance: float) -> Iterator[Difference]:
-    ours, theirs = contents.values(a), contents.values(b)
+def _values(ours: dict[str, Any], theirs: dict[str, Any], tolerance: float) -> Iterator[Difference]:
     for path in [*ours, *(path for path in theirs if path not in ours)]:
         if path not in ours or path not in theirs:
             yield Difference(path, _only(path in ours))
@@ -117,16 +132,16 @@ def _values(a: Run, b: Run, tolerance: float) -> Iterator[Difference]:
             yield Difference(path, how, largest=largest)
 
 
-def _latents_and_video(
-    a: Run, b: Run, tolerance: float, count: Callable[[int], object]
-) -> Iterator[Difference]:
+def _latents_and_video(pair: _Runs) -> Iterator[Difference]:
     ours, theirs = (
         {path: slabs for path, slabs in run.slabs() if not path.startswith(f"{layout.ACTIVATIONS}/")}
-        for run in (a, b)
+        for run in (pair.a, pair.b)
     )
     for path in [*ours, *(path for path in theirs if path not in ours)]:
         if path not in ours or path not in theirs:
             yield Difference(path, _only(path in ours))
+            continue
+        if path in pair.trusted:
             continue
         x, y = ours[path], theirs[path]
         shapes = [(*slabs.index_shape, *slabs.slab_shape) for slabs in (x, y)]
@@ -134,14 +149,14 @@ def _latents_and_video(
             yield Difference(path, f"shape {_both(*map(_shape, shapes))}")
             continue
         pairs = (
-            _Pair(f"step {index[0]}" if index else "", x.read(index), y.read(index))
+            _SlabPair(f"step {index[0]}" if index else "", x.read(index), y.read(index))
             for index in np.ndindex(*x.index_shape)
         )
-        yield from _slabs(path, pairs, tolerance, count)
+        yield from _slabs(path, pairs, pair)
 
 
-def _sites(a: Run, b: Run, tolerance: float, count: Callable[[int], object]) -> Iterator[Difference]:
-    ours, theirs = a.sites, b.sites
+def _sites(pair: _Runs) -> Iterator[Difference]:
+    ours, theirs = pair.a.sites, pair.b.sites
     for key in [*ours, *(key for key in theirs if key not in ours)]:
         path = f"{layout.ACTIVATIONS}/{key}"
         if key not in ours or key not in theirs:
@@ -153,32 +168,30 @@ def _sites(a: Run, b: Run, tolerance: float, count: Callable[[int], object]) -> 
             if here != there:
                 shown = map(_shape if what == "grid" else _shown, (here, there))
                 yield Difference(path, f"{what} {_both(*shown)}")
-        if (x.grid, x.channels) == (y.grid, y.channels):
-            yield from _slabs(path, _site_pairs(a, b, key), tolerance, count)
+        if (x.grid, x.channels) == (y.grid, y.channels) and path not in pair.trusted:
+            yield from _slabs(path, _site_pairs(pair.a, pair.b, key), pair)
 
 
-def _site_pairs(a: Run, b: Run, key: str) -> Iterator[_Pair]:
+def _site_pairs(a: Run, b: Run, key: str) -> Iterator[_SlabPair]:
     x, y = a.sites[key], b.sites[key]
     raw = x.dtype == y.dtype
     for step, layer, branch in product(x.steps, x.layers, x.branches):
         if step in y.steps and layer in y.layers and branch in y.branches:
             ours, theirs = (run.read(key, step, layer, branch, raw=raw) for run in (a, b))
             place = f"step {step}, layer {layer}, {branch}"
-            yield _Pair(place, ours, theirs, x.dtype if raw else "")
+            yield _SlabPair(place, ours, theirs, x.dtype if raw else "")
 
 
-def _slabs(
-    path: str, pairs: Iterable[_Pair], tolerance: float, count: Callable[[int], object]
-) -> Iterator[Difference]:
+def _slabs(path: str, slabs: Iterable[_SlabPair], pair: _Runs) -> Iterator[Difference]:
     compared, differing, worst, place = 0, 0, -1.0, ""
-    for pair in pairs:
-        largest = _largest(pair.a, pair.b, tolerance, pair.dtype)
+    for here in slabs:
+        largest = _largest(here.a, here.b, pair.tolerance, here.dtype)
         compared += 1
         if largest is not None:
             differing += 1
             if largest > worst:
-                worst, place = largest, pair.place
-        count(pair.a.nbytes)
+                worst, place = largest, here.place
+        pair.count(here.a.nbytes)
     if differing:
         how = f"{differing} of {count_text(compared, 'slab')} differ, most by {worst:.3g}"
         yield Difference(path, how + (f" at {place}" if place else ""), differing, compared, worst, place)

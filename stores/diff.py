@@ -58,17 +58,20 @@ def diff_stores(
     seeds: Seeds = None,
     variant: str | None = None,
     tolerance: float = 0.0,
+    quick: bool = False,
     progress: Progress | None = None,
 ) -> StoreDiff:
     """What differs between two stores: settings, runs, and all that is in the runs that both have.
 
     Of a run everything counts but when it was finished and how its file is laid out: attributes, schedule,
     latents, condition, truth, video, and of each site the steps, layers and branches that both have.
-    Everything is read, and so checked, but a file that both stores share (a hard link).
+    Everything is read, and so checked, but a file that both stores share (a hard link) and with ``quick``.
 
     Args:
         samples, seeds, variant: which runs, as in `Store.runs`.
         tolerance: the largest absolute difference of numbers that still counts as equal. 0: bit for bit.
+        quick: do not read slabs whose checksums in the files are equal. They are equal, too, unless a file
+            is damaged.
         progress: called with (bytes compared, bytes in all, file); bytes of the files of ``a``.
 
     Raises:
@@ -100,7 +103,7 @@ def diff_stores(
             found = ()
         else:
             with a.run(*entry.key) as run, b.run(*other.key) as other_run:
-                found = diff_runs(run, other_run, tolerance, compared, set(settings))
+                found = diff_runs(run, other_run, tolerance, compared, settings, quick)
         if found:
             different.append(RunDiff(*entry.key, found))
         else:

@@ -321,6 +321,29 @@ def test_damage_is_an_error_and_no_difference(tmp_path: Path) -> None:
         diff_stores(a, b)
 
 
+def test_quick_trusts_the_checksums_and_finds_what_differs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a, b = make_store(tmp_path / "a", RUNS[:2]), make_store(tmp_path / "b", RUNS[:1])
+    plain = making.bits
+    monkeypatch.setattr(making, "bits", lambda *where: plain(*where) ^ np.uint16(where[2] == 2))
+    write_run(b, *RUNS[1])
+    (run,) = diff_stores(a, b, quick=True).different
+    assert run == diff_stores(a, b).different[0]
+    assert [str(difference)[:38] for difference in run.differences] == [
+        "activations/resid: 6 of 12 slabs diffe"
+    ]
+
+    def fail(*_: object, **__: object) -> None:
+        raise AssertionError("a slab was read")
+
+    monkeypatch.setattr("stores.reader.Run.read", fail)
+    monkeypatch.setattr("stores.reader.SlabReader.read", fail)
+    assert diff_stores(a, b, seeds=0, quick=True).equal
+    with pytest.raises(AssertionError, match="a slab was read"):
+        diff_stores(a, b, seeds=0)
+
+
 def test_a_file_that_both_stores_share_is_not_read(tmp_path: Path) -> None:
     a, b = make_store(tmp_path / "a", RUNS[:1]), make_store(tmp_path / "b", RUNS[:1])
     ours, theirs = (store.path / store.runs()[0].file for store in (a, b))

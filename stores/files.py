@@ -1,0 +1,156 @@
+"""Files that are there whole or not at all, and the room for them."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import secrets
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from stores.errors import StoreError
+from stores.units import size_text
+
+_PIECE = 2**26
+_NO_COPY_RANGE = frozenset((errno.EXDEV, errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP, errno.EBADF))
+
+
+def free_space(path: Path) -> tuple[Path, int]:
+    """The nearest folder to ``path`` that exists, and the bytes that are free there."""
+    place = path.resolve()
+    while not place.exists():
+        place = place.parent
+    return place, shutil.disk_usage(place).free
+
+
+def check_space(path: Path, needed: int, what: str) -> None:
+    """Compare the bytes that ``what`` needs with those that are free where ``path`` is, or will be.
+
+    Raises:
+        StoreError: too few are free; says both numbers.
+    """
+    place, free = free_space(path)
+    if needed > free:
+        raise StoreError(
+            f"no space: {what} needs {needed:,} bytes ({size_text(needed)}), {place} has {free:,} free "
+            f"({size_text(free)}); select less, or use another disk"
+        )
+
+
+def copy_bytes(source: int, target: int, copied: Callable[[int], object]) -> int:
+    """Copies all of one open file to another, from their beginnings; the bytes that were copied.
+
+    The file system does it where it can: on one server, or by sharing blocks.
+
+    Args:
+        source, target: file descriptors; the positions of both are moved.
+        copied: called with the bytes of each piece.
+
+    Raises:
+        OSError: the disk refuses.
+    """
+    total = 0
+    in_kernel = getattr(os, "copy_file_range", None)
+    while True:
+        if in_kernel is not None:
+            try:
+                count = in_kernel(source, target, _PIECE, total, total)
+            except OSError as error:
+                if total or error.errno not in _NO_COPY_RANGE:
+                    raise
+                in_kernel = None
+                continue
+        else:
+            data = memoryview(os.pread(source, _PIECE, total))
+            count, done = len(data), 0
+            while done < count:
+                done += os.pwrite(target, data[done:], total + done)
+        if count == 0:
+            return total
+        total += count
+        copied(count)
+
+
+def fsync_folder(folder: Path) -> None:
+    """Makes the names in ``folder`` survive a power cut."""
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+@contextlib.contextmanager
+def replacing(path: Path, force: bool) -> Iterator[Path]:
+    """A new name beside ``path``, for a file or a folder; it becomes ``path`` when the block is left.
+
+    By an exception it is removed instead, and whatever is at ``path`` stays as it is.
+
+    Args:
+        force: replace what is there.
+
+    Raises:
+        StoreError: something is at ``path``, without ``force``; or the disk refuses.
+    """
+    refuse_existing(path, force)
+    draft = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.draft")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield draft
+        _sync(draft)
+        # Once more: others may have made it in the meantime.
+        refuse_existing(path, force)
+        _put(draft, path)
+        fsync_folder(path.parent)
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be written: {error.strerror or error}") from error
+    finally:
+        _remove(draft)
+
+
+def refuse_existing(path: Path, force: bool) -> None:
+    """Raises StoreError if something is at ``path`` and ``force`` is not given."""
+    if not force and (path.exists() or path.is_symlink()):
+        raise StoreError(f"{path}: this exists; replace it with --force, or choose another name")
+
+
+def _put(draft: Path, path: Path) -> None:
+    """Gives ``draft`` the name ``path``; a folder that has it already is moved away first, then removed."""
+    if not path.is_dir() or path.is_symlink():
+        os.replace(draft, path)
+        return
+    old = draft.with_name(f"{draft.name}.old")
+    os.rename(path, old)
+    try:
+        os.rename(draft, path)
+    except BaseException:
+        os.rename(old, path)
+        raise
+    _remove(old)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _sync(path: Path) -> None:
+    """Waits until a file, or all files of a folder, are on the disk."""
+    for folder, _, names in os.walk(path):
+        for name in names:
+            _fsync(Path(folder) / name)
+        fsync_folder(Path(folder))
+    if path.is_file():
+        _fsync(path)
+
+
+def _fsync(file: Path) -> None:
+    fd = os.open(file, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

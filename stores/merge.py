@@ -1,0 +1,242 @@
+"""Merging stores of the same settings into one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from stores import layout
+from stores.catalog import Catalog, open_run
+from stores.claim import Claim
+from stores.comparing import diff_runs
+from stores.entries import Key, RunEntry
+from stores.errors import StoreError
+from stores.files import check_space, copy_bytes, free_space, fsync_folder
+from stores.flat import differences
+from stores.settings import StoreSettings
+from stores.store import Store, create_store, open_store
+from stores.units import count_text
+
+Progress = Callable[[int, int, str], None]
+
+_NAMED = 8
+
+
+@dataclass(frozen=True)
+class Transfer:
+    """A run that a merge brings into a store: ``entry`` of the store in the folder ``source``."""
+
+    source: Path
+    entry: RunEntry
+
+
+@dataclass(frozen=True)
+class MergePlan:
+    """What a merge will do, once it is known that it can.
+
+    Attributes:
+        out: the folder of the store that the runs come into.
+        settings: of all the stores.
+        transfers: the runs that ``out`` lacks.
+        present: the runs of the sources that ``out`` has already.
+        link: whether runs get a second name (a hard link) where they can, instead of being copied.
+        copied_bytes: that are to be copied; the others are linked.
+    """
+
+    out: Path
+    settings: StoreSettings
+    transfers: tuple[Transfer, ...]
+    present: tuple[Key, ...]
+    link: bool
+    copied_bytes: int
+
+    @property
+    def size(self) -> int:
+        """Bytes of the runs that ``out`` lacks."""
+        return sum(transfer.entry.size for transfer in self.transfers)
+
+
+@dataclass(frozen=True)
+class Merged:
+    """What a merge did: the runs that it copied, and those that it linked."""
+
+    copied: tuple[RunEntry, ...]
+    linked: tuple[RunEntry, ...]
+
+
+def plan_merge(
+    out: str | os.PathLike[str],
+    sources: Sequence[Store],
+    *,
+    link: bool = False,
+    progress: Progress | None = None,
+) -> MergePlan:
+    """Compares the stores and finds what a merge into the folder ``out`` has to do; nothing is written.
+
+    Every run that is to be brought is opened, and runs of one name are compared: they are the same if
+    nothing but the time when they were finished differs. Slabs count as equal if their checksums are.
+
+    Args:
+        out: a store, which is then one of the sources, too; or a folder that is empty or does not exist.
+        link: give runs a second name instead of copying them, where ``out`` is on the same file system.
+        progress: called with (runs checked, runs in all, file).
+
+    Raises:
+        StoreError: the settings differ, two runs of one name differ, a run is damaged, or there is too little
+            space. All that differs is named.
+    """
+    if not sources:
+        raise StoreError("there is nothing to merge: name the stores")
+    folder = Path(out)
+    target = _target(folder)
+    stores = _distinct(sources if target is None else [target, *sources])
+    _check_settings(stores)
+    copies: dict[Key, list[Transfer]] = {}
+    for store in stores:
+        for entry in store.runs():
+            copies.setdefault(entry.key, []).append(Transfer(store.path, entry))
+    held = set() if target is None else {entry.key for entry in target.runs()}
+    conflicts: list[str] = []
+    for done, (key, of_run) in enumerate(copies.items()):
+        if progress is not None:
+            progress(done, len(copies), of_run[0].entry.file)
+        if key not in held or len(of_run) > 1:
+            conflicts += _conflicts(of_run)
+    if conflicts:
+        more = [f"and {len(conflicts) - _NAMED} more"] if len(conflicts) > _NAMED else []
+        raise StoreError(
+            "nothing was merged, because runs of one name differ; remove one of the two (store rm)\n"
+            + "\n".join(f"  {line}" for line in [*conflicts[:_NAMED], *more])
+        )
+    transfers = tuple(of_run[0] for key, of_run in copies.items() if key not in held)
+    present = tuple(key for key, of_run in copies.items() if key in held and len(of_run) > 1)
+    here = free_space(folder)[0].stat().st_dev
+    copied_bytes = sum(
+        transfer.entry.size for transfer in transfers if not (link and transfer.source.stat().st_dev == here)
+    )
+    check_space(folder, copied_bytes, f"copying {count_text(len(transfers), 'run')}")
+    return MergePlan(folder, stores[0].settings, transfers, present, link, copied_bytes)
+
+
+def merge_stores(plan: MergePlan, progress: Progress | None = None) -> Merged:
+    """Does what was planned.
+
+    A run has its name in the store once it is whole and on the disk, then it is catalogued. So whatever ends
+    a merge, the same merge again goes on where it was.
+
+    Args:
+        progress: called with (bytes brought, bytes in all, file).
+
+    Raises:
+        StoreError: the disk refuses, or another process made one of the runs in the meantime.
+    """
+    store = create_store(plan.out, plan.settings, exist_ok=True)
+    catalog = Catalog(store.path)
+    catalog.refresh()
+    copied: list[RunEntry] = []
+    linked: list[RunEntry] = []
+    done = 0
+
+    def count(size: int) -> None:
+        nonlocal done
+        done += size
+        if progress is not None:
+            progress(done, plan.size, entry.file)
+
+    for transfer in plan.transfers:
+        entry = transfer.entry
+        count(0)
+        source, final = transfer.source / entry.file, store.path / entry.file
+        try:
+            final.parent.mkdir(parents=True, exist_ok=True)
+            by_link = plan.link and _link(source, final)
+            if by_link:
+                count(entry.size)
+            else:
+                _copy(source, final, entry.size, count)
+            (linked if by_link else copied).append(entry)
+            for folder in (final.parent, final.parent.parent):
+                fsync_folder(folder)
+            catalog.append(entry)
+        except OSError as error:
+            raise StoreError(f"{final}: cannot be written: {error.strerror or error}") from error
+    return Merged(tuple(copied), tuple(linked))
+
+
+def _target(folder: Path) -> Store | None:
+    """The store in ``folder``, or None if there is room for one."""
+    if (folder / layout.STORE_FILE).exists():
+        return open_store(folder)
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise StoreError(f"{folder}: this is there and is no store; choose another name")
+    return None
+
+
+def _distinct(stores: Sequence[Store]) -> list[Store]:
+    """``stores`` without those whose folder another one has already."""
+    return list({os.path.realpath(store.path): store for store in reversed(stores)}.values())[::-1]
+
+
+def _check_settings(stores: Sequence[Store]) -> None:
+    first = stores[0]
+    for other in stores[1:]:
+        found = differences(first.settings.to_json(), other.settings.to_json())
+        if found:
+            lines = (f"  {key}: {here} there, {there} here" for key, here, there in found)
+            raise StoreError(
+                f"{other.path}: other settings than {first.path}, so the two cannot be merged\n"
+                + "\n".join(lines)
+            )
+
+
+def _conflicts(copies: Sequence[Transfer]) -> list[str]:
+    """A line for each of the ``copies`` of a run that is not the same as the first."""
+    first = copies[0]
+    lines = []
+    with open_run(first.source, first.entry.file) as run:
+        for other in copies[1:]:
+            if run.path.samefile(other.source / other.entry.file):
+                continue
+            with open_run(other.source, other.entry.file) as again:
+                found = diff_runs(run, again, trust=True)
+            if found:
+                lines.append(f"{first.entry.file} in {first.source} (A) and {other.source} (B): {found[0]}")
+    return lines
+
+
+def _link(source: Path, final: Path) -> bool:
+    """Gives ``source`` a second name; False where the file system has no such links, or it is another one."""
+    try:
+        os.link(os.path.realpath(source), final)
+    except FileExistsError:
+        raise _made_meanwhile(final) from None
+    except OSError:
+        return False
+    return True
+
+
+def _copy(source: Path, final: Path, size: int, count: Callable[[int], object]) -> None:
+    """Copies a run: under the claim of those who make runs, whole and on the disk before it has its name."""
+    partial = final.with_name(final.name + layout.PARTIAL)
+    claim = Claim(partial, str(final))
+    try:
+        if final.exists():
+            raise _made_meanwhile(final)
+        os.ftruncate(claim.fileno(), 0)
+        with source.open("rb") as file:
+            copied = copy_bytes(file.fileno(), claim.fileno(), count)
+        if copied != size:
+            raise StoreError(f"{source}: it has {copied} bytes, not {size}; check the store it is in")
+        os.fsync(claim.fileno())
+        os.rename(partial, final)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+    finally:
+        claim.release()
+
+
+def _made_meanwhile(final: Path) -> StoreError:
+    return StoreError(f"{final}: another process made this run in the meantime; merge again")

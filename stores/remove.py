@@ -1,0 +1,130 @@
+"""Removing runs from a store, and what killed processes left there."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from stores import layout, selection
+from stores.catalog import Catalog, run_files
+from stores.errors import StoreError
+from stores.files import fsync_folder
+from stores.leftovers import drafts, remove_leftover, unclaimed_runs
+from stores.store import Store
+
+Progress = Callable[[int, int, str], None]
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """A file of a store: its name relative to the store, with forward slashes, and its size in bytes."""
+
+    file: str
+    size: int
+
+
+def find_runs(
+    store: Store, samples: Collection[str] | None = None, seeds: str | None = None, variant: str | None = None
+) -> list[StoredFile]:
+    """The files of finished runs, by sample, seed and variant; None leaves a filter out.
+
+    By the names of the files, so those that are damaged or not in the catalog are found as well.
+
+    Args:
+        seeds: as in "0-7".
+
+    Raises:
+        SelectionError: ``seeds`` cannot be read.
+    """
+    wanted = None if seeds is None else frozenset(selection.parse_seeds(seeds))
+    keys = {key: file for file in run_files(store.path) if (key := layout.parse_run_file(file)) is not None}
+    return list(
+        _sized(
+            store.path,
+            [
+                file
+                for (sample, seed, kind), file in sorted(keys.items())
+                if (samples is None or sample in samples)
+                and (wanted is None or seed in wanted)
+                and variant in (None, kind)
+            ],
+        )
+    )
+
+
+def find_leftovers(store: Store) -> list[StoredFile]:
+    """What killed processes left in the store: unfinished runs that nobody makes, and drafts."""
+    paths = (*unclaimed_runs(store.path), *drafts(store.path))
+    return list(_sized(store.path, [path.relative_to(store.path).as_posix() for path in paths]))
+
+
+def remove_leftovers(store: Store, leftovers: Sequence[StoredFile]) -> list[StoredFile]:
+    """Removes what `find_leftovers` found; those that are removed, which leaves out what is in use again.
+
+    Raises:
+        StoreError: the store cannot be written.
+    """
+    try:
+        return [leftover for leftover in leftovers if remove_leftover(store.path / leftover.file)]
+    except OSError as error:
+        raise _refused(store.path, error) from error
+
+
+def remove_runs(store: Store, runs: Sequence[StoredFile], progress: Progress | None = None) -> None:
+    """Removes finished runs, their files first and then their lines in the catalog.
+
+    The files are the truth: whatever ends this in between, the runs whose files are gone are not in the
+    store, and opening it or `Store.reindex` corrects the catalog. Who is reading one of them reads on.
+
+    Args:
+        runs: as `find_runs` gives them; those that are gone already are passed over.
+        progress: called with (bytes removed, bytes in all, file).
+
+    Raises:
+        StoreError: the store cannot be written.
+    """
+    total, done = sum(run.size for run in runs), 0
+    folders: set[Path] = set()
+    try:
+        try:
+            for run in runs:
+                if progress is not None:
+                    progress(done, total, run.file)
+                path = store.path / run.file
+                path.unlink(missing_ok=True)
+                folders.add(path.parent)
+                done += run.size
+        finally:
+            for folder in folders:
+                fsync_folder(folder)
+            if folders:
+                _rewrite_catalog(store.path)
+    except OSError as error:
+        raise _refused(store.path, error) from error
+
+
+def _sized(store: Path, files: Iterable[str]) -> Iterator[StoredFile]:
+    for file in files:
+        # Others may remove one while we look.
+        with contextlib.suppress(FileNotFoundError):
+            yield StoredFile(file, (store / file).stat().st_size)
+
+
+def _rewrite_catalog(store: Path) -> None:
+    # Twice if another process finished a run in the meantime, whose line would be lost.
+    for _ in range(2):
+        catalog = Catalog(store)
+        catalog.refresh()
+        catalog.reconcile()
+        catalog.rewrite(catalog.entries())
+        written = Catalog(store)
+        written.refresh()
+        if {entry.file for entry in written.entries()}.issuperset(run_files(store)):
+            break
+
+
+def _refused(store: Path, error: OSError) -> StoreError:
+    place = error.filename or store / layout.RUNS
+    return StoreError(f"{place}: cannot be removed: {error.strerror or error}")
