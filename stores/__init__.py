@@ -12,8 +12,10 @@ from stores.diff import RunDiff, StoreDiff, diff_stores
 from stores.entries import RunEntry
 from stores.errors import SelectionError, StoreError, UserError
 from stores.layout import sample_name
-from stores.reader import Run, Schedule, SiteInfo
+from stores.reader import Run, Schedule
 from stores.settings import StoreSettings
+from stores.sites import SiteInfo
+from stores.slab_layout import SlabLayout
 from stores.store import Store, create_store, open_store
 from stores.verify import Problem
 from stores.writer import RunWriter
@@ -28,6 +30,7 @@ __all__ = [
     "Schedule",
     "SelectionError",
     "SiteInfo",
+    "SlabLayout",
     "Store",
     "StoreDiff",
     "StoreError",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from types import TracebackType
 
 import h5py
 
+from stores.descriptor import Descriptor
 from stores.errors import StoreError
 from stores.seal import check_seal
 
@@ -29,12 +31,29 @@ def open_run_file(path: Path) -> h5py.File:
     """Opens a finished run for reading, once its seal is found to be whole.
 
     Raises:
+        StoreError: as `open_twice`.
+    """
+    file, descriptor = open_twice(path)
+    descriptor.close()
+    return file
+
+
+def open_twice(path: Path) -> tuple[h5py.File, Descriptor]:
+    """Opens a finished run for reading by HDF5 and past it, once its seal is found to be whole.
+
+    Raises:
         StoreError: it is not there, may not be read, is damaged, or of another format version.
     """
     try:
         with Reading(path):
-            check_seal(path)
-            return h5py.File(path, "r", locking="best-effort")
+            while True:
+                descriptor = Descriptor(path)
+                check_seal(descriptor, path)
+                file = h5py.File(path, "r", locking="best-effort")
+                # The run may have been removed and made anew in between.
+                if os.path.samestat(os.fstat(file.id.get_vfd_handle()), descriptor.status()):
+                    return file, descriptor
+                file.close()
     except StoreError as error:
         if isinstance(error.__cause__, FileNotFoundError):
             raise StoreError(f"{path}: no such run") from None

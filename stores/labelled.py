@@ -16,12 +16,12 @@ import xarray
 from stores import layout, selection
 from stores.entries import RunEntry
 from stores.errors import StoreError
-from stores.reader import select_branches
+from stores.sites import select_branches
 
 if TYPE_CHECKING:
     from stores.store import Samples, Seeds, Store
 
-_AXES = ("sample", "seed", *layout.SITE_AXES)
+_AXES = ("sample", "seed", *layout.INDEX_AXES, "frame", "row", "col", "channel")
 
 
 def runs_table(entries: Sequence[RunEntry]) -> pandas.DataFrame:

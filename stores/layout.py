@@ -12,10 +12,11 @@ import unicodedata
 from pathlib import Path, PurePosixPath
 
 from stores.errors import StoreError
+from stores.reduction import FULL, Reduction, parse_reduction
 
 STORE_FORMAT = "cosinterp-store"
 RUN_FORMAT = "cosinterp-run"
-VERSION = 1
+VERSION = 2
 
 STORE_FILE = "store.json"
 RUNS = "runs"
@@ -33,15 +34,19 @@ TRUTH = "truth"
 VIDEO = "video"
 ACTIVATIONS = "activations"
 SCALES = "scales"
+PLACES = "token"
+PROJECTIONS = "projections"
+FACTORS = "factors"
 CHECKSUMS = "checksums"
 
 BASE = "base"
 BRANCHES = ("cond", "uncond")
-SITE_AXES = ("step", "layer", "branch", "frame", "row", "col", "channel")
+INDEX_AXES = ("step", "layer", "branch")
 LATENT_AXES = ("step", "channel", "frame", "row", "col")
 VIDEO_AXES = ("frame", "row", "col", "rgb")
 
 MAX_CHUNK = 16 * 2**20
+BLOCK = 64 * 2**10
 MAX_SEED = 2**63 - 1
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
@@ -86,6 +91,34 @@ def check_site_name(site: str) -> None:
     """Raises ValueError unless ``site`` can name a site, as ``resid`` or ``self_attn.raw`` do."""
     if not _SITE.fullmatch(site):
         raise ValueError(f"{site!r} cannot be a site's name")
+
+
+def site_key(site: str, reduction: str | Reduction = FULL) -> str:
+    """What a site's activations are called in a run's file, where several reductions of it may be stored.
+
+    >>> site_key("resid"), site_key("resid", "project:64")
+    ('resid', 'resid@project:64')
+
+    Raises:
+        SelectionError: ``reduction`` means none.
+    """
+    text = str(parse_reduction(reduction) if isinstance(reduction, str) else reduction)
+    return site if text == FULL else f"{site}@{text}"
+
+
+def split_site_key(key: str) -> tuple[str, str]:
+    """(site, reduction) of a `site_key`.
+
+    >>> split_site_key("resid@project:64")
+    ('resid', 'project:64')
+    """
+    site, _, reduction = key.partition("@")
+    return site, reduction or FULL
+
+
+def factors_path(path: str) -> str:
+    """Where the factors of the fp8 dataset ``path`` are: ``factors/KEY`` for ``activations/KEY``."""
+    return f"{FACTORS}/{path.rpartition('/')[2]}"
 
 
 def run_file(sample: str, seed: int, variant: str = BASE) -> str:

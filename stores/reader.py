@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
@@ -11,10 +10,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from stores import dtypes, layout, selection
+from stores import layout, selection
 from stores.errors import StoreError
-from stores.hdf5 import Reading, dataset, group, open_run_file
-from stores.slabs import SlabReader
+from stores.hdf5 import Reading, dataset, group, open_twice
+from stores.sites import SiteInfo, SiteReader, find_site, slab_reader
+from stores.slab_reader import SlabReader
 from stores.values import read_attrs, read_value
 
 Array = npt.NDArray[Any]
@@ -35,36 +35,6 @@ class Schedule(NamedTuple):
     expert: npt.NDArray[np.int64]
 
 
-@dataclass(frozen=True)
-class SiteInfo:
-    """What a run holds of a site.
-
-    Attributes:
-        layers, steps, branches: those that are stored, in order.
-        grid: the token grid (frame, row, col).
-        channels: of each token.
-        dtype: "bf16", "fp16" or "fp32".
-    """
-
-    layers: tuple[int, ...]
-    steps: tuple[int, ...]
-    branches: tuple[str, ...]
-    grid: tuple[int, int, int]
-    channels: int
-    dtype: str
-
-    @property
-    def slab_bytes(self) -> int:
-        """Bytes of one (step, layer, branch) in the file."""
-        return int(np.prod(self.grid)) * self.channels * dtypes.memory_type(self.dtype).itemsize
-
-
-@dataclass(frozen=True)
-class _Site:
-    info: SiteInfo
-    slabs: SlabReader
-
-
 class Run:
     """One finished run, open for reading; a context manager.
 
@@ -76,7 +46,7 @@ class Run:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._file = open_run_file(path)
+        self._file, self._descriptor = open_twice(path)
         try:
             with Reading(path):
                 self.attrs: dict[str, Any] = read_attrs(self._file.attrs)
@@ -84,10 +54,10 @@ class Run:
                 self.seed: int = self.attrs["seed"]
                 self.variant: str = self.attrs["variant"]
                 self.schedule = self._schedule()
-                self._sites = {name: self._site(name) for name in self._site_names()}
+                self._sites = {key: self._site(key) for key in self._site_keys()}
                 self._latents: dict[str, SlabReader] = {}
         except BaseException:
-            self._file.close()
+            self.close()
             raise
 
     @property
@@ -97,33 +67,80 @@ class Run:
 
     @property
     def sites(self) -> dict[str, SiteInfo]:
-        """What is stored of each site."""
-        return {name: site.info for name, site in self._sites.items()}
+        """What is stored of each site, by `layout.site_key`: "resid", "resid@project:64"."""
+        return {key: site.info for key, site in self._sites.items()}
 
-    def site(self, name: str) -> SiteInfo:
-        """What is stored of one site.
+    def site(self, name: str, reduction: str | None = None) -> SiteInfo:
+        """What is stored of one site, found as by `read`.
 
         Raises:
             StoreError: nothing is.
         """
-        return self._find(name).info
+        return self._find(name, reduction).info
 
-    def read(self, site: str, step: int, layer: int, branch: str | None = None, raw: bool = False) -> Array:
+    def read(
+        self,
+        site: str,
+        step: int,
+        layer: int,
+        branch: str | None = None,
+        reduction: str | None = None,
+        raw: bool = False,
+    ) -> Array:
         """The activations of one (step, layer, branch): (frame, row, col, channel), float32.
 
         Args:
-            site: as in `sites`.
+            site: a site, or a key of `sites`.
             step, layer: as numbered in the model, not as indices; negative ones count from the last stored.
             branch: "cond" or "uncond"; None is "cond" where that is stored, else the only one.
-            raw: give what is stored instead: float16 or float32, and the bits as uint16 for bfloat16.
+            reduction: which of those stored; None is "full" if that is, else the only one. The axes are then
+                `SiteInfo.axes`.
+            raw: give what is stored instead: float16 or float32, the bits as uint16 for bfloat16, the codes
+                as uint8 for fp8 (see `factors`).
 
         Raises:
             StoreError: that is not stored, or the file is damaged.
             SelectionError: there is no such step or layer.
         """
-        found = self._find(site)
-        slab = self._read_slab(found, self._index(site, found.info, step, layer, branch))
-        return slab if raw else dtypes.to_float32(slab, found.info.dtype)
+        found = self._find(site, reduction)
+        index = found.index(step, layer, branch)
+        with Reading(self.path):
+            return found.slabs.read(index) if raw else found.slabs.read_float32(index)
+
+    def factors(
+        self, site: str, step: int, layer: int, branch: str | None = None, reduction: str | None = None
+    ) -> Float32 | None:
+        """What the fp8 codes of one (step, layer, branch) are multiplied by: (groups,), one for each chunk.
+
+        The chunks divide the first axis evenly. None if the site is not stored as fp8. Arguments and errors
+        are those of `read`.
+        """
+        found = self._find(site, reduction)
+        return found.slabs.factors(found.index(step, layer, branch))
+
+    def token_places(self, site: str, reduction: str | None = None) -> npt.NDArray[np.int64]:
+        """Which tokens the reduction ``tokens:K`` kept: (frame, row, col) of each, (K, 3).
+
+        Raises:
+            StoreError: the site is not stored so.
+        """
+        found = self._find(site, reduction)
+        if "token" not in found.info.axes:
+            raise StoreError(f"site {found.info.key}: only the reduction tokens:K has token places")
+        with Reading(self.path):
+            return found.token_places()
+
+    def projection(self, site: str, reduction: str | None = None) -> Float32:
+        """What the reduction ``project:K`` multiplied tokens by: (channel, component).
+
+        Raises:
+            StoreError: the site is not stored so.
+        """
+        found = self._find(site, reduction)
+        if "component" not in found.info.axes:
+            raise StoreError(f"site {found.info.key}: only the reduction project:K has a projection")
+        with Reading(self.path):
+            return found.projection()
 
     def noisy(self, index: int) -> Float32:
         """The noisy latent before step ``index``, (channel, frame, row, col); index N is the final latent."""
@@ -192,6 +209,7 @@ class Run:
     def close(self) -> None:
         """Closes the file; closing it again does nothing."""
         self._file.close()
+        self._descriptor.close()
 
     def __enter__(self) -> Run:
         return self
@@ -207,8 +225,8 @@ class Run:
     def slabs(self) -> Iterator[tuple[str, SlabReader]]:
         """Every large dataset of the file, with its path: activations, latents, the video."""
         with Reading(self.path):
-            for name, site in self._sites.items():
-                yield f"{layout.ACTIVATIONS}/{name}", site.slabs
+            for key, site in self._sites.items():
+                yield f"{layout.ACTIVATIONS}/{key}", site.slabs
             for path, indices in ((layout.NOISY, 1), (layout.PREDICTION, 1), (layout.VIDEO, 0)):
                 if path in self._file:
                     yield path, self._slabs(path, indices)
@@ -222,45 +240,17 @@ class Run:
             raise ValueError("the lengths of its schedule do not fit together")
         return schedule
 
-    def _site_names(self) -> list[str]:
+    def _site_keys(self) -> list[str]:
         return sorted(group(self._file, layout.ACTIVATIONS)) if layout.ACTIVATIONS in self._file else []
 
-    def _site(self, name: str) -> _Site:
-        slabs = self._slabs(f"{layout.ACTIVATIONS}/{name}", indices=3)
-        scales = group(self._file, f"{layout.SCALES}/{name}")
-        steps, layers = (tuple(dataset(scales, axis)[()].tolist()) for axis in ("step", "layer"))
-        branches = tuple(text.decode("ascii") for text in dataset(scales, "branch")[()])
-        if slabs.index_shape != (len(steps), len(layers), len(branches)):
-            raise ValueError(f"site {name} and its scales do not fit together")
-        frame, row, col, channels = slabs.slab_shape
-        return _Site(SiteInfo(layers, steps, branches, (frame, row, col), channels, slabs.dtype), slabs)
+    def _site(self, key: str) -> SiteReader:
+        return SiteReader(self._file, self._descriptor, key)
 
     def _slabs(self, path: str, indices: int) -> SlabReader:
-        return SlabReader(
-            dataset(self._file, path), dataset(self._file, f"{layout.CHECKSUMS}/{path}"), indices
-        )
+        return slab_reader(self._file, self._descriptor, path, indices)
 
-    def _find(self, site: str) -> _Site:
-        try:
-            return self._sites[site]
-        except KeyError:
-            known = ", ".join(self._sites) or "no sites"
-            raise StoreError(f"site {site!r}: {self.path} has {known}") from None
-
-    def _index(
-        self, site: str, info: SiteInfo, step: int, layer: int, branch: str | None
-    ) -> tuple[int, int, int]:
-        (step,) = selection.select(step, info.steps, "steps", f"site {site} of this run")
-        (layer,) = selection.select(layer, info.layers, "layers", f"site {site} of this run")
-        if branch is None:
-            branch = default_branch(info.branches)
-        if branch not in info.branches:
-            raise StoreError(f"branch {branch!r}: site {site} of this run has {', '.join(info.branches)}")
-        return info.steps.index(step), info.layers.index(layer), info.branches.index(branch)
-
-    def _read_slab(self, site: _Site, index: tuple[int, int, int]) -> Array:
-        with Reading(self.path):
-            return site.slabs.read(index)
+    def _find(self, site: str, reduction: str | None) -> SiteReader:
+        return self._sites[find_site(self._sites, site, reduction, self.path)]
 
     def _latent(self, path: str, index: int, count: int) -> Float32:
         if path not in self._file:
@@ -284,26 +274,3 @@ class Run:
             return None
         with Reading(self.path):
             return read_value(dataset(self._file, path))
-
-
-def select_branches(
-    asked: str | Iterable[str] | None, stored: tuple[str, ...], path: Path
-) -> tuple[str, ...]:
-    """Those of the ``stored`` branches of the run at ``path`` that are ``asked`` for; None is all of them.
-
-    Raises:
-        StoreError: one that is not stored, or none at all.
-    """
-    if asked is None:
-        return stored
-    names = (asked,) if isinstance(asked, str) else tuple(asked)
-    missing = [name for name in names if name not in stored]
-    if missing or not names:
-        what = f"branch {missing[0]!r}" if missing else "no branch is selected"
-        raise StoreError(f"{what}: {path} has {', '.join(stored)}")
-    return tuple(name for name in stored if name in names)
-
-
-def default_branch(branches: tuple[str, ...]) -> str:
-    """The branch that is meant where none is named: "cond" if it is there, else the first."""
-    return "cond" if "cond" in branches else branches[0]

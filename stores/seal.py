@@ -6,10 +6,10 @@ ever. So a finished file ends with a seal, behind the HDF5 part, where HDF5 does
     JSON text      {"size": bytes of the HDF5 part, "chunks": [[offset, length], ...], "checksum": XXH3-64}
     16 characters  XXH3-64 of the JSON text, in hexadecimal
     8 characters   length of the JSON text, in hexadecimal
-    16 characters  "cosinterp-run-1" and a line feed; the number is the format version
+    16 characters  "cosinterp-run-2" and a line feed; the number is the format version
 
-``chunks`` are the places of the large datasets' chunks, each of which has its own checksum under
-``checksums/``, to be compared when it is read. ``checksum`` is that of all other bytes of the HDF5 part.
+``chunks`` are the places of the large datasets' chunks, which have checksums of their own under
+``checksums/``, to be compared when they are read. ``checksum`` is that of all other bytes of the HDF5 part.
 """
 
 from __future__ import annotations
@@ -17,12 +17,14 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 
 import xxhash
 
 from stores import layout
+from stores.descriptor import Descriptor
 
 _MAGIC = re.compile(rb"cosinterp-run-([1-9][0-9]*)\n\Z")
 _FOOTER = 40
@@ -42,7 +44,7 @@ def write_seal(fd: int, chunks: Iterable[tuple[int, int]]) -> None:
     """
     size = os.fstat(fd).st_size
     places = _merged(chunks)
-    content = {"size": size, "chunks": places, "checksum": _checksum(fd, size, places)}
+    content = {"size": size, "chunks": places, "checksum": _checksum(partial(os.pread, fd), size, places)}
     text = json.dumps(content, separators=(",", ":")).encode()
     footer = f"{xxhash.xxh3_64_hexdigest(text)}{len(text):08x}cosinterp-run-{layout.VERSION}\n".encode()
     data = text + footer
@@ -50,7 +52,7 @@ def write_seal(fd: int, chunks: Iterable[tuple[int, int]]) -> None:
         data = data[os.pwrite(fd, data, os.fstat(fd).st_size) :]
 
 
-def check_seal(path: Path) -> None:
+def check_seal(file: Descriptor, path: Path) -> None:
     """Checks the seal of a finished run.
 
     Raises:
@@ -58,32 +60,37 @@ def check_seal(path: Path) -> None:
         ValueError: it is damaged, cut short, or no run.
         OSError: it cannot be read.
     """
-    with path.open("rb", buffering=0) as file:
-        fd = file.fileno()
-        size = os.fstat(fd).st_size
-        footer = os.pread(fd, _FOOTER, max(0, size - _FOOTER))
-        magic = _MAGIC.search(footer)
-        if magic is None:
-            raise ValueError("it is cut short, or no run of a store")
-        layout.check_version(int(magic[1]), "run", path)
-        length = int(footer[16:24], 16)
-        text = os.pread(fd, length, max(0, size - _FOOTER - length))
-        if xxhash.xxh3_64_hexdigest(text).encode() != footer[:16]:
-            raise ValueError("its seal is broken")
-        content = json.loads(text)
-        if content["size"] != size - _FOOTER - length:
-            raise ValueError(f"it has {size} bytes, not those that were written")
-        if content["checksum"] != _checksum(fd, content["size"], content["chunks"]):
-            raise ValueError("its contents do not match their checksum")
+    size = file.status().st_size
+    if size < _FOOTER:
+        raise ValueError("it is cut short, or no run of a store")
+    footer = file.read(_FOOTER, size - _FOOTER)
+    magic = _MAGIC.search(footer)
+    if magic is None:
+        raise ValueError("it is cut short, or no run of a store")
+    layout.check_version(int(magic[1]), "run", path)
+    length = int(footer[16:24], 16)
+    if length > size - _FOOTER:
+        raise ValueError("its seal is broken")
+    text = file.read(length, size - _FOOTER - length)
+    if xxhash.xxh3_64_hexdigest(text).encode() != footer[:16]:
+        raise ValueError("its seal is broken")
+    content = json.loads(text)
+    if content["size"] != size - _FOOTER - length:
+        raise ValueError(f"it has {size} bytes, not those that were written")
+    if content["checksum"] != _checksum(file.read, content["size"], content["chunks"]):
+        raise ValueError("its contents do not match their checksum")
 
 
-def _checksum(fd: int, size: int, places: Iterable[tuple[int, int]]) -> str:
-    """XXH3-64, in hexadecimal, of the first ``size`` bytes without those in ``places``."""
+def _checksum(read: Callable[[int, int], bytes], size: int, places: Iterable[tuple[int, int]]) -> str:
+    """XXH3-64, in hexadecimal, of the first ``size`` bytes without those in ``places``.
+
+    ``read`` gives (length, offset) bytes.
+    """
     state = xxhash.xxh3_64()
     position = 0
     for offset, length in (*places, (size, 0)):
         while position < offset:
-            data = os.pread(fd, min(_BLOCK, offset - position), position)
+            data = read(min(_BLOCK, offset - position), position)
             if not data:
                 raise ValueError("it is cut short")
             state.update(data)

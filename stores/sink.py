@@ -4,13 +4,20 @@ HDF5 does not survive a full disk: a write that fails stays in its caches, fails
 closed, and ends in a crash of the process. So HDF5 writes through this object, which never fails: it keeps
 the first error for the writer to raise, and from then on swallows what is written, to a file that is about to
 be removed.
+
+What is large goes to its place in the file directly, past HDF5 (`Sink.put`).
 """
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
+
+from stores.errors import StoreError
 
 
 class Sink(io.RawIOBase):
@@ -63,6 +70,27 @@ class Sink(io.RawIOBase):
         self._size = max(self._size, self._position)
         return len(view)
 
+    def check(self) -> None:
+        """Raises what the disk refused, if it did."""
+        if self.error is not None:
+            raise self.error
+
+    def put(self, data: Any, offset: int) -> None:
+        """Writes ``data`` at ``offset``, past HDF5 and without moving; any number of threads may do so.
+
+        Raises:
+            OSError: the disk refuses, or has refused something before.
+        """
+        self.check()
+        view = memoryview(data)
+        done = 0
+        try:
+            while done < len(view):
+                done += os.pwrite(self._fd, view[done:], offset + done)
+        except OSError as error:
+            self.error = self.error or error
+            raise
+
     def truncate(self, size: int) -> int:
         """Makes the file ``size`` bytes long."""
         try:
@@ -75,3 +103,19 @@ class Sink(io.RawIOBase):
 
     def flush(self) -> None:
         """Does nothing: there is no buffer."""
+
+
+@contextlib.contextmanager
+def refusals(path: Path, sink: Sink | None = None) -> Iterator[None]:
+    """A block in which what the disk refuses, perhaps unseen by HDF5, becomes a StoreError about ``path``."""
+    try:
+        yield
+        if sink is not None:
+            sink.check()
+    except Exception as error:
+        refusal = sink.error if sink is not None else None
+        if refusal is None and isinstance(error, OSError):
+            refusal = error
+        if refusal is None:
+            raise
+        raise StoreError(f"{path}: cannot be written: {refusal.strerror or refusal}") from error

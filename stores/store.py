@@ -15,8 +15,9 @@ from stores import layout, selection
 from stores.catalog import Catalog, entry_of, open_run, run_files
 from stores.entries import RunEntry
 from stores.errors import StoreError
-from stores.reader import Run, select_branches
+from stores.reader import Run
 from stores.settings import StoreSettings, read_settings, write_settings
+from stores.sites import select_branches
 from stores.writer import RunWriter
 
 if TYPE_CHECKING:
@@ -141,6 +142,8 @@ class Store:
         seed: int,
         branch: str | None = None,
         variant: str = layout.BASE,
+        *,
+        reduction: str | None = None,
         raw: bool = False,
     ) -> Array:
         """The activations of one run at one (step, layer): (frame, row, col, channel), float32.
@@ -151,7 +154,7 @@ class Store:
             StoreError: there is no such run or site, or the file is damaged.
             SelectionError: there is no such step or layer.
         """
-        return self._opened(self._find(sample, seed, variant)).read(site, step, layer, branch, raw)
+        return self._opened(self._find(sample, seed, variant)).read(site, step, layer, branch, reduction, raw)
 
     def iter(
         self,
@@ -162,6 +165,8 @@ class Store:
         seeds: Seeds = None,
         branches: str | Iterable[str] | None = None,
         variant: str | None = layout.BASE,
+        *,
+        reduction: str | None = None,
     ) -> Iterator[tuple[RunEntry, int, int, str, Array]]:
         """Activations one by one, in the order in which they lie in the files; one is in memory at a time.
 
@@ -169,19 +174,20 @@ class Store:
             steps, layers: selections, as "0-9" or [0, 20].
             samples, seeds, variant: which runs, as in `runs`.
             branches: None for all that are stored.
+            reduction: as in `Run.read`.
 
         Yields:
             (run, step, layer, branch, array), the array (frame, row, col, channel) in float32.
         """
         for entry in self.runs(samples, seeds, variant):
             with Run(self.path / entry.file) as run:
-                info = run.site(site)
+                info = run.site(site, reduction)
                 chosen = select_branches(branches, info.branches, run.path)
                 chosen_layers = selection.select(layers, info.layers, "layers", "this store")
                 for step in selection.select(steps, info.steps, "steps", "this store"):
                     for layer in chosen_layers:
                         for branch in chosen:
-                            yield entry, step, layer, branch, run.read(site, step, layer, branch)
+                            yield entry, step, layer, branch, run.read(info.key, step, layer, branch)
 
     def array(
         self,
@@ -218,7 +224,8 @@ class Store:
         """
         self._index()
         dtype = self.settings.capture.get("dtype", "bf16")
-        return RunWriter(self.path, sample, seed, variant, dtype, self._catalog.append)
+        compression = self.settings.capture.get("compression", "none")
+        return RunWriter(self.path, sample, seed, variant, dtype, compression, self._catalog.append)
 
     def verify(self, progress: Progress | None = None) -> list[Problem]:
         """Checks everything in the store, down to the last bit; what is wrong, or nothing.

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Lock
 from types import TracebackType
 from typing import Any
 
@@ -18,10 +19,12 @@ from stores import layout
 from stores.claim import Claim
 from stores.entries import RunEntry
 from stores.errors import StoreError
-from stores.hdf5 import dataset
+from stores.reduction import FULL, parse_reduction
 from stores.seal import write_seal
-from stores.sink import Sink
-from stores.slabs import SlabWriter
+from stores.sink import Sink, refusals
+from stores.site_writer import SitePlan, SiteWriter
+from stores.slab_layout import SlabLayout
+from stores.slab_writer import SlabWriter
 from stores.values import write_attrs, write_value
 
 Array = npt.NDArray[Any]
@@ -33,13 +36,15 @@ class RunWriter:
     """Writes one run; a context manager.
 
     The run is written to a ``.partial`` file under an exclusive claim, and `finish` makes it a run of the
-    store. Leaving the block without `finish`, by an exception or not, removes what was written. One thread
-    at a time may use a writer.
+    store. Leaving the block without `finish`, by an exception or not, removes what was written.
+
+    Any number of threads may call `write`, `write_noisy` and `write_prediction` at once, each for other
+    places. Everything else is for one thread at a time, while none of these is under way.
 
     Args:
         store: the store's folder.
         sample, seed, variant: what names the run.
-        dtype: what activations are stored as, unless `add_site` says otherwise.
+        dtype, compression: what activations are stored as, unless `add_site` says otherwise.
         record: called with the finished run, to catalogue it.
 
     Raises:
@@ -53,6 +58,7 @@ class RunWriter:
         seed: int,
         variant: str,
         dtype: str,
+        compression: str,
         record: Callable[[RunEntry], None],
     ) -> None:
         layout.check_run_name(sample, seed, variant)
@@ -62,20 +68,22 @@ class RunWriter:
         self._final = store / self._name
         self._partial = self._final.with_name(self._final.name + layout.PARTIAL)
         self._dtype = dtype
+        self._compression = compression
         self._record = record
         self._num_steps: int | None = None
-        self._sites: dict[str, _SiteWriter] = {}
+        self._sites: dict[str, SiteWriter] = {}
         self._slabs: dict[str, SlabWriter] = {}
-        self._sink: Sink | None = None
-        with self._writing():
+        self._making_slabs = Lock()
+        with refusals(self._final):
             self._refuse_finished()
             self._final.parent.mkdir(parents=True, exist_ok=True)
             self._claim = Claim(self._partial, str(self._final))
         try:
-            with self._writing():
+            with refusals(self._final):
                 self._refuse_finished()
                 os.ftruncate(self._claim.fileno(), 0)
                 self._sink = Sink(self._claim.fileno())
+            with self._writing():
                 self._file = h5py.File(self._sink, "w")
         except BaseException:
             self._partial.unlink(missing_ok=True)
@@ -150,9 +158,8 @@ class RunWriter:
         if video.ndim != 4 or video.shape[3] != 3:
             raise ValueError(f"a video is (frame, row, col, rgb), got {video.shape}")
         with self._writing():
-            slabs = SlabWriter(self._file, layout.VIDEO, (), video.shape, "uint8", layout.VIDEO_AXES)
+            slabs = self._new_slabs(layout.VIDEO, (), SlabLayout(video.shape, "uint8"), layout.VIDEO_AXES)
             slabs.write((), video)
-        self._slabs[layout.VIDEO] = slabs
 
     def set_pinned(self, latent: Array, mask: Array) -> None:
         """Writes the frames that the pipeline overwrites with its condition, at whatever step.
@@ -178,55 +185,86 @@ class RunWriter:
         branches: Sequence[str],
         grid: tuple[int, int, int],
         channels: int,
+        reduction: str = FULL,
         dtype: str | None = None,
+        compression: str | None = None,
+        token_places: Array | None = None,
+        projection: Array | None = None,
+        projection_seed: int | None = None,
     ) -> None:
         """Announces the activations of a site; each (step, layer, branch) must then be written.
+
+        A site may be announced several times, each time with another reduction.
 
         Args:
             site: ``resid``, ``self_attn``, ``mlp.raw`` and so on.
             layers, steps: numbers as in the model, ascending.
             branches: of "cond" and "uncond".
-            grid: the token grid (frame, row, col).
-            channels: of each token.
-            dtype: "bf16", "fp16" or "fp32"; None is the store's.
+            grid: the token grid (frame, row, col), before reduction.
+            channels: of each token, before reduction.
+            reduction: what is kept, as `stores.reduction` says.
+            dtype: of `dtypes.DTYPES`; None is the store's.
+            compression: "none", "lz4" or "zstd"; None is the store's.
+            token_places: for ``tokens:K``, the (frame, row, col) of each token that is kept: (K, 3).
+            projection: for ``project:K``, what tokens are multiplied by: (channel, component) float32.
+            projection_seed: what the projection was made from.
 
         Raises:
-            ValueError: a selection that is empty, not ascending or beyond the schedule.
+            ValueError: a selection that is empty, not ascending or beyond the schedule; places or a
+                projection that do not fit.
+            SelectionError: the reduction means none, or asks for more than there is.
         """
-        layout.check_site_name(site)
-        for what, numbers in (("layers", layers), ("steps", steps)):
-            if not len(numbers) or numbers[0] < 0 or list(numbers) != sorted(set(numbers)):
-                raise ValueError(f"{site}: {what} must ascend from 0 or more, got {list(numbers)}")
-        if steps[-1] >= self._steps():
-            raise ValueError(f"{site}: step {steps[-1]} is beyond the schedule of {self._steps()} steps")
-        if not branches or len(set(branches)) != len(branches) or not set(branches) <= set(layout.BRANCHES):
-            raise ValueError(f"{site}: branches must be of {layout.BRANCHES}, got {list(branches)}")
-        path = f"{layout.ACTIVATIONS}/{site}"
-        shape = (len(steps), len(layers), len(branches))
+        plan = SitePlan(
+            site,
+            parse_reduction(reduction),
+            tuple(layers),
+            tuple(steps),
+            tuple(branches),
+            grid,
+            channels,
+            None if token_places is None else np.asarray(token_places),
+            projection,
+            projection_seed,
+        )
+        if plan.steps[-1] >= self._steps():
+            raise ValueError(f"{site}: step {plan.steps[-1]} is beyond the schedule of {self._steps()} steps")
+        slab = SlabLayout(plan.slab_shape, dtype or self._dtype, compression or self._compression)
         with self._writing():
-            slabs = SlabWriter(
-                self._file, path, shape, (*grid, channels), dtype or self._dtype, layout.SITE_AXES
-            )
-            _add_scales(self._file, site, steps, layers, branches)
-        self._slabs[path] = slabs
-        self._sites[site] = _SiteWriter(slabs, steps, layers, branches)
+            found = SiteWriter(self._file, self._sink, plan, slab)
+        self._slabs[found.path] = found.slabs
+        self._sites[plan.key] = found
 
-    def write(self, site: str, step: int, layer: int, branch: str, tokens: Array) -> None:
-        """Writes the activations of one (step, layer, branch).
+    def write(
+        self,
+        site: str,
+        step: int,
+        layer: int,
+        branch: str,
+        array: Array,
+        reduction: str = FULL,
+        factors: npt.NDArray[np.float32] | None = None,
+    ) -> None:
+        """Writes the activations of one (step, layer, branch); see the class about threads.
+
+        Checksums and compression happen in the calling thread.
 
         Args:
-            site: announced by `add_site`.
-            tokens: (frame, row, col, channel); the bits as uint16 for bf16, else float16 or float32. It is
-                read before the call returns, and never kept.
+            site, reduction: announced by `add_site`.
+            array: of the shape that the reduction leaves of (frame, row, col, channel); the bits as uint16
+                for bf16, the codes as uint8 for fp8, else float16 or float32. It is read before the call
+                returns, and never kept.
+            factors: for fp8, what the codes of each chunk are multiplied by, as `SlabLayout` has them:
+                (groups,) float32, above 0, or NaN for a chunk that holds a NaN or infinity.
 
         Raises:
             KeyError: the site, step, layer or branch was not announced.
-            TypeError, ValueError: ``tokens`` is of another type or shape.
+            TypeError, ValueError: ``array`` is of another type or shape, or the factors do not fit.
+            StoreError: the disk refuses.
         """
-        found = self._sites[site]
-        index = found.steps[step], found.layers[layer], found.branches[branch]
+        found = self._sites[layout.site_key(site, reduction)]
+        index = found.index(step, layer, branch)
         with self._writing():
-            found.slabs.write(index, tokens)
+            found.slabs.write(index, array, factors)
 
     def write_noisy(self, index: int, latent: Array) -> None:
         """Writes the noisy latent before step ``index`` (N: the final one).
@@ -273,7 +311,7 @@ class RunWriter:
             )
             places = [place for slabs in self._slabs.values() for place in slabs.places()]
             self._file.close()
-            self._raise_refusal()
+            self._sink.check()
             write_seal(self._claim.fileno(), places)
             os.fsync(self._claim.fileno())
             entry = RunEntry(
@@ -328,13 +366,21 @@ class RunWriter:
         if latent.ndim != 4:
             raise ValueError(f"{path}: a latent is (channel, frame, row, col), got {latent.shape}")
         with self._writing():
-            if path not in self._slabs:
-                self._slabs[path] = SlabWriter(
-                    self._file, path, (count,), latent.shape, "fp32", layout.LATENT_AXES
-                )
+            with self._making_slabs:
+                slabs = self._slabs.get(path)
+                if slabs is None:
+                    slab = SlabLayout(latent.shape, "fp32")
+                    slabs = self._new_slabs(path, (count,), slab, layout.LATENT_AXES)
             if not 0 <= index < count:
                 raise IndexError(f"{path}: {index} is beyond the {count} of this schedule")
-            self._slabs[path].write((index,), latent)
+            slabs.write((index,), latent)
+
+    def _new_slabs(
+        self, path: str, index_shape: tuple[int, ...], slab: SlabLayout, axes: tuple[str, ...]
+    ) -> SlabWriter:
+        slabs = SlabWriter(self._file, self._sink, path, index_shape, slab, axes)
+        self._slabs[path] = slabs
+        return slabs
 
     def _refuse_finished(self) -> None:
         if self._final.exists():
@@ -342,45 +388,8 @@ class RunWriter:
                 f"{self._final}: this run exists; skip it with --resume, or delete it to make it anew"
             )
 
-    @contextlib.contextmanager
-    def _writing(self) -> Iterator[None]:
-        """Turns what the disk refuses into a StoreError."""
-        try:
-            yield
-            self._raise_refusal()
-        except Exception as error:
-            refusal = self._sink.error if self._sink is not None else None
-            if refusal is None and isinstance(error, OSError):
-                refusal = error
-            if refusal is None:
-                raise
-            raise StoreError(f"{self._final}: cannot be written: {refusal.strerror or refusal}") from error
-
-    def _raise_refusal(self) -> None:
-        if self._sink is not None and self._sink.error is not None:
-            raise self._sink.error
-
-
-class _SiteWriter:
-    def __init__(
-        self, slabs: SlabWriter, steps: Sequence[int], layers: Sequence[int], branches: Sequence[str]
-    ) -> None:
-        self.slabs = slabs
-        self.steps = {number: index for index, number in enumerate(steps)}
-        self.layers = {number: index for index, number in enumerate(layers)}
-        self.branches = {name: index for index, name in enumerate(branches)}
-
-
-def _add_scales(
-    file: h5py.File, site: str, steps: Sequence[int], layers: Sequence[int], branches: Sequence[str]
-) -> None:
-    scales = file.create_group(f"{layout.SCALES}/{site}")
-    activations = dataset(file, f"{layout.ACTIVATIONS}/{site}")
-    values = (np.asarray(steps, "<i8"), np.asarray(layers, "<i8"), np.asarray(branches, "S"))
-    for axis, (name, numbers) in enumerate(zip(("step", "layer", "branch"), values, strict=True)):
-        scale = scales.create_dataset(name, data=numbers)
-        scale.make_scale(name)
-        activations.dims[axis].attach_scale(scale)
+    def _writing(self) -> contextlib.AbstractContextManager[None]:
+        return refusals(self._final, self._sink)
 
 
 def _fsync_folders(folder: Path, store: Path) -> None:

@@ -106,7 +106,7 @@ def test_a_run_can_be_read_as_soon_as_the_catalog_names_it(store: Store) -> None
         with open_store(store.path).run(*entry.key) as run:
             read.append(run.num_steps)
 
-    with RunWriter(store.path, "a", 0, "base", "bf16", record) as writer:
+    with RunWriter(store.path, "a", 0, "base", "bf16", "none", record) as writer:
         writer.set_schedule([1000], [1.0, 0.0])
         writer.finish()
     assert read == [1]

@@ -13,7 +13,11 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from stores import dtypes
-from stores.slabs import SlabReader, SlabWriter
+from stores.descriptor import Descriptor
+from stores.sink import Sink
+from stores.slab_layout import SlabLayout
+from stores.slab_reader import SlabReader
+from stores.slab_writer import SlabWriter
 from tests.unit.stores.making import widen
 
 EVERY_PATTERN = np.arange(2**16, dtype=np.uint16)
@@ -27,15 +31,23 @@ def same_floats(left: np.ndarray, right: np.ndarray) -> bool:
 
 
 def write(path: Path, slab: np.ndarray, dtype: str) -> None:
-    with h5py.File(path, "w") as file:
-        writer = SlabWriter(file, "x", (), slab.shape, dtype, ())
-        writer.write((), slab)
-        writer.finish()
+    with path.open("w+b") as target:
+        sink = Sink(target.fileno())
+        with h5py.File(sink, "w") as file:
+            writer = SlabWriter(file, sink, "x", (), SlabLayout(slab.shape, dtype), ())
+            writer.write(
+                (),
+                slab,
+                np.ones(SlabLayout(slab.shape, dtype).groups, np.float32) if dtype == "fp8" else None,
+            )
+            writer.finish()
 
 
 def read(path: Path) -> np.ndarray:
+    descriptor = Descriptor(path)
     with h5py.File(path) as file:
-        return SlabReader(file["x"], file["checksums/x"], indices=0).read(())
+        factors = file.get("factors/x")
+        return SlabReader(file["x"], file["checksums/x"], descriptor, 0, factors).read(())
 
 
 def test_every_bfloat16_widens_to_the_number_it_is_by_definition() -> None:
@@ -98,7 +110,7 @@ def test_other_types_are_not_taken_for_ours(other: h5t.TypeID) -> None:
 
 
 def test_an_unknown_dtype_is_refused() -> None:
-    with pytest.raises(ValueError, match="'fp64' is no dtype of a store; use one of bf16, fp16, fp32"):
+    with pytest.raises(ValueError, match="'fp64' is no dtype of a store; use one of bf16, fp16, fp32, fp8"):
         dtypes.file_type("fp64")
 
 

@@ -45,7 +45,7 @@ def test_every_slab_is_what_was_written(store: Store) -> None:
 def test_plain_h5py_finds_a_slab_by_step_layer_and_branch(store: Store) -> None:
     with h5py.File(store.path / "runs/maze-3/7.h5") as file:
         resid = file["activations/resid"]
-        assert [dim.label for dim in resid.dims] == list(layout.SITE_AXES)
+        assert [dim.label for dim in resid.dims] == [*layout.INDEX_AXES, "frame", "row", "col", "channel"]
         steps, layers = (resid.dims[axis][name][()].tolist() for axis, name in ((0, "step"), (1, "layer")))
         branches = [name.decode() for name in resid.dims[2]["branch"][()]]
         assert (tuple(steps), tuple(layers), tuple(branches)) == (STEPS, LAYERS, BRANCHES)
@@ -88,7 +88,7 @@ def test_schedule_and_attributes(store: Store) -> None:
         assert run.schedule.expert.tolist() == [0, 0, 1]
         assert run.attrs["scheduler"] == {"shift": 3.0, "low": -float("inf")}
         assert (run.attrs["sample"], run.attrs["seed"], run.attrs["variant"]) == ("maze-4", 7, "base")
-        assert (run.attrs["format"], run.attrs["version"]) == ("cosinterp-run", 1)
+        assert (run.attrs["format"], run.attrs["version"]) == ("cosinterp-run", 2)
 
 
 def test_condition_truth_and_video(store: Store) -> None:
@@ -150,7 +150,7 @@ def test_a_large_slab_is_divided_by_frames_into_chunks_of_at_most_16_mb(tmp_path
     assert np.array_equal(store.read("resid", 0, 4, "a", 0, raw=True), tokens)
     with h5py.File(store.path / "runs/a/0.h5") as file:
         assert file["activations/resid"].chunks == (1, 1, 1, 2, 60, 104, 640)
-        assert file["checksums/activations/resid"].shape == (1, 1, 1, 3)
+        assert file["checksums/activations/resid"].shape == (1, 1, 1, 3, 244)
 
 
 @pytest.mark.parametrize(

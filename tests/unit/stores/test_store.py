@@ -50,7 +50,7 @@ def test_settings_come_back_as_they_were_given(tmp_path: Path) -> None:
     assert open_store(tmp_path / "s").settings == given
     assert given.capture["layers"] == [0, 1, 2]
     content = json.loads((tmp_path / "s/store.json").read_text())
-    assert (content["format"], content["version"]) == ("cosinterp-store", 1)
+    assert (content["format"], content["version"]) == ("cosinterp-store", 2)
 
 
 def test_settings_that_json_cannot_hold_are_refused() -> None:
@@ -121,10 +121,13 @@ def test_a_store_that_another_process_makes_in_between_is_taken(
         ("[]", "not the store.json of an activation store"),
         ('{"format": "zarr"}', "not the store.json of an activation store"),
         ('{"format": "cosinterp-store"}', "does not say its format version"),
-        ('{"format": "cosinterp-store", "version": 2}', "store of format version 2, .* upgrade cosinterp"),
-        ('{"format": "cosinterp-store", "version": 0}', "store of the old format version 0"),
+        ('{"format": "cosinterp-store", "version": 3}', "store of format version 3, .* upgrade cosinterp"),
         (
-            '{"format": "cosinterp-store", "version": 1, "model": {}}',
+            '{"format": "cosinterp-store", "version": 1}',
+            "store of the old format version 1, .* trace it again",
+        ),
+        (
+            '{"format": "cosinterp-store", "version": 2, "model": {}}',
             "must hold the dictionaries model, capture, sampling",
         ),
     ],
