@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,9 +25,18 @@ class StoredFile:
     size: int
 
 
+@dataclass(frozen=True)
+class StoredRun(StoredFile):
+    """The file of a finished run, and what names the run."""
+
+    sample: str
+    seed: int
+    variant: str
+
+
 def find_runs(
     store: Store, samples: Collection[str] | None = None, seeds: str | None = None, variant: str | None = None
-) -> list[StoredFile]:
+) -> list[StoredRun]:
     """The files of finished runs, by sample, seed and variant; None leaves a filter out.
 
     By the names of the files, so those that are damaged or not in the catalog are found as well.
@@ -39,25 +48,28 @@ def find_runs(
         SelectionError: ``seeds`` cannot be read.
     """
     wanted = None if seeds is None else frozenset(selection.parse_seeds(seeds))
-    keys = {key: file for file in run_files(store.path) if (key := layout.parse_run_file(file)) is not None}
-    return list(
-        _sized(
-            store.path,
-            [
-                file
-                for (sample, seed, kind), file in sorted(keys.items())
-                if (samples is None or sample in samples)
-                and (wanted is None or seed in wanted)
-                and variant in (None, kind)
-            ],
-        )
-    )
+    files = {key: file for file in run_files(store.path) if (key := layout.parse_run_file(file)) is not None}
+    found: list[StoredRun] = []
+    for key, file in sorted(files.items()):
+        sample, seed, kind = key
+        if (
+            (samples is None or sample in samples)
+            and (wanted is None or seed in wanted)
+            and variant in (None, kind)
+        ):
+            # Others may remove one while we look.
+            with contextlib.suppress(FileNotFoundError):
+                found.append(StoredRun(file, (store.path / file).stat().st_size, *key))
+    return found
 
 
 def find_leftovers(store: Store) -> list[StoredFile]:
     """What killed processes left in the store: unfinished runs that nobody makes, and drafts."""
-    paths = (*unclaimed_runs(store.path), *drafts(store.path))
-    return list(_sized(store.path, [path.relative_to(store.path).as_posix() for path in paths]))
+    found: list[StoredFile] = []
+    for path in (*unclaimed_runs(store.path), *drafts(store.path)):
+        with contextlib.suppress(FileNotFoundError):
+            found.append(StoredFile(path.relative_to(store.path).as_posix(), path.stat().st_size))
+    return found
 
 
 def remove_leftovers(store: Store, leftovers: Sequence[StoredFile]) -> list[StoredFile]:
@@ -103,13 +115,6 @@ def remove_runs(store: Store, runs: Sequence[StoredFile], progress: Progress | N
                 _rewrite_catalog(store.path)
     except OSError as error:
         raise _refused(store.path, error) from error
-
-
-def _sized(store: Path, files: Iterable[str]) -> Iterator[StoredFile]:
-    for file in files:
-        # Others may remove one while we look.
-        with contextlib.suppress(FileNotFoundError):
-            yield StoredFile(file, (store / file).stat().st_size)
 
 
 def _rewrite_catalog(store: Path) -> None:

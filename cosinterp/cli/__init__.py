@@ -34,7 +34,7 @@ COMMANDS: tuple[Command | Group, ...] = (
     Command("trace", "cosinterp.cli.trace:trace", "Generate videos and record their activations in a store."),
     Group(
         "store",
-        "Look into activation stores.",
+        "Look into activation stores, and put them in order.",
         (
             Command("ls", "cosinterp.cli.store:ls", "List the runs of a store."),
             Command("info", "cosinterp.cli.store:info", "Say what a store holds and how it was made."),
@@ -42,6 +42,9 @@ COMMANDS: tuple[Command | Group, ...] = (
             Command(
                 "reindex", "cosinterp.cli.store:reindex", "Rebuild the catalog of a store from its files."
             ),
+            Command("merge", "cosinterp.cli.store_merge:merge", "Bring the runs of several stores into one."),
+            Command("rm", "cosinterp.cli.store_rm:rm", "Remove runs from a store."),
+            Command("diff", "cosinterp.cli.store_diff:diff", "Say what differs between two stores."),
         ),
     ),
     Command(

@@ -7,12 +7,14 @@ from contextlib import contextmanager
 
 from rich.progress import (
     BarColumn,
+    DownloadColumn,
     MofNCompleteColumn,
     Progress,
     TaskID,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
+    TransferSpeedColumn,
 )
 
 from cosinterp.cli.console import err
@@ -38,15 +40,17 @@ class Count:
 
 
 @contextmanager
-def counting(description: str, total: int | None = None) -> Iterator[Count]:
+def counting(description: str, total: int | None = None, sizes: bool = False) -> Iterator[Count]:
     """Draw a bar on standard error while the block runs; nothing where that is no terminal.
 
-    Without ``total`` it is not known before the first `Count.reach`.
+    Without ``total`` it is not known before the first `Count.reach`. With ``sizes`` the parts are bytes, and
+    their speed is shown as well.
     """
+    counts = (DownloadColumn(), TransferSpeedColumn()) if sizes else (MofNCompleteColumn(),)
     bar = Progress(
         TextColumn("{task.description}"),
         BarColumn(),
-        MofNCompleteColumn(),
+        *counts,
         TimeElapsedColumn(),
         TextColumn("left"),
         TimeRemainingColumn(),

@@ -3,29 +3,23 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
+
+from cosinterp.cli.store_options import AsJson, Samples, Seeds, StorePath, Variant, sample_names
 
 if TYPE_CHECKING:
     from stores import RunEntry, Store
 
 _NO_WIDTH = 10_000
 
-StorePath = Annotated[Path, typer.Argument(metavar="STORE", help="The store's folder.", show_default=False)]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-
 
 def ls(
     store: StorePath,
-    sample: Annotated[
-        list[str] | None, typer.Option(help="Only this sample; give it again for more.", show_default=False)
-    ] = None,
-    seeds: Annotated[
-        str | None, typer.Option(help="Only these seeds, such as 0-7 or 0,3.", show_default=False)
-    ] = None,
-    variant: Annotated[str | None, typer.Option(help="Only this variant.", show_default=False)] = None,
+    samples: Samples = None,
+    seeds: Seeds = None,
+    variant: Variant = None,
     as_json: AsJson = False,
 ) -> None:
     """List the runs of a store.
@@ -40,7 +34,7 @@ def ls(
     from stores.units import count_text, size_text
 
     opened = open_store(store)
-    entries = opened.runs(sample, seeds, variant)
+    entries = opened.runs(sample_names(samples), seeds, variant)
     if as_json:
         print_json([entry.to_json() for entry in entries])
         return

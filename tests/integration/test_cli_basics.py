@@ -173,4 +173,4 @@ def test_completion_offers_commands_and_their_words() -> None:
         text=True,
         check=False,
     )
-    assert done.stdout.split() == ["ls", "info", "verify", "reindex"]
+    assert done.stdout.split() == ["ls", "info", "verify", "reindex", "merge", "rm", "diff"]
