@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from hashlib import sha256
 from importlib.metadata import version
@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from cosinterp import __version__
-from cosinterp.capture.plan import PlannedSample, TracePlan, check_space, make_plan, scheduler_config
+from cosinterp.capture.fitting import check_space
+from cosinterp.capture.plan import PlannedSample, TracePlan, make_plan, scheduler_config
 from cosinterp.capture.recording import BatchRecording
-from cosinterp.capture.sink import CopyingSink
+from cosinterp.capture.reduce_option import Reduce
+from cosinterp.capture.sink import RingSinks
 from cosinterp.capture.watching import traced_call
-from cosinterp.capture.writer_thread import WriterThread
 from cosinterp.denoising import Call, Clock, Step
 from cosinterp.errors import TraceError
 from cosinterp.models.model import Model, to_uint8
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from stores.writer import RunWriter
 
 HOST_MEMORY = 4 * 1024**3
+_WRITERS_BESIDE_GPU = 4
 _PACKAGES = ("torch", "diffusers", "transformers", "nnsight", "h5py")
 
 
@@ -44,7 +46,7 @@ class Progress(Protocol):
         """The trace is about to start; ``todo`` are the (sample name, seed) runs that it will make."""
 
     def step(self, sample: str, seeds: tuple[int, ...], step: int, num_steps: int) -> None:
-        """A step of a batch of seeds is over."""
+        """A step of a batch is over; ``seeds`` are those of it that are recorded."""
 
     def finished(self, sample: str, seed: int) -> None:
         """A run is complete on disk."""
@@ -63,10 +65,14 @@ def trace(
     num_steps: int | None = None,
     guidance_scale: float | None = None,
     dtype: str = "auto",
+    reduce: Reduce = None,
+    reduce_seed: int = 0,
+    compression: str = "none",
     batch: int = 1,
     resume: bool = False,
     save_video: bool = True,
     host_memory: int = HOST_MEMORY,
+    writers: int | None = None,
     progress: Progress | None = None,
     **sampling: Any,
 ) -> Store:
@@ -86,12 +92,17 @@ def trace(
         branches: "all", "cond" or "uncond".
         num_steps, guidance_scale, **sampling: settings of the pipeline's call (height, width, num_frames,
             negative_prompt, ...); default: the sample's own, else the model's, else the pipeline's.
-        dtype: of the store: "bf16", "fp16", "fp32", or "auto": the model's.
+        dtype: of the store: "bf16", "fp16", "fp32", "fp8" (e4m3, a factor a chunk), or "auto": the model's.
+        reduce: what is kept of each token grid (see `stores.reduction`): "project:64" for every site,
+            "resid=project:64" for one, a list of such, or a mapping from sites to one or several.
+        reduce_seed: of random projections and of the choice of tokens.
+        compression: "none", "lz4" or "zstd", after a bitshuffle.
         batch: seeds of one sample that go through the pipeline together. Rows of a batch agree with single
             runs to rounding, not bit for bit.
         resume: skip the runs that the store has; without it, having one of them is an error.
         save_video: decode and store the video.
         host_memory: bytes of captured tensors that may wait to be written; then the model waits.
+        writers: threads that write; default: 4 beside a GPU, else 1.
         progress: told how it goes.
 
     Raises:
@@ -113,6 +124,10 @@ def trace(
         save_video=save_video,
         host_memory=host_memory,
         sampling=sampling,
+        reduce=reduce,
+        reduce_seed=reduce_seed,
+        compression=compression,
+        writers=writers,
     )
     return run_plan(model, plan, Path(store), resume=resume, host_memory=host_memory, progress=progress)
 
@@ -128,21 +143,34 @@ def run_plan(
 ) -> Store:
     """Carry out a plan; see `trace`."""
     todo = runs_to_make(plan, path, resume)
-    check_space(path, plan.bytes_of(todo))
+    check_space(path, plan, todo)
     target = create_store(path, plan.settings, exist_ok=True)
+    record_runs(model, plan, todo, target.writer, host_memory=host_memory, progress=progress)
+    return target
+
+
+def record_runs(
+    model: Model,
+    plan: TracePlan,
+    todo: list[tuple[str, int]],
+    begin: Callable[[str, int], RunWriter],
+    *,
+    host_memory: int = HOST_MEMORY,
+    progress: Progress | None = None,
+) -> None:
+    """Make the (sample name, seed) runs ``todo`` of a plan, each into what ``begin`` gives for it."""
     if progress is not None:
         progress.planned(plan, todo)
     finished: SimpleQueue[tuple[str, int]] = SimpleQueue()
     try:
-        with _OpenRuns(target) as opened, WriterThread(host_memory) as thread:
-            sink = CopyingSink(thread)
-            for planned, seeds in _batches(plan, todo):
-                recording = BatchRecording(plan, planned, opened.open(planned.sample.name, seeds), sink)
+        with _OpenRuns(begin) as opened, _sinks(model, plan, todo, host_memory) as sinks:
+            for planned, seeds, wanted in _batches(plan, todo):
+                writers = opened.open(planned.sample.name, seeds, wanted)
+                recording = BatchRecording(plan, planned, writers, sinks.sink())
                 _trace_batch(model, recording, seeds, opened, finished, progress)
     finally:
         # Also of a trace that fails or is interrupted: these runs are kept.
         _tell_finished(finished, progress)
-    return target
 
 
 def runs_to_make(plan: TracePlan, path: Path, resume: bool) -> list[tuple[str, int]]:
@@ -184,23 +212,23 @@ def _check_same_sample(store: Store, sample: Sample, seed: int) -> None:
 class _OpenRuns:
     """The run files being written; those that are not finished at the end are given up."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, begin: Callable[[str, int], RunWriter]) -> None:
+        self._begin = begin
         self._open: dict[RunWriter, ExitStack] = {}
 
-    def open(self, sample: str, seeds: tuple[int, ...]) -> list[RunWriter]:
-        """Claim and open a run file for each seed."""
-        writers = []
-        for seed in seeds:
-            stack = ExitStack()
-            writer = stack.enter_context(self._store.writer(sample, seed))
-            self._open[writer] = stack
-            writers.append(writer)
-        return writers
+    def open(self, sample: str, seeds: tuple[int, ...], wanted: frozenset[int]) -> list[RunWriter | None]:
+        """Claim and open a run file for each seed that is wanted, None for the others."""
+        return [self._open_one(sample, seed) if seed in wanted else None for seed in seeds]
 
     def done(self, writer: RunWriter) -> None:
-        """A run file is finished. Called by the writer thread."""
+        """A run file is finished. Called by a thread that writes."""
         self._open.pop(writer).close()
+
+    def _open_one(self, sample: str, seed: int) -> RunWriter:
+        stack = ExitStack()
+        writer = stack.enter_context(self._begin(sample, seed))
+        self._open[writer] = stack
+        return writer
 
     def __enter__(self) -> _OpenRuns:
         return self
@@ -211,12 +239,40 @@ class _OpenRuns:
         self._open.clear()
 
 
-def _batches(plan: TracePlan, todo: list[tuple[str, int]]) -> Iterator[tuple[PlannedSample, tuple[int, ...]]]:
-    wanted = set(todo)
+def writing_threads(model: Model, plan: TracePlan) -> int:
+    """How many threads write: as many as the plan says, else those that a GPU leaves idle, or one."""
+    return plan.writers or (_WRITERS_BESIDE_GPU if model.device.type == "cuda" else 1)
+
+
+def _sinks(model: Model, plan: TracePlan, todo: list[tuple[str, int]], host_memory: int) -> RingSinks:
+    names = {name for name, _ in todo}
+    runs = [plan.run_bytes(planned) for planned in plan.samples if planned.sample.name in names]
+    # The sites of a block come in quick succession, each with all rows of the batch.
+    staging = 1 + plan.batch * min(3, sum(map(len, plan.reductions.values())))
+    return RingSinks(
+        model.device,
+        # Two batches: one that is being made, and one that is being finished.
+        host_memory=min(host_memory, 2 * plan.batch * max(runs, default=1)),
+        threads=writing_threads(model, plan),
+        staging=staging,
+    )
+
+
+def _batches(
+    plan: TracePlan, todo: list[tuple[str, int]]
+) -> Iterator[tuple[PlannedSample, tuple[int, ...], frozenset[int]]]:
+    """(sample, seeds of the batch, those that are to be recorded), for all that is to be made.
+
+    A batch has the seeds that the plan gives it, whatever a store has already: a run's last bits depend on
+    what shares its batch, and a trace that is resumed has to give what an uninterrupted one gives.
+    """
+    made = set(todo)
     for planned in plan.samples:
-        seeds = [seed for seed in plan.seeds if (planned.sample.name, seed) in wanted]
-        for start in range(0, len(seeds), plan.batch):
-            yield planned, tuple(seeds[start : start + plan.batch])
+        for start in range(0, len(plan.seeds), plan.batch):
+            seeds = plan.seeds[start : start + plan.batch]
+            wanted = frozenset(seed for seed in seeds if (planned.sample.name, seed) in made)
+            if wanted:
+                yield planned, seeds, wanted
 
 
 def _trace_batch(
@@ -228,11 +284,12 @@ def _trace_batch(
     progress: Progress | None,
 ) -> None:
     plan, planned = recording.plan, recording.planned
+    recorded = tuple(writer.seed for writer in recording.writers if writer is not None)
 
     def on_step(step: Step) -> None:
         recording.step(step)
         if progress is not None:
-            progress.step(planned.sample.name, seeds, step.index, plan.num_steps)
+            progress.step(planned.sample.name, recorded, step.index, plan.num_steps)
         _tell_finished(finished, progress)
 
     def wanted(call: Call) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 
 # What a store's dtypes are in memory: fp8 as codes, each chunk of them with a factor (see `quantised`).
@@ -23,23 +22,8 @@ def stored_dtype(dtype: torch.dtype) -> str:
     return names.get(dtype, "fp32")
 
 
-ITEM_BYTES = {"bf16": 2, "fp16": 2, "fp32": 4}
-
-
-def as_stored(tensor: torch.Tensor, dtype: str) -> np.ndarray:
-    """A copy of ``tensor`` in host memory in a store's dtype: contiguous, bf16 as its uint16 bit pattern."""
-    wanted = TORCH_DTYPES[dtype]
-    tensor = tensor.detach()
-    if tensor.device.type == "cpu":
-        copy = torch.empty(tensor.shape, dtype=wanted)
-        copy.copy_(tensor)
-    else:
-        copy = tensor.to(wanted).cpu().contiguous()
-    return (copy.view(torch.uint16) if dtype == "bf16" else copy).numpy()
-
-
 def quantised(tensor: torch.Tensor, group: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """``tensor`` (batch, length, ...) in fp8 (e4m3), with one factor for each ``group`` entries of ``length``.
+    """``tensor`` (batch, length, ...) in fp8 (e4m3), a factor for each ``group`` entries of ``length``.
 
     Returns:
         codes: uint8, as ``tensor``. Value = code * factor, rounded to the nearest, ties to even.

@@ -2,69 +2,77 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 
-from cosinterp.capture.sink import Sink
+from cosinterp.capture.conversion import quantised
+from cosinterp.capture.reducing import Reducer
+from cosinterp.capture.sink import Part, Sink
 from cosinterp.denoising import Schedule, Step
 from cosinterp.models.anatomy import Pinned
+from stores.layout import chunk_length
+from stores.reduction import parse_reduction
 
 if TYPE_CHECKING:
-    import torch
-
     from cosinterp.capture.plan import PlannedSample, TracePlan
     from stores.writer import RunWriter
 
 
 @dataclass
 class BatchRecording:
-    """Records the rows of one pipeline call, each into the run file of its seed.
+    """Records rows of one pipeline call, each into the run file of its seed.
 
-    ``writers`` has one `RunWriter` a row. Everything is written by the sink, in the order in which it came.
+    ``writers`` has one `RunWriter` a row, None for a row that is not recorded. Everything is written by the
+    sink.
     """
 
     plan: TracePlan
     planned: PlannedSample
-    writers: list[RunWriter]
+    writers: list[RunWriter | None]
     sink: Sink
 
     def begin(self, attrs: dict[str, Any]) -> None:
         """Write what is known before the call: ``attrs``, condition and truth."""
         sample = self.planned.sample
         image = None if sample.image is None else np.asarray(sample.image.convert("RGB"), dtype=np.uint8)
-        for writer in self.writers:
+        for _, writer in self._rows():
             self.sink.then(partial(writer.set_attrs, attrs))
             self.sink.then(partial(writer.set_condition, sample.prompt, image))
             self.sink.then(partial(writer.set_truth, dict(sample.truth)))
 
     def start(self, schedule: Schedule) -> None:
         """Write the schedule and announce the sites."""
-        for writer in self.writers:
+        for _, writer in self._rows():
             self.sink.then(partial(writer.set_schedule, schedule.timestep, schedule.sigma, schedule.expert))
-            for site in self.plan.sites:
-                self.sink.then(partial(self._add_site, writer, site))
+            for site, reducers in self._reducers.items():
+                for reducer in reducers:
+                    self.sink.then(partial(self._add_site, writer, site, reducer))
 
     def activation(self, site: str, step: int, layer: int, branch: str, tokens: torch.Tensor) -> None:
-        """Record ``tokens`` (batch, token, channel) of one call."""
-        rows, count, channels = tokens.shape
-        grid = self.planned.grid
-        if rows != len(self.writers) or count != prod(grid):
+        """Record ``tokens`` (batch, token, channel) of one call, reduced as planned."""
+        rows, count, _ = tokens.shape
+        if rows != len(self.writers) or count != prod(self.planned.grid):
             raise RuntimeError(
                 f"{site} at layer {layer} has {rows} rows of {count} tokens; "
-                f"expected {len(self.writers)} of {prod(grid)}"
+                f"expected {len(self.writers)} of {prod(self.planned.grid)}"
             )
-        for writer, row in zip(self.writers, tokens.unbind(0), strict=True):
-            write = partial(_write_activation, writer, site, step, layer, branch)
-            self.sink.put(row.reshape(*grid, channels), self.plan.dtype, write)
+        for reducer in self._reducers[site]:
+            place = partial(
+                _write_activation, site=site, step=step, layer=layer, branch=branch, reducer=reducer
+            )
+            kept = self._parts(reducer(tokens))
+            for row, writer in self._rows():
+                self.sink.put(partial(place, writer), *((part[row], dtype) for part, dtype in kept))
 
     def step(self, step: Step) -> None:
         """Record the latents and the guided prediction of a step that is over."""
-        for row, writer in enumerate(self.writers):
+        for row, writer in self._rows():
             self._latents(step.noisy[row], partial(writer.write_noisy, step.index))
             self._latents(step.prediction[row], partial(writer.write_prediction, step.index))
             if step.index == self.plan.num_steps - 1:
@@ -77,15 +85,39 @@ class BatchRecording:
 
         ``finished`` is called on the sink's side for each run that is complete on disk.
         """
-        for row, writer in enumerate(self.writers):
+        for row, writer in self._rows():
+            # Not put: these change the structure of the file, so they must not meet other writes.
             if pinned is not None:
                 frames = pinned.frames.cpu().numpy()
-                self._latents(pinned.latents[row], partial(_write_pinned, writer, frames))
+                self.sink.then(partial(_write_pinned, writer, frames), (pinned.latents[row], "fp32"))
             if videos is not None:
-                self.sink.then(partial(writer.set_video, videos[row]))
+                self.sink.then(writer.set_video, (torch.from_numpy(videos[row]), "uint8"))
             self.sink.then(partial(_finish, writer, finished))
 
-    def _add_site(self, writer: RunWriter, site: str) -> None:
+    @cached_property
+    def _reducers(self) -> dict[str, list[Reducer]]:
+        channels = self.plan.settings.model["channels"]
+        return {
+            site: [
+                Reducer(parse_reduction(text), self.planned.grid, channels, self.plan.reduce_seed)
+                for text in texts
+            ]
+            for site, texts in self.plan.reductions.items()
+        }
+
+    def _rows(self) -> Iterator[tuple[int, RunWriter]]:
+        """The rows that are recorded."""
+        return ((row, writer) for row, writer in enumerate(self.writers) if writer is not None)
+
+    def _parts(self, kept: torch.Tensor) -> list[Part]:
+        """``kept`` (batch, ...) as the store has it."""
+        if self.plan.dtype != "fp8":
+            return [(kept, self.plan.dtype)]
+        row_bytes = prod(kept.shape[2:])
+        codes, factors = quantised(kept, chunk_length(kept.shape[1], row_bytes))
+        return [(codes, "uint8"), (factors, "fp32")]
+
+    def _add_site(self, writer: RunWriter, site: str, reducer: Reducer) -> None:
         writer.add_site(
             site,
             self.plan.layers[site],
@@ -93,16 +125,28 @@ class BatchRecording:
             self.plan.branches,
             grid=self.planned.grid,
             channels=self.plan.settings.model["channels"],
+            reduction=str(reducer.reduction),
+            token_places=reducer.token_places,
+            projection=reducer.projection,
+            projection_seed=None if reducer.projection is None else reducer.seed,
         )
 
     def _latents(self, latents: torch.Tensor, write: Callable[[np.ndarray], object]) -> None:
-        self.sink.put(latents, "fp32", write)
+        self.sink.put(write, (latents, "fp32"))
 
 
 def _write_activation(
-    writer: RunWriter, site: str, step: int, layer: int, branch: str, array: np.ndarray
+    writer: RunWriter,
+    array: np.ndarray,
+    factors: np.ndarray | None = None,
+    *,
+    site: str,
+    step: int,
+    layer: int,
+    branch: str,
+    reducer: Reducer,
 ) -> None:
-    writer.write(site, step, layer, branch, array)
+    writer.write(site, step, layer, branch, array, reduction=str(reducer.reduction), factors=factors)
 
 
 def _write_pinned(writer: RunWriter, frames: np.ndarray, latents: np.ndarray) -> None:

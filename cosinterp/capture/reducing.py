@@ -23,9 +23,7 @@ class Reducer:
         seed: of the random projection and of the choice of tokens.
     """
 
-    def __init__(
-        self, reduction: Reduction, grid: tuple[int, int, int], channels: int, seed: int
-    ) -> None:
+    def __init__(self, reduction: Reduction, grid: tuple[int, int, int], channels: int, seed: int) -> None:
         self.reduction = reduction
         self.shape = reduction.shape(grid, channels)
         self.seed = seed

@@ -188,4 +188,3 @@ class Writers:
             self._jobs.clear()
             self._changed.notify_all()
         self._on_error()
-

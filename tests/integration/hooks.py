@@ -7,12 +7,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import torch
 
 from cosinterp.models.model import Model
 
+_DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
+
 Key = tuple[str, int, int, str, int]
 """(site, layer, step, branch, expert)."""
+
+
+def as_stored(tensor: torch.Tensor, dtype: str) -> np.ndarray:
+    """What a store of ``dtype`` holds of a tensor: bf16 as its uint16 bit pattern."""
+    converted = tensor.detach().to("cpu", _DTYPES[dtype]).contiguous()
+    return (converted.view(torch.uint16) if dtype == "bf16" else converted).numpy()
 
 
 class HookedRun:

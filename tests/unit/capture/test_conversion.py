@@ -33,7 +33,9 @@ def test_what_a_store_cannot_hold_is_kept_as_fp32() -> None:
 @settings(deadline=None)
 @given(
     some_numpy.arrays(
-        np.float32, (2, 4, 3), elements=st.floats(-(2.0**100), 2.0**100, width=32) | st.sampled_from([0.0, 1.0])
+        np.float32,
+        (2, 4, 3),
+        elements=st.floats(-(2.0**100), 2.0**100, width=32) | st.sampled_from([0.0, 1.0]),
     )
 )
 def test_a_quantised_value_is_the_nearest_there_is(values: np.ndarray) -> None:
