@@ -91,7 +91,7 @@ class Claim:
 
 
 def is_claimed(partial: Path) -> bool:
-    """Whether a living process holds the claim on ``partial``.
+    """Whether a process holds the claim on ``partial`` that is not known to be gone.
 
     Raises:
         OSError: the file cannot be opened.
@@ -104,7 +104,8 @@ def is_claimed(partial: Path) -> bool:
     except OSError as error:
         if error.errno not in _NO_LOCKS:
             raise
-        return partial.with_name(partial.name + layout.CLAIM).exists()
+        owner = _owner(partial.with_name(partial.name + layout.CLAIM))
+        return owner is not None and not _is_gone(*owner)
     finally:
         os.close(fd)
     return False
@@ -132,17 +133,31 @@ def _claim_by_file(partial: Path, run: str) -> Path:
 
 
 def _remove_if_stale(sidecar: Path, run: str) -> None:
-    try:
-        host, _, pid = sidecar.read_text(encoding="utf-8").rpartition(" ")
-    except FileNotFoundError:
+    owner = _owner(sidecar)
+    if owner is None:
         return
-    if host == socket.gethostname() and pid.isdigit() and not _is_alive(int(pid)):
+    if _is_gone(*owner):
         sidecar.unlink(missing_ok=True)
         return
+    host, pid = owner
     raise StoreError(
         f"{run}: process {pid or '?'} on {host or 'an unknown machine'} is making this run; "
         f"if it is gone, delete {sidecar}"
     )
+
+
+def _owner(sidecar: Path) -> tuple[str, str] | None:
+    """(machine, process) that a claim by file names; None if there is no such file."""
+    try:
+        host, _, pid = sidecar.read_text(encoding="utf-8").rpartition(" ")
+    except FileNotFoundError:
+        return None
+    return host, pid
+
+
+def _is_gone(host: str, pid: str) -> bool:
+    """Whether it is known that the process is gone, which it can be of this machine only."""
+    return host == socket.gethostname() and pid.isdigit() and not _is_alive(int(pid))
 
 
 def _is_alive(pid: int) -> bool:

@@ -15,8 +15,7 @@ from stores.values import read_value
 # Two runs that differ in nothing else are the same run, made twice.
 _WHEN_MADE = frozenset(("finished",))
 # Told by the sites, their values and `Contents.digests`.
-_DERIVED = frozenset((layout.CHECKSUMS, "factors"))
-_AXES = frozenset(("step", "layer", "branch"))
+_DERIVED = frozenset((layout.CHECKSUMS, layout.FACTORS))
 
 
 class Contents(NamedTuple):
@@ -25,7 +24,7 @@ class Contents(NamedTuple):
     Attributes:
         attributes: all but those that say when the run was made.
         values: path of a dataset to what `read_value` gives, of all that are no slabs.
-        digests: path of each dataset of slabs to a digest of its type, its chunks and their checksums. Equal
+        digests: path of each dataset of slabs to a digest of its type, chunks, checksums and factors. Equal
             digests mean equal slabs, as long as the files are whole. Different ones mean little: the chunks
             may only be divided or compressed differently.
     """
@@ -57,15 +56,14 @@ def contents_of(run: Run) -> Contents:
 
 def _is_derived(path: str) -> bool:
     first, _, rest = path.partition("/")
-    return first in _DERIVED or (first == layout.SCALES and rest.rpartition("/")[2] in _AXES)
+    return first in _DERIVED or (first == layout.SCALES and rest.rpartition("/")[2] in layout.INDEX_AXES)
 
 
 def _digest(file: h5py.File, path: str) -> str:
     slabs = dataset(file, path)
     state = xxhash.xxh3_128(f"{slabs.shape} {slabs.chunks} ".encode())
     state.update(slabs.id.get_type().encode())
-    factors = f"factors/{path.partition('/')[2]}"
-    for beside in (f"{layout.CHECKSUMS}/{path}", factors):
+    for beside in (f"{layout.CHECKSUMS}/{path}", layout.factors_path(path)):
         if beside in file:
             state.update(dataset(file, beside)[()].tobytes())
     return state.hexdigest()

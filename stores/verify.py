@@ -11,9 +11,9 @@ import numpy as np
 
 from stores import dtypes, layout
 from stores.catalog import Catalog, entry_of, open_run, run_files
-from stores.claim import is_claimed
 from stores.entries import RunEntry
 from stores.errors import StoreError
+from stores.leftovers import drafts, unclaimed_runs
 from stores.reader import Run
 from stores.settings import StoreSettings
 
@@ -121,30 +121,18 @@ def _place(run: Run, path: str, index: tuple[int, ...]) -> str:
 
 
 def _leftovers(store: Path) -> Iterator[Problem]:
+    remove = "store rm --leftovers removes it"
+    for path in unclaimed_runs(store):
+        message = f"of a trace that was killed; --resume makes it anew, {remove}"
+        yield Problem(path.relative_to(store).as_posix(), "leftover", message)
+    for path in drafts(store):
+        message = f"of a process that was killed; {remove}"
+        yield Problem(path.relative_to(store).as_posix(), "leftover", message)
     for path in sorted((store / layout.RUNS).glob("*/*")):
         file = path.relative_to(store).as_posix()
-        if layout.parse_run_file(file) is not None:
-            continue
-        if layout.parse_run_file(file.removesuffix(layout.PARTIAL)) is not None:
-            if not _is_being_made(path):
-                yield Problem(
-                    file, "leftover", "of a trace that was killed; --resume makes it anew, or delete it"
-                )
-        elif not file.endswith(layout.PARTIAL + layout.CLAIM):
+        run = file.removesuffix(layout.PARTIAL + layout.CLAIM).removesuffix(layout.PARTIAL)
+        if layout.parse_run_file(run) is None:
             yield Problem(file, "foreign", "no file of a store; delete it or move it away")
-    drafts = [*store.glob(f".{layout.STORE_FILE}.*"), *(store / layout.CATALOG).glob("*.draft")]
-    for path in sorted(drafts):
-        yield Problem(
-            path.relative_to(store).as_posix(), "leftover", "of a process that was killed; delete it"
-        )
-
-
-def _is_being_made(partial: Path) -> bool:
-    try:
-        return is_claimed(partial)
-    except FileNotFoundError:
-        # It was finished or removed since we listed it.
-        return True
 
 
 def _catalog_problems(store: Path, files: list[str], entries: dict[str, RunEntry]) -> Iterator[Problem]:

@@ -310,12 +310,14 @@ def test_bfloat16_is_compared_by_value(tmp_path: Path, monkeypatch: pytest.Monke
     assert difference.place == "step {}, layer {}, {}".format(*where)
 
 
-def test_damage_is_an_error_and_no_difference(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "content", [making.bits("maze-3", 0, 0, 10, "cond"), making.latent(0, 1), making.latent(0, 2, 1)]
+)
+def test_damage_is_an_error_and_no_difference(tmp_path: Path, content: Any) -> None:
     a, b = make_store(tmp_path / "a", RUNS[:1]), make_store(tmp_path / "b", RUNS[:1])
     path = b.path / b.runs()[0].file
     data = bytearray(path.read_bytes())
-    place = data.find(making.bits("maze-3", 0, 0, 10, "cond").tobytes())
-    data[place] ^= 1
+    data[data.find(content.tobytes())] ^= 1
     path.write_bytes(data)
     with pytest.raises(StoreError, match="checksum"):
         diff_stores(a, b)
@@ -338,7 +340,7 @@ def test_quick_trusts_the_checksums_and_finds_what_differs(
         raise AssertionError("a slab was read")
 
     monkeypatch.setattr("stores.reader.Run.read", fail)
-    monkeypatch.setattr("stores.reader.SlabReader.read", fail)
+    monkeypatch.setattr("stores.slab_reader.SlabReader.read", fail)
     assert diff_stores(a, b, seeds=0, quick=True).equal
     with pytest.raises(AssertionError, match="a slab was read"):
         diff_stores(a, b, seeds=0)

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
+import os
+import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -183,6 +189,29 @@ def test_a_leftover_that_a_trace_takes_up_again_stays(store: Store) -> None:
     claim.release()
     assert remove_leftovers(store, found) == found
     assert not partial.exists()
+
+
+def test_without_locks_a_leftover_of_this_machine_is_known_by_its_process(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def flock(fd: int, operation: int) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    for seed, owner in ((7, f"{socket.gethostname()} {dead.pid}"), (8, "node-17 1234")):
+        partial = store.path / f"runs/maze-3/{seed}.h5.partial"
+        partial.write_bytes(b"half a run")
+        partial.with_name(partial.name + ".claim").write_text(owner)
+    found = find_leftovers(store)
+    assert names(found) == ["runs/maze-3/7.h5.partial"]
+    assert [problem.file for problem in store.verify()] == names(found)
+    assert remove_leftovers(store, found) == found
+    assert sorted(path.name for path in (store.path / "runs/maze-3").glob("*.partial*")) == [
+        "8.h5.partial",
+        "8.h5.partial.claim",
+    ]
 
 
 def test_files_that_are_no_runs_are_left_alone(store: Store) -> None:

@@ -282,8 +282,8 @@ def test_leftovers_and_foreign_files_are_named(store: Store) -> None:
     (store.path / "runs/a/007.h5").write_text("")
     (store.path / ".store.json.1-abc").write_text("")
     assert kinds(store) == [
-        ("runs/a/007.h5", "foreign"),
         ("runs/a/2.h5.partial", "leftover"),
-        ("runs/a/notes.txt", "foreign"),
         (".store.json.1-abc", "leftover"),
+        ("runs/a/007.h5", "foreign"),
+        ("runs/a/notes.txt", "foreign"),
     ]
