@@ -4,21 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import prod
+from functools import cache
 
-from stores import dtypes, layout
-from stores.reduction import FULL, parse_reduction
+from stores import layout
+from stores.compression import NONE
+from stores.reduction import parse_reduction
+from stores.slab_layout import SlabLayout
 
 LATENTS = "latents"
 VIDEO = "video"
 OTHER = "other"
 
-# The checksum of each block, and of each chunk its line in HDF5's index, whose nodes are half full.
-_BLOCK = 64 * 1024
-_PER_BLOCK = 8
-_PER_CHUNK = 200
-_PER_FILE = 256 * 1024
-_LATENT_BYTES = 4
+# Of a chunk: its line in HDF5's index, its scale if it has one. Compressed chunks come in any order, which
+# leaves the nodes of the index half full, and have a header each.
+_PER_CHUNK = 128
+_PER_COMPRESSED_CHUNK = 192
+_PER_CHECKSUM = 8
+# Of a dataset: its header, its scales, and the first node of its index. Of a file: attributes and the seal.
+_PER_KEY = 16 * 1024
+_PER_FILE = 128 * 1024
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,82 +42,82 @@ class Kept:
     save_video: bool
 
     @property
-    def slabs(self) -> dict[str, int]:
-        """How many slabs a run holds of each site, for each of its reductions."""
-        each = len(self.steps) * len(self.branches)
-        return {site: each * len(layers) for site, layers in self.layers.items()}
-
-    @property
     def keys(self) -> dict[str, tuple[str, str]]:
         """(site, reduction) by the key that stands for them in a store, such as ``resid@project:64``."""
-        return {_key(site, text): (site, text) for site, texts in self.reductions.items() for text in texts}
+        return {
+            layout.site_key(site, text): (site, text)
+            for site, texts in self.reductions.items()
+            for text in texts
+        }
+
+    def slabs(self, site: str) -> int:
+        """How many (step, layer, branch) a run holds of a site."""
+        return len(self.steps) * len(self.layers[site]) * len(self.branches)
 
 
 @dataclass(frozen=True)
 class RunShape:
     """What of a sample decides how large its runs are.
 
-    ``grid`` is (frame, row, col) of tokens, ``latent`` (channel, frame, row, col), ``video`` and ``image``
-    end in rgb; ``image`` is empty if there is none.
+    ``grid`` is (frame, row, col) of tokens, ``latent`` (channel, frame, row, col), ``video`` (frame, row,
+    col, rgb). ``condition`` are the bytes of what a run is generated from and of what is known of it, rounded
+    so that samples that are alike have one shape.
     """
 
     grid: tuple[int, int, int]
     channels: int
     latent: tuple[int, int, int, int]
     video: tuple[int, int, int, int]
-    image: tuple[int, ...]
+    condition: int
     num_steps: int
 
 
-def slab_shape(reduction: str, shape: RunShape) -> tuple[int, ...]:
-    """The shape of one (step, layer, branch) of a site after a reduction.
+def slab_layout(reduction: str, shape: RunShape, dtype: str, compression: str) -> SlabLayout:
+    """How one (step, layer, branch) of a site lies in a file after a reduction.
 
     Raises:
         SelectionError: the reduction keeps more tokens or channels than there are.
     """
-    return parse_reduction(reduction).shape(shape.grid, shape.channels)
-
-
-def slab_bytes(reduction: str, dtype: str, shape: RunShape) -> int:
-    """Bytes of one (step, layer, branch) of a site after a reduction, uncompressed."""
-    return prod(slab_shape(reduction, shape)) * dtypes.memory_type(dtype).itemsize
+    return SlabLayout(parse_reduction(reduction).shape(shape.grid, shape.channels), dtype, compression)
 
 
 def run_parts(kept: Kept, shape: RunShape) -> dict[str, int]:
     """Bytes that a run takes on disk, by what they are spent on; compressed, at most.
 
     A key as `Kept.keys` has it for each site and reduction, then `LATENTS`, `VIDEO` if it is kept, and
-    `OTHER`: the image, the random choices of reductions, and the structure of the file.
+    `OTHER`: condition and truth, the random choices of reductions, and the structure of the file.
     """
     parts: dict[str, int] = {}
-    other = _PER_FILE + (prod(shape.image) if shape.image else 0)
+    other = _PER_FILE + shape.condition
     for key, (site, text) in kept.keys.items():
-        parts[key] = kept.slabs[site] * _on_disk(slab_shape(text, shape), kept.dtype)
+        parts[key] = kept.slabs(site) * _on_disk(slab_layout(text, shape, kept.dtype, kept.compression))
         reduction = parse_reduction(text)
-        other += shape.channels * reduction.components * 4 + reduction.tokens * 3 * 8
+        other += _PER_KEY + 4 * shape.channels * reduction.components + 3 * 8 * reduction.tokens
     # The noisy latents, the final one, the predictions, and the pinned frames.
-    parts[LATENTS] = (2 * shape.num_steps + 2) * _on_disk(shape.latent, "fp32")
+    parts[LATENTS] = (2 * shape.num_steps + 2) * _on_disk(SlabLayout(shape.latent, "fp32"))
     if kept.save_video:
-        parts[VIDEO] = _on_disk(shape.video, None)
+        parts[VIDEO] = _on_disk(SlabLayout(shape.video, "uint8"))
     return {**parts, OTHER: other}
 
 
-def waiting_items(kept: Kept, shape: RunShape) -> Mapping[str, int]:
+def total_bytes(kept: Kept, shapes: Mapping[RunShape, int]) -> int:
+    """Bytes that so many runs of each shape take on disk; compressed, at most."""
+    return sum(count * sum(run_parts(kept, shape).values()) for shape, count in shapes.items())
+
+
+def waiting_items(kept: Kept, shape: RunShape) -> dict[str, int]:
     """Bytes in host memory of each kind of item that may wait there to be written."""
-    items = {f"layer of {key}": slab_bytes(text, kept.dtype, shape) for key, (_, text) in kept.keys.items()}
-    items["latent"] = prod(shape.latent) * _LATENT_BYTES
+    items = {
+        f"layer of {key}": slab_layout(text, shape, kept.dtype, kept.compression).slab_bytes
+        for key, (_, text) in kept.keys.items()
+    }
+    items["latent"] = SlabLayout(shape.latent, "fp32").slab_bytes
     if kept.save_video:
-        items["video"] = prod(shape.video)
+        items["video"] = SlabLayout(shape.video, "uint8").slab_bytes
     return items
 
 
-def _on_disk(slab: tuple[int, ...], dtype: str | None) -> int:
-    item = 1 if dtype is None else dtypes.memory_type(dtype).itemsize
-    length = layout.chunk_length(slab[0], prod(slab[1:]) * item)
-    chunk = length * prod(slab[1:]) * item
-    chunks = slab[0] // length
-    return chunks * (chunk + _PER_CHUNK + _PER_BLOCK * -(-chunk // _BLOCK))
-
-
-def _key(site: str, reduction: str) -> str:
-    return site if reduction == FULL else f"{site}@{reduction}"
+@cache
+def _on_disk(slab: SlabLayout) -> int:
+    per_chunk = _PER_CHUNK if slab.compression == NONE else _PER_COMPRESSED_CHUNK
+    return slab.groups * (slab.chunk_bytes + per_chunk + _PER_CHECKSUM * slab.blocks)

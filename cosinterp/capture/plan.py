@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-import shutil
+from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, fields
+from math import ceil
 from typing import Any
 
+import numpy as np
+
 from cosinterp.capture.conversion import stored_dtype
-from cosinterp.capture.estimate import Kept, RunShape, run_parts, slab_shape, waiting_items
+from cosinterp.capture.estimate import Kept, RunShape, run_parts, slab_layout, total_bytes, waiting_items
 from cosinterp.capture.reduce_option import Reduce, resolve_reduce
+from cosinterp.capture.stored_as import AUTO, check_compression, check_store_dtype
 from cosinterp.errors import SelectionError, TraceError
 from cosinterp.models.anatomy import RESID, Size
 from cosinterp.models.model import Model
 from cosinterp.samples import Sample
-from stores.dtypes import DTYPES
 from stores.layout import BASE, MAX_SEED, check_run_name
 from stores.selection import Selection, parse_seeds, select
 from stores.settings import StoreSettings
 from stores.units import size_text
 
-COMPRESSIONS = ("none", "lz4", "zstd")
+_ROUNDING = 16 * 1024
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,11 @@ class TracePlan(Kept):
         return tuple(self.layers)
 
     @property
+    def kept(self) -> Kept:
+        """What is kept of each run, apart from which runs there are."""
+        return Kept(**{field.name: getattr(self, field.name) for field in fields(Kept)})
+
+    @property
     def num_runs(self) -> int:
         """Runs of the whole plan, those included that a store may have already."""
         return len(self.samples) * len(self.seeds)
@@ -70,10 +77,14 @@ class TracePlan(Kept):
         """Bytes on disk of one run of a sample; compressed, at most."""
         return sum(run_parts(self, planned.shape).values())
 
+    def shapes(self, runs: Iterable[tuple[str, int]]) -> Counter[RunShape]:
+        """How many of the (sample name, seed) runs are of each shape."""
+        shapes = {planned.sample.name: planned.shape for planned in self.samples}
+        return Counter(shapes[sample] for sample, _ in runs)
+
     def bytes_of(self, runs: Iterable[tuple[str, int]]) -> int:
         """Bytes on disk of (sample name, seed) runs; compressed, at most."""
-        sizes = {planned.sample.name: self.run_bytes(planned) for planned in self.samples}
-        return sum(sizes[name] for name, _ in runs)
+        return total_bytes(self, self.shapes(runs))
 
     def runs(self) -> list[tuple[str, int]]:
         """All (sample name, seed) runs, in the order in which they are made."""
@@ -131,7 +142,7 @@ def make_plan(
         branches=kept_branches,
         reductions=resolve_reduce(reduce, chosen_sites, anatomy.sites),
         dtype=_store_dtype(model, dtype),
-        compression=_compression(compression),
+        compression=check_compression(compression),
         save_video=save_video,
     )
     planned = tuple(
@@ -166,28 +177,6 @@ def make_plan(
     )
 
 
-def free_space(path: Path) -> tuple[Path, int]:
-    """The nearest folder to ``path`` that exists, and the bytes that are free there."""
-    place = path.resolve()
-    while not place.exists():
-        place = place.parent
-    return place, shutil.disk_usage(place).free
-
-
-def check_space(path: Path, needed: int) -> None:
-    """Compare the bytes that a trace needs with what is free where the store is, or will be.
-
-    Raises:
-        TraceError: too little is free; says both numbers.
-    """
-    place, free = free_space(path)
-    if needed > free:
-        raise TraceError(
-            f"no space: this trace needs {needed:,} bytes ({size_text(needed)}), {place} has {free:,} free "
-            f"({size_text(free)}); keep fewer layers, steps, sites or branches, or use another disk"
-        )
-
-
 def model_settings(model: Model) -> dict[str, Any]:
     """What tells one model from another in a store's settings."""
     return {
@@ -212,10 +201,19 @@ def _plan_sample(model: Model, sample: Sample, settings: dict[str, Any]) -> Plan
         channels=anatomy.channels,
         latent=anatomy.latent_shape(size),
         video=(size.num_frames, size.height, size.width, 3),
-        image=() if sample.image is None else (sample.image.height, sample.image.width, 3),
+        condition=_condition_bytes(sample),
         num_steps=settings["num_steps"],
     )
     return PlannedSample(sample, settings, size, shape)
+
+
+def _condition_bytes(sample: Sample) -> int:
+    """Bytes of a sample's image, texts and truth, rounded up, so that samples that are alike count alike."""
+    image = 0 if sample.image is None else 3 * sample.image.width * sample.image.height
+    truth = sum(np.asarray(value).nbytes for value in sample.truth.values())
+    # The metadata are kept as JSON.
+    texts = 4 * len(sample.prompt) + len(str(sample.metadata))
+    return -(-(image + truth + texts) // _ROUNDING) * _ROUNDING
 
 
 def _guided(settings: dict[str, Any]) -> bool:
@@ -233,18 +231,8 @@ def _seeds(seeds: Selection) -> tuple[int, ...]:
     return parse_seeds(",".join(str(number) for number in numbers))
 
 
-def _store_dtype(model: Model, dtype: str) -> str:
-    if dtype == "auto":
-        return stored_dtype(model.dtype)
-    if dtype not in DTYPES:
-        raise TraceError(f'unknown store dtype "{dtype}"; use auto, {", ".join(DTYPES)}')
-    return dtype
-
-
-def _compression(name: str) -> str:
-    if name not in COMPRESSIONS:
-        raise TraceError(f'unknown compression "{name}"; use {", ".join(COMPRESSIONS)}')
-    return name
+def _store_dtype(model: Model, name: str) -> str:
+    return stored_dtype(model.dtype) if check_store_dtype(name) == AUTO else name
 
 
 def _check_names(samples: Sequence[Sample]) -> None:
@@ -261,7 +249,7 @@ def _check_reductions(kept: Kept, planned: tuple[PlannedSample, ...]) -> None:
     for one in planned:
         for site, text in kept.keys.values():
             try:
-                slab_shape(text, one.shape)
+                slab_layout(text, one.shape, kept.dtype, kept.compression)
             except SelectionError as error:
                 raise SelectionError(f"sample {one.sample.name}, site {site}: {error}") from None
 
@@ -275,7 +263,7 @@ def _check_memory(kept: Kept, planned: tuple[PlannedSample, ...], host_memory: i
         if size > host_memory:
             raise TraceError(
                 f"host memory of {size_text(host_memory)} does not hold one {what} ({size_text(size)}); "
-                f"give at least {size_text(max(largest.values()))}"
+                f"give at least {ceil(max(largest.values()) / 2**30 * 100) / 100} GiB"
             )
 
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cosinterp.cli import options
+
 if TYPE_CHECKING:
     from stores import RunEntry, Store
 
@@ -24,13 +26,8 @@ def decode(
         Path | None, typer.Option(help="Write into this folder.", show_default="STORE/media")
     ] = None,
     videos: Annotated[bool, typer.Option(help="Also write an mp4 for each step.")] = True,
-    model: Annotated[
-        str | None,
-        typer.Option(help="The model whose VAE decodes.", show_default="the one that made the store"),
-    ] = None,
-    device: Annotated[
-        str | None, typer.Option(help="cpu, cuda or cuda:N.", show_default="a GPU if there is one")
-    ] = None,
+    model: options.Decoder = None,
+    device: options.Device = None,
 ) -> None:
     """Turn a run's clean estimates into pictures and videos.
 
@@ -47,7 +44,7 @@ def decode(
 
     opened = open_store(store)
     chosen = choose_runs(opened, samples=sample, seeds=seed, every=every, variant=variant)
-    options: dict[str, Any] = {} if device is None else {"device": device}
+    placed: dict[str, Any] = {} if device is None else {"device": device}
     wanted: dict[tuple[str, int], tuple[int, ...]] = {}
     for entry in chosen:
         with opened.run(entry.sample, entry.seed, entry.variant) as run:
@@ -55,7 +52,7 @@ def decode(
                 steps, range(run.num_steps), what="steps", where="this run"
             )
     with err().status("loading the model"):
-        loaded = model_of(opened, model, **options)
+        loaded = model_of(opened, model, **placed)
     with counting("decoding", sum(map(len, wanted.values()))) as count:
         for entry in chosen:
             count.now(f"decoding {entry.sample}, seed {entry.seed}")

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cosinterp.cli import options
+
 if TYPE_CHECKING:
     from cosinterp.scoring import TaskScores
     from probes.convergence import Disagreement
@@ -31,13 +33,8 @@ def score(
         Path | None, typer.Option(help="Draw the curves by step (png, svg or pdf).", show_default=False)
     ] = None,
     bootstrap_seed: Annotated[int, typer.Option(help="Seed of the intervals.", min=0)] = 0,
-    model: Annotated[
-        str | None,
-        typer.Option(help="The model whose VAE decodes.", show_default="the one that made the store"),
-    ] = None,
-    device: Annotated[
-        str | None, typer.Option(help="cpu, cuda or cuda:N.", show_default="a GPU if there is one")
-    ] = None,
+    model: options.Decoder = None,
+    device: options.Device = None,
 ) -> None:
     """Score runs whose sample has a known truth, by step too.
 
@@ -62,11 +59,11 @@ def score(
             raise UserError(f"{flag} {path}: this is a folder; name a file.")
     opened = open_store(store)
     entries = choose_runs(opened, samples=sample, seeds="all", every=not sample, variant=variant)
-    options: dict[str, Any] = {} if device is None else {"device": device}
+    placed: dict[str, Any] = {} if device is None else {"device": device}
     with counting("scoring", len(entries)) as count:
         scores = score_store(
             opened,
-            lambda: model_of(opened, model, **options),
+            lambda: model_of(opened, model, **placed),
             by_step=by_step,
             variant=variant,
             samples=sample,

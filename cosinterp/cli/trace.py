@@ -10,21 +10,26 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cosinterp.cli import options
+from cosinterp.cli.options import one_of
 from cosinterp.errors import SampleError, TraceError
 
 if TYPE_CHECKING:
+    from cosinterp.capture.plan import TracePlan
+    from cosinterp.models.model import Model
     from cosinterp.samples import Sample
 
 _SAMPLES = "What to generate from"
 _SAMPLING = "How to generate"
 _CAPTURE = "What to record"
-_MACHINE = "Machine"
 _OWN = "the model's"
 _SAMPLES_OWN = "the sample's, or the model's"
+_SUBLAYERS = ("self_attn", "cross_attn", "mlp")
+_SITES = ("resid", *_SUBLAYERS, *(f"{name}.raw" for name in _SUBLAYERS))
 
 
 def trace(
-    model: Annotated[str, typer.Option(help="maze-wan, a diffusers folder, or a hub id.")],
+    model: options.ModelName,
     store: Annotated[
         Path, typer.Option(help="Folder of the store; made if it does not exist.", show_default=False)
     ],
@@ -59,23 +64,62 @@ def trace(
         ),
     ] = None,
     layers: Annotated[
-        str, typer.Option(help='"0-40", "0,3,7-9", "-1" or "all".', rich_help_panel=_CAPTURE)
+        str,
+        typer.Option(
+            help='"0-40", "0,3,7-9", "-1" or "all".', rich_help_panel=_CAPTURE, autocompletion=one_of("all")
+        ),
     ] = "all",
     sites: Annotated[
         str,
         typer.Option(
-            help="Of resid, self_attn, cross_attn, mlp, and these three with .raw.", rich_help_panel=_CAPTURE
+            help="Of resid, self_attn, cross_attn, mlp, and these three with .raw.",
+            rich_help_panel=_CAPTURE,
+            autocompletion=one_of(*_SITES, after=","),
         ),
     ] = "resid",
     save_steps: Annotated[
-        str, typer.Option(help="Steps whose activations are kept.", rich_help_panel=_CAPTURE)
+        str,
+        typer.Option(
+            help="Steps whose activations are kept.", rich_help_panel=_CAPTURE, autocompletion=one_of("all")
+        ),
     ] = "all",
     branches: Annotated[
-        str, typer.Option(help='"all", "cond" or "uncond".', rich_help_panel=_CAPTURE)
+        str,
+        typer.Option(
+            help='"all", "cond" or "uncond".',
+            rich_help_panel=_CAPTURE,
+            autocompletion=one_of("all", "cond", "uncond"),
+        ),
     ] = "all",
+    reduce: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Keep less of each token grid: frames, mean, norm, tokens:K, project:K, or two such as "
+            "frames+norm; of one site: resid=norm. Give it again for more.",
+            rich_help_panel=_CAPTURE,
+            show_default="full",
+            autocompletion=one_of("full", "frames", "mean", "norm", "tokens:", "project:", after="=+"),
+        ),
+    ] = None,
+    reduce_seed: Annotated[
+        int, typer.Option(help="Of tokens:K and project:K.", min=0, rich_help_panel=_CAPTURE)
+    ] = 0,
     store_dtype: Annotated[
-        str, typer.Option(help="bf16, fp16, fp32, or auto: the model's.", rich_help_panel=_CAPTURE)
+        str,
+        typer.Option(
+            help="bf16, fp16, fp32, fp8, or auto: the model's.",
+            rich_help_panel=_CAPTURE,
+            autocompletion=one_of("auto", "bf16", "fp16", "fp32", "fp8"),
+        ),
     ] = "auto",
+    compression: Annotated[
+        str,
+        typer.Option(
+            help="none, lz4 or zstd.",
+            rich_help_panel=_CAPTURE,
+            autocompletion=one_of("none", "lz4", "zstd"),
+        ),
+    ] = "none",
     video: Annotated[bool, typer.Option(help="Decode and keep the videos.", rich_help_panel=_CAPTURE)] = True,
     num_steps: Annotated[
         int | None,
@@ -111,79 +155,60 @@ def trace(
     ] = None,
     batch: Annotated[
         int,
-        typer.Option(help="Seeds that go through the model together.", min=1, rich_help_panel=_MACHINE),
+        typer.Option(
+            help="Seeds that go through the model together.", min=1, rich_help_panel=options.MACHINE
+        ),
     ] = 1,
-    device: Annotated[
-        str | None,
-        typer.Option(
-            help="cpu, cuda or cuda:N.", rich_help_panel=_MACHINE, show_default="a GPU if there is one"
-        ),
-    ] = None,
-    dtype: Annotated[
-        str | None,
-        typer.Option(
-            help="bf16, fp16 or fp32.", rich_help_panel=_MACHINE, show_default="bf16 on a GPU, else fp32"
-        ),
-    ] = None,
-    offload: Annotated[
-        str | None,
-        typer.Option(
-            help="model or sequential: keep what is idle in host memory.",
-            rich_help_panel=_MACHINE,
-            show_default=False,
-        ),
-    ] = None,
+    device: options.Device = None,
+    dtype: options.Dtype = None,
+    offload: options.Offload = None,
     host_memory: Annotated[
         float,
-        typer.Option(help="GiB that may wait to be written; then the model waits.", rich_help_panel=_MACHINE),
+        typer.Option(
+            help="GiB that may wait to be written; then the model waits.", rich_help_panel=options.MACHINE
+        ),
     ] = 4.0,
-    lora: Annotated[
-        list[str] | None,
+    writers: Annotated[
+        int | None,
         typer.Option(
-            help="A LoRA file; once for all experts, or once for each.",
-            rich_help_panel=_MACHINE,
-            show_default=False,
+            help="Threads that write.",
+            min=1,
+            rich_help_panel=options.MACHINE,
+            show_default="4 beside a GPU, else 1",
         ),
     ] = None,
-    revision: Annotated[
-        str | None, typer.Option(help="Of a hub id.", rich_help_panel=_MACHINE, show_default=False)
-    ] = None,
-    pipeline: Annotated[
-        str | None,
-        typer.Option(
-            help="Load as this diffusers class.", rich_help_panel=_MACHINE, show_default="the folder's"
-        ),
-    ] = None,
+    lora: options.Lora = None,
+    revision: options.Revision = None,
+    pipeline: options.Pipeline = None,
     resume: Annotated[bool, typer.Option("--resume", help="Skip the runs that the store has.")] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be made and its size, and stop.")
     ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the plan of --dry-run as JSON.")] = False,
 ) -> None:
     """Generate videos and record their activations in a store.
 
     The video is that of the untraced pipeline, bit for bit. Interrupted with Ctrl-C it keeps the runs that
-    are finished; the same command with --resume makes the others.
+    are finished; the same command with --resume makes the others. A trace that does not fit on the disk is
+    refused before it starts, with the selections that would fit.
     """
+    if as_json and not dry_run:
+        raise TraceError("--json prints the plan; give --dry-run too")
     samples = _samples(dataset, prompt, prompt_file, image, name, limit)
-    _check_early(seeds, sites, host_memory)
+    _check_early(seeds, sites, reduce, store_dtype, compression, host_memory)
+    loaded = options.load_model(
+        model,
+        device=device,
+        dtype=dtype,
+        offload=offload,
+        lora=lora,
+        revision=revision,
+        pipeline=pipeline,
+    )
 
     from cosinterp.capture.plan import make_plan
-    from cosinterp.cli.console import err
-    from cosinterp.cli.trace_progress import RichProgress, print_plan
-    from cosinterp.models.loading import load
-    from cosinterp.tracing import run_plan, runs_to_make
-    from stores.units import count_text
 
-    with err().status(f"loading {model}"):
-        loaded = load(
-            model,
-            device=device,
-            dtype=dtype,
-            offload=offload,
-            lora=lora or None,
-            revision=revision,
-            pipeline=pipeline,
-        )
+    memory = int(host_memory * 1024**3)
     plan = make_plan(
         loaded,
         samples,
@@ -192,10 +217,14 @@ def trace(
         sites=sites,
         save_steps=save_steps,
         branches=branches,
+        reduce=reduce,
+        reduce_seed=reduce_seed,
         dtype=store_dtype,
+        compression=compression,
         batch=batch,
         save_video=video,
-        host_memory=int(host_memory * 1024**3),
+        host_memory=memory,
+        writers=writers,
         sampling={
             "num_steps": num_steps,
             "guidance_scale": guidance_scale,
@@ -208,23 +237,9 @@ def trace(
         },
     )
     if dry_run:
-        print_plan(plan, runs_to_make(plan, store, resume=True), store)
-        return
-    try:
-        with RichProgress(store) as progress:
-            run_plan(
-                loaded,
-                plan,
-                store,
-                resume=resume,
-                host_memory=int(host_memory * 1024**3),
-                progress=progress,
-            )
-    except KeyboardInterrupt:
-        kept = count_text(progress.made, "finished run")
-        err().print(f"interrupted; {kept} kept. To go on:")
-        err().print(f"  {resume_command(sys.argv)}", markup=False, soft_wrap=True)
-        raise
+        _show(loaded, plan, store, as_json)
+    else:
+        _carry_out(loaded, plan, store, resume, memory)
 
 
 def resume_command(argv: list[str]) -> str:
@@ -236,6 +251,37 @@ def resume_command(argv: list[str]) -> str:
     if "--resume" not in words:
         words.append("--resume")
     return shlex.join(words)
+
+
+def _show(model: Model, plan: TracePlan, store: Path, as_json: bool) -> None:
+    """Print the plan; as the trace itself, refuse one that does not fit."""
+    from cosinterp.capture.fitting import check_space
+    from cosinterp.cli.console import print_json
+    from cosinterp.cli.trace_plan import Outlook, print_plan
+    from cosinterp.tracing import runs_to_make, writing_threads
+
+    outlook = Outlook.of(plan, runs_to_make(plan, store, resume=True), store, writing_threads(model, plan))
+    if as_json:
+        print_json(outlook.as_data())
+    else:
+        print_plan(outlook)
+    check_space(store, plan, outlook.todo)
+
+
+def _carry_out(model: Model, plan: TracePlan, store: Path, resume: bool, host_memory: int) -> None:
+    from cosinterp.cli.console import err
+    from cosinterp.cli.trace_progress import RichProgress
+    from cosinterp.tracing import run_plan, writing_threads
+    from stores.units import count_text
+
+    try:
+        with RichProgress(store, writing_threads(model, plan)) as progress:
+            run_plan(model, plan, store, resume=resume, host_memory=host_memory, progress=progress)
+    except KeyboardInterrupt:
+        kept = count_text(progress.made, "finished run")
+        err().print(f"interrupted; {kept} kept. To go on:")
+        err().print(f"  {resume_command(sys.argv)}", markup=False, soft_wrap=True)
+        raise
 
 
 def _samples(
@@ -259,12 +305,24 @@ def _samples(
     return load_dataset(dataset)[:limit]
 
 
-def _check_early(seeds: str, sites: str, host_memory: float) -> None:
+def _check_early(
+    seeds: str,
+    sites: str,
+    reduce: list[str] | None,
+    store_dtype: str,
+    compression: str,
+    host_memory: float,
+) -> None:
     """Refuse what is wrong for every model before one is loaded, which can take minutes."""
+    from cosinterp.capture.reduce_option import parse_reduce
+    from cosinterp.capture.stored_as import check_compression, check_store_dtype
     from stores.selection import parse_seeds
 
     parse_seeds(seeds)
     if not sites.strip():
         raise TraceError("--sites is empty")
+    parse_reduce(reduce)
+    check_store_dtype(store_dtype)
+    check_compression(compression)
     if not 0 < host_memory < math.inf:
         raise TraceError(f"--host-memory has to be a number above 0, not {host_memory}")

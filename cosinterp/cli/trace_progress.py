@@ -1,4 +1,4 @@
-"""How a trace goes, drawn on standard error; and what it would do, on standard output."""
+"""How a trace goes, drawn on standard error."""
 
 from __future__ import annotations
 
@@ -16,18 +16,25 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from cosinterp.capture.plan import TracePlan, free_space
-from cosinterp.cli.console import err, out
+from cosinterp.capture.plan import TracePlan
+from cosinterp.cli.console import err
+from cosinterp.cli.trace_plan import Outlook
+from stores.layout import run_file
 from stores.selection import compact
 from stores.units import count_text, size_text
 
 
 class RichProgress:
-    """A bar over the steps of all runs, with an estimate of the time left; a line for each finished run."""
+    """A bar over the steps of all runs, with an estimate of the time left; a line for each finished run.
 
-    def __init__(self, store: Path) -> None:
+    ``threads`` are those that write.
+    """
+
+    def __init__(self, store: Path, threads: int = 1) -> None:
         self.made = 0
+        self.written = 0
         self._store = store
+        self._threads = threads
         self._total = 0
         self._started = time.monotonic()
         self._bar = Progress(
@@ -47,16 +54,18 @@ class RichProgress:
         self._task = self._bar.add_task("tracing", total=None)
 
     def planned(self, plan: TracePlan, todo: Sequence[tuple[str, int]]) -> None:
-        """Say how many runs are to be made and their size."""
+        """Say how many runs are to be made, their size, and how long the disk takes for them."""
         self._total = len(todo)
         self._bar.update(self._task, total=len(todo) * plan.num_steps)
+        outlook = Outlook.of(plan, todo, self._store, self._threads)
+        most = "at most " if outlook.at_most else ""
         skipped = plan.num_runs - len(todo)
-        err().print(
-            f"{count_text(len(todo), 'run')} into {self._store}, {size_text(plan.bytes_of(todo))}"
-            + (f"; {skipped} there already" if skipped else ""),
-            markup=False,
-            soft_wrap=True,
+        _say(
+            f"{count_text(len(todo), 'run')} into {self._store}, {most}{size_text(outlook.needed)}"
+            + (f"; {skipped} there already" if skipped else "")
         )
+        if outlook.disk.speed is not None:
+            _say(f"the disk takes them in {outlook.disk}")
 
     def step(self, sample: str, seeds: tuple[int, ...], step: int, num_steps: int) -> None:
         """Move the bar."""
@@ -66,9 +75,9 @@ class RichProgress:
     def finished(self, sample: str, seed: int) -> None:
         """Say which run is complete."""
         self.made += 1
-        err().print(
-            f"{self.made}/{self._total} {sample} seed {seed}", markup=False, style="dim", soft_wrap=True
-        )
+        size = (self._store / run_file(sample, seed)).stat().st_size
+        self.written += size
+        _say(f"{self.made}/{self._total} {sample} seed {seed}, {size_text(size)}", style="dim")
 
     def __enter__(self) -> RichProgress:
         self._bar.start()
@@ -80,35 +89,10 @@ class RichProgress:
         self._bar.stop()
         if kind is None:
             seconds = time.monotonic() - self._started
-            err().print(
-                f"done: {count_text(self.made, 'run')} in {seconds:.0f} s, {self._store}",
-                markup=False,
-                soft_wrap=True,
-            )
+            written, speed = size_text(self.written), size_text(int(self.written / max(seconds, 1e-9)))
+            runs = count_text(self.made, "run")
+            _say(f"done: {runs} in {seconds:.0f} s, {written} ({speed}/s), {self._store}")
 
 
-def print_plan(plan: TracePlan, todo: Sequence[tuple[str, int]], store: Path) -> None:
-    """Print what a trace would make."""
-    _, free = free_space(store)
-    needed = plan.bytes_of(todo)
-    lines = {
-        "store": str(store),
-        "samples": f"{len(plan.samples)}",
-        "seeds": compact(plan.seeds),
-        "runs": f"{len(todo)} to make, {plan.num_runs - len(todo)} there already",
-        "sites": ", ".join(
-            f"{site} at layer{'' if len(plan.layers[site]) == 1 else 's'} {compact(plan.layers[site])}"
-            for site in plan.sites
-        ),
-        "steps": f"{compact(plan.steps)} of {plan.num_steps}",
-        "branches": ", ".join(plan.branches),
-        "dtype": plan.dtype,
-        "token grid": "; ".join(
-            sorted({"x".join(map(str, planned.grid)) + " (frame, row, col)" for planned in plan.samples})
-        ),
-        "a run": "; ".join(sorted({size_text(plan.run_bytes(planned)) for planned in plan.samples})),
-        "needs": f"{size_text(needed)} ({needed:,} bytes)",
-        "free": size_text(free),
-    }
-    for name, value in lines.items():
-        out().print(f"{name:<11} {value}", markup=False, soft_wrap=True)
+def _say(line: str, style: str | None = None) -> None:
+    err().print(line, markup=False, style=style, soft_wrap=True)

@@ -8,26 +8,27 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cosinterp.cli import options
+
 if TYPE_CHECKING:
     from cosinterp.verification import Check
 
 
 def verify(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="maze-wan, a diffusers folder, or a hub id.")],
+    model: Annotated[
+        str,
+        typer.Argument(
+            metavar="MODEL", help=options.MODEL_HELP, autocompletion=options.one_of(options.BUNDLED)
+        ),
+    ],
     num_steps: Annotated[int | None, typer.Option(help="Denoising steps.", min=2, show_default="4")] = None,
     seed: Annotated[int, typer.Option(help="Of the noise.", min=0)] = 0,
-    device: Annotated[
-        str | None, typer.Option(help="cpu, cuda or cuda:N.", show_default="a GPU if there is one")
-    ] = None,
-    dtype: Annotated[
-        str | None, typer.Option(help="bf16, fp16 or fp32.", show_default="bf16 on a GPU, else fp32")
-    ] = None,
-    offload: Annotated[str | None, typer.Option(help="model or sequential.", show_default=False)] = None,
-    lora: Annotated[list[str] | None, typer.Option(help="A LoRA file.", show_default=False)] = None,
-    revision: Annotated[str | None, typer.Option(help="Of a hub id.", show_default=False)] = None,
-    pipeline: Annotated[
-        str | None, typer.Option(help="Load as this diffusers class.", show_default="the folder's")
-    ] = None,
+    device: options.Device = None,
+    dtype: options.Dtype = None,
+    offload: options.Offload = None,
+    lora: options.Lora = None,
+    revision: options.Revision = None,
+    pipeline: options.Pipeline = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Prove that a model is understood.
@@ -35,20 +36,18 @@ def verify(
     Generates one short, small video several times, plain and traced, and compares. Ends with exit code 1 if
     a check fails: then its traces are not to be trusted.
     """
-    from cosinterp.cli.console import err, out, print_json
-    from cosinterp.models.loading import load
+    from cosinterp.cli.console import out, print_json
     from cosinterp.verification import verify as run_checks
 
-    with err().status(f"loading {model}"):
-        loaded = load(
-            model,
-            device=device,
-            dtype=dtype,
-            offload=offload,
-            lora=lora or None,
-            revision=revision,
-            pipeline=pipeline,
-        )
+    loaded = options.load_model(
+        model,
+        device=device,
+        dtype=dtype,
+        offload=offload,
+        lora=lora,
+        revision=revision,
+        pipeline=pipeline,
+    )
 
     def show(check: Check) -> None:
         if not as_json:

@@ -1,0 +1,100 @@
+"""What a run takes, computed beforehand."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from math import prod
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cosinterp.capture.estimate import LATENTS, OTHER, VIDEO, run_parts, total_bytes, waiting_items
+from cosinterp.errors import SelectionError
+from stores.units import size_text
+from tests.unit.capture.planning import SMALL, WAN_14B, plan_of
+
+TOKENS = 21 * 30 * 52
+SLABS = 41 * 20 * 2
+
+
+@pytest.mark.parametrize(
+    ("reduction", "dtype", "slab"),
+    [
+        ("full", "bf16", TOKENS * 5120 * 2),
+        ("full", "fp32", TOKENS * 5120 * 4),
+        ("full", "fp8", TOKENS * 5120),
+        ("frames", "bf16", 21 * 5120 * 2),
+        ("mean", "bf16", 5120 * 2),
+        ("norm", "bf16", TOKENS * 2),
+        ("tokens:100", "fp16", 100 * 5120 * 2),
+        ("project:64", "bf16", TOKENS * 64 * 2),
+        ("tokens:100+norm", "fp32", 100 * 4),
+        ("frames+project:64", "fp8", 21 * 64),
+    ],
+)
+def test_a_slab_of_each_reduction_counts_what_is_left_of_it(reduction: str, dtype: str, slab: int) -> None:
+    plan = plan_of(reductions={"resid": (reduction,)}, dtype=dtype)
+    key = "resid" if reduction == "full" else f"resid@{reduction}"
+    size = run_parts(plan, WAN_14B)[key]
+    # Beside the bytes themselves, checksums and HDF5's index: little, unless a slab is tiny.
+    assert SLABS * slab < size < SLABS * (slab * 1.001 + 10_000)
+    assert waiting_items(plan, WAN_14B)[f"layer of {key}"] == slab
+
+
+def test_all_layers_of_a_14b_model_take_what_the_documentation_says() -> None:
+    parts = run_parts(plan_of(), WAN_14B)
+    assert size_text(parts["resid"]) == "550 GB"
+    assert list(parts) == ["resid", LATENTS, VIDEO, OTHER]
+
+
+def test_every_reduction_of_every_site_is_listed_and_counts() -> None:
+    plan = plan_of(
+        SMALL, sites=("resid", "mlp"), num_layers=3, reductions={"resid": ("norm", "full", "tokens:5")}
+    )
+    parts = run_parts(plan, SMALL)
+    assert list(parts) == ["resid@norm", "resid", "resid@tokens:5", "mlp", LATENTS, VIDEO, OTHER]
+    assert parts["resid"] == parts["mlp"] * 4 // 3
+    assert plan.run_bytes(plan.samples[0]) == sum(parts.values())
+
+
+def test_a_video_counts_only_if_it_is_kept() -> None:
+    with_video, without = plan_of(SMALL), plan_of(SMALL, save_video=False)
+    assert VIDEO not in run_parts(without, SMALL)
+    assert "video" not in waiting_items(without, SMALL)
+    assert run_parts(with_video, SMALL)[VIDEO] >= waiting_items(with_video, SMALL)["video"] == 5 * 32 * 32 * 3
+
+
+def test_the_condition_and_the_random_choices_count() -> None:
+    plan = plan_of(SMALL, reductions={"resid": ("norm", "mean")})
+    plain = run_parts(plan, SMALL)[OTHER]
+    assert run_parts(plan, replace(SMALL, condition=60_000))[OTHER] == plain + 60_000
+    random = replace(plan, reductions={"resid": ("tokens:5", "project:8")})
+    assert run_parts(random, SMALL)[OTHER] == plain + 5 * 3 * 8 + 24 * 8 * 4
+
+
+def test_more_than_there_is_cannot_be_kept() -> None:
+    with pytest.raises(SelectionError, match="has 48 tokens only"):
+        run_parts(plan_of(SMALL, reductions={"resid": ("tokens:49",)}), SMALL)
+
+
+shapes = st.builds(
+    lambda grid, channels, latent, video, steps: replace(
+        SMALL, grid=grid, channels=channels, latent=latent, video=(*video, 3), num_steps=steps
+    ),
+    grid=st.tuples(*[st.integers(1, 40)] * 3),
+    channels=st.integers(1, 6000),
+    latent=st.tuples(*[st.integers(1, 60)] * 4),
+    video=st.tuples(*[st.integers(1, 200)] * 3),
+    steps=st.integers(1, 50),
+)
+
+
+@given(shape=shapes, dtype=st.sampled_from(["bf16", "fp16", "fp32", "fp8"]), runs=st.integers(0, 9))
+def test_no_run_is_smaller_than_its_numbers(shape, dtype: str, runs: int) -> None:
+    plan = plan_of(shape, num_layers=2, dtype=dtype, save_video=True)
+    item = {"bf16": 2, "fp16": 2, "fp32": 4, "fp8": 1}[dtype]
+    numbers = 3 * shape.num_steps * 2 * prod(shape.grid) * shape.channels * item
+    latents = (2 * shape.num_steps + 1) * prod(shape.latent) * 4
+    assert total_bytes(plan, {shape: runs}) >= runs * (numbers + latents + prod(shape.video))
+    assert total_bytes(plan, {shape: runs}) == runs * total_bytes(plan, {shape: 1})
