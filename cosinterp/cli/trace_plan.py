@@ -36,12 +36,11 @@ class DiskTime:
     @classmethod
     def measured(cls, folder: Path, size: int, free: int, threads: int) -> DiskTime:
         """Measure it in ``folder``, which takes about a second; unknown if that is not worth it."""
-        if size < SMALL:
-            return cls(
-                size, threads, unknown=f"not measured: less than {SMALL // 10**6} MB are to be written"
-            )
         if size > free:
             return cls(size, threads, unknown="not measured: it does not fit")
+        if size < SMALL:
+            unknown = f"not measured: less than {SMALL // 10**6} MB are to be written"
+            return cls(size, threads, unknown=unknown)
         try:
             return cls(size, threads, measure_write_speed(folder, threads, most_bytes=min(MOST_BYTES, size)))
         except OSError as error:
