@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import numpy as np
-import numpy.typing as npt
 import xxhash
 
 
-def checksums(data: npt.NDArray[np.uint8], block: int) -> list[int]:
+def checksums(data: memoryview, block: int) -> list[int]:
     """One checksum for each ``block`` bytes of ``data``, the last ones being fewer; 0 is all of it."""
-    view = data.data
     if not block:
-        return [xxhash.xxh3_64_intdigest(view)]
-    return [xxhash.xxh3_64_intdigest(view[start : start + block]) for start in range(0, len(view), block)]
+        return [xxhash.xxh3_64_intdigest(data)]
+    return [xxhash.xxh3_64_intdigest(data[start : start + block]) for start in range(0, len(data), block)]

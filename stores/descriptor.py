@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
-from typing import Any
 
 
 class Descriptor:
@@ -22,36 +23,31 @@ class Descriptor:
         self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         self._closing = False
 
-    def read_into(self, buffer: Any, offset: int) -> None:
-        """Fills ``buffer`` with the bytes from ``offset`` on.
+    @contextmanager
+    def reading(self) -> Iterator[int]:
+        """The number of the descriptor, for `read_exactly`; it stays open for as long as the block lasts.
 
         Raises:
-            ValueError: the file ends before, or is closed.
-            OSError: it cannot be read.
+            ValueError: the file is closed.
         """
-        view = memoryview(buffer).cast("B")
         with self._lock:
             if self._closing:
                 raise ValueError("the file is closed")
             self._users += 1
         try:
-            done = 0
-            while done < len(view):
-                count = os.preadv(self._fd, [view[done:]], offset + done)
-                if count == 0:
-                    raise ValueError("it is cut short")
-                done += count
+            yield self._fd
         finally:
             with self._lock:
                 self._users -= 1
                 if self._closing and not self._users:
                     os.close(self._fd)
 
-    def read(self, length: int, offset: int) -> bytes:
-        """So many bytes from ``offset`` on; raises as `read_into`."""
+    def read(self, length: int, offset: int) -> bytearray:
+        """So many bytes from ``offset`` on; raises as `reading` and `read_exactly`."""
         data = bytearray(length)
-        self.read_into(data, offset)
-        return bytes(data)
+        with self.reading() as fd:
+            read_exactly(fd, memoryview(data), offset)
+        return data
 
     def status(self) -> os.stat_result:
         """What the operating system says of the file."""
@@ -67,3 +63,18 @@ class Descriptor:
 
     def __del__(self) -> None:
         self.close()
+
+
+def read_exactly(fd: int, view: memoryview, offset: int) -> None:
+    """Fills ``view`` (of bytes) with what is in the file from ``offset`` on.
+
+    Raises:
+        ValueError: the file ends before.
+        OSError: it cannot be read.
+    """
+    done = os.preadv(fd, [view], offset)
+    while done < len(view):
+        count = os.preadv(fd, [view[done:]], offset + done)
+        if count == 0:
+            raise ValueError("it is cut short")
+        done += count

@@ -15,6 +15,7 @@ from stores.errors import StoreError
 from stores.hdf5 import Reading, dataset, group, open_twice
 from stores.sites import SiteInfo, SiteReader, find_site, slab_reader
 from stores.slab_reader import SlabReader
+from stores.token_selection import Tokens, select_tokens
 from stores.values import read_attrs, read_value
 
 Array = npt.NDArray[Any]
@@ -86,8 +87,15 @@ class Run:
         branch: str | None = None,
         reduction: str | None = None,
         raw: bool = False,
+        *,
+        frames: selection.Selection | None = None,
+        rows: selection.Selection | None = None,
+        cols: selection.Selection | None = None,
+        tokens: Tokens | None = None,
     ) -> Array:
         """The activations of one (step, layer, branch): (frame, row, col, channel), float32.
+
+        Of a selection of tokens only those parts of the file are read that they lie in.
 
         Args:
             site: a site, or a key of `sites`.
@@ -97,15 +105,20 @@ class Run:
                 `SiteInfo.axes`.
             raw: give what is stored instead: float16 or float32, the bits as uint16 for bfloat16, the codes
                 as uint8 for fp8 (see `factors`).
+            frames, rows, cols: only these of the token grid, as "0-3", [0, 2] or a slice. The axes stay, with
+                what is selected in the order of the grid.
+            tokens: only these, in this order: flat indices into the token grid (frame by frame, row by row),
+                or the (frame, row, col) of each. The result is (token, channel).
 
         Raises:
-            StoreError: that is not stored, or the file is damaged.
-            SelectionError: there is no such step or layer.
+            StoreError: that is not stored, cannot be selected from what is, or the file is damaged.
+            SelectionError: there is no such step, layer or token.
         """
         found = self._find(site, reduction)
         index = found.index(step, layer, branch)
+        chosen = select_tokens(found.info, frames, rows, cols, tokens)
         with Reading(self.path):
-            return found.slabs.read(index) if raw else found.slabs.read_float32(index)
+            return found.read(index, chosen, raw)
 
     def factors(
         self, site: str, step: int, layer: int, branch: str | None = None, reduction: str | None = None

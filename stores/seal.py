@@ -81,7 +81,9 @@ def check_seal(file: Descriptor, path: Path) -> None:
         raise ValueError("its contents do not match their checksum")
 
 
-def _checksum(read: Callable[[int, int], bytes], size: int, places: Iterable[tuple[int, int]]) -> str:
+def _checksum(
+    read: Callable[[int, int], bytes | bytearray], size: int, places: Iterable[tuple[int, int]]
+) -> str:
     """XXH3-64, in hexadecimal, of the first ``size`` bytes without those in ``places``.
 
     ``read`` gives (length, offset) bytes.

@@ -18,6 +18,9 @@ from stores.errors import SelectionError, StoreError
 from stores.hdf5 import dataset, group
 from stores.reduction import Reduction, parse_reduction
 from stores.slab_reader import SlabReader
+from stores.token_selection import ITEM_AXES, TokenSelection
+
+Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True)
@@ -115,6 +118,20 @@ class SiteReader:
         if branch not in info.branches:
             raise StoreError(f"branch {branch!r}: {where} has {', '.join(info.branches)}")
         return info.steps.index(step), info.layers.index(layer), info.branches.index(branch)
+
+    def read(
+        self, index: tuple[int, int, int], tokens: TokenSelection | None = None, raw: bool = False
+    ) -> Array:
+        """What lies at ``index``, all of it or some tokens; see `Run.read`.
+
+        Raises:
+            ValueError, OSError: it is damaged, or cannot be read.
+        """
+        if tokens is None:
+            return self.slabs.read(index) if raw else self.slabs.read_float32(index)
+        item_axes = sum(axis in ITEM_AXES for axis in self.info.axes)
+        found = self.slabs.read_items(index, tokens.items, item_axes, raw)
+        return found.reshape(*tokens.shape, *found.shape[1:])
 
     def token_places(self) -> npt.NDArray[np.int64]:
         """(frame, row, col) of each token that ``tokens:K`` kept, (K, 3)."""

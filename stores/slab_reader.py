@@ -6,6 +6,8 @@ finished run is never written again.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from math import prod
 from threading import Lock
 from typing import Any
 
@@ -15,18 +17,17 @@ import numpy.typing as npt
 from h5py import h5t
 
 from stores import compression, dtypes, layout
-from stores.checksums import checksums
 from stores.chunks import Int64, chunk_places
 from stores.descriptor import Descriptor
 from stores.parallel import for_each
+from stores.slab_bytes import SlabBytes
 from stores.slab_layout import SlabLayout
+from stores.slab_parts import Indices, spans
 
 Array = npt.NDArray[Any]
-Bytes = npt.NDArray[np.uint8]
 Float32 = npt.NDArray[np.float32]
 
-# Reading, comparing and widening go hand in hand by pieces that stay in a core's cache.
-_PIECE = 16 * layout.BLOCK
+_CHECKSUM = np.dtype("<u8")
 
 
 class SlabReader:
@@ -60,7 +61,7 @@ class SlabReader:
         if checksums.shape != shape or checksums.attrs["block"] != self.layout.block:
             raise ValueError(f"{self._name} and its checksums do not fit together")
         self._checksums_at = checksums.id.get_offset()
-        if checksums.dtype != np.dtype("<u8") or self._checksums_at is None:
+        if checksums.dtype != _CHECKSUM or self._checksums_at is None:
             raise ValueError(f"the checksums of {self._name} are not stored as they should be")
         self._checked = np.zeros(shape, bool)
         self._factors = None if factors is None else self._read_factors(factors)
@@ -82,12 +83,15 @@ class SlabReader:
     def read(self, index: tuple[int, ...], check_again: bool = False) -> Array:
         """The slab at ``index``, as stored: uint16 bits for bf16, uint8 codes for fp8.
 
+        Args:
+            check_again: compare with the checksums also what was compared before.
+
         Raises:
             ValueError: the slab does not match its checksums, or is not there.
             OSError: it cannot be read.
         """
         slab = np.empty(self.layout.shape, self.layout.memory_type)
-        self._read(index, slab, None, check_again)
+        self._read(index, slab, check_again)
         return slab
 
     def read_float32(self, index: tuple[int, ...], out: Float32 | None = None) -> Float32:
@@ -100,82 +104,99 @@ class SlabReader:
             ValueError, OSError: as `read`.
         """
         slab = np.empty(self.layout.shape, np.float32) if out is None else out
-        if slab.dtype == self.layout.memory_type:
-            self._read(index, slab, None)
-        else:
-            self._read(index, None, slab)
+        self._read(index, slab)
         return slab
+
+    def read_items(self, index: tuple[int, ...], items: Indices, item_axes: int, raw: bool = False) -> Array:
+        """Some items of the slab at ``index``: only the blocks that they lie in are read.
+
+        Args:
+            items: flat indices, in any order, into the axes before the last ``item_axes``.
+            item_axes: how many axes an item has, fewer than the slab.
+            raw: as `read` gives them, not in float32.
+
+        Raises:
+            ValueError, OSError: as `read`.
+        """
+        shape = self.layout.shape[len(self.layout.shape) - item_axes :]
+        wanted = np.empty((len(items), *shape), self.layout.memory_type if raw else np.float32)
+        item_bytes = prod(shape) * self.layout.memory_type.itemsize
+        chunk_items = self.layout.chunk_bytes // item_bytes
+        compressed = self.layout.compression != compression.NONE
+        parts = spans(items, chunk_items, item_bytes, compressed)
+        source = self._bytes(index)
+
+        def read_part(number: int) -> None:
+            span = parts[number]
+            start, stop = span.start, span.stop
+            if not compressed and not source.is_checked(span.group, start, stop):
+                start -= start % layout.BLOCK
+                stop = min(-(-stop // layout.BLOCK) * layout.BLOCK, self.layout.chunk_bytes)
+            exact = (start, stop) == (span.start, span.stop) and span.rows is None
+            direct = exact and wanted.dtype == self.layout.memory_type and isinstance(span.places, slice)
+            data = _bytes_of(wanted[span.places]) if direct else np.empty(stop - start, np.uint8)
+            if compressed:
+                source.fill_chunk(data, span.group)
+            else:
+                source.fill(data, span.group, start)
+            if not direct:
+                found = data[span.start - start : span.stop - start].view(self.layout.memory_type)
+                found = found.reshape(-1, *shape)
+                found = found if span.rows is None else found[span.rows]
+                wanted[span.places] = found if raw else self._widened((*index, span.group), found)
+
+        _for_each(len(parts), read_part, sum(span.stop - span.start for span in parts))
+        return wanted
 
     def factors(self, index: tuple[int, ...]) -> Float32 | None:
         """The factors of the chunks of the slab at ``index``, (groups,); None if it is not of fp8."""
         return None if self._factors is None else self._factors[index]
 
-    def _read(
-        self, index: tuple[int, ...], raw: Array | None, wide: Float32 | None, check_again: bool = False
-    ) -> None:
-        """Fills either ``raw`` with what is stored, or ``wide`` with it in float32."""
+    def _read(self, index: tuple[int, ...], slab: Array, check_again: bool = False) -> None:
+        """Fills ``slab``, of what is stored or of float32."""
         size = self.layout.chunk_bytes
         compressed = self.layout.compression != compression.NONE
-        step = size if compressed else min(size, _PIECE)
-        pieces = [(group, start) for group in range(self.layout.groups) for start in range(0, size, step)]
         item = self.layout.memory_type.itemsize
-        into = None if raw is None else raw.reshape(-1).view(np.uint8)
-        numbers = None if wide is None else wide.reshape(-1)
+        flat = slab.reshape(-1)
+        stored = _bytes_of(flat) if slab.dtype == self.layout.memory_type else None
+        # What is widened is to be in the cache still.
+        step = size if compressed else min(size, layout.PIECE * (1 if stored is None else 4))
+        pieces = [(group, start) for group in range(self.layout.groups) for start in range(0, size, step)]
+        source = self._bytes(index, check_again)
 
         def read_piece(number: int) -> None:
             group, start = pieces[number]
             stop = min(start + step, size)
             begin, end = group * size + start, group * size + stop
-            data = np.empty(stop - start, np.uint8) if into is None else into[begin:end]
-            where = (*index, group)
+            data = np.empty(stop - start, np.uint8) if stored is None else stored[begin:end]
             if compressed:
-                self._read_chunk(where, data, check_again)
+                source.fill_chunk(data, group)
             else:
-                self._read_blocks(where, start, data, check_again)
-            if numbers is not None:
-                self._widen(where, data, numbers[begin // item : end // item])
+                source.fill(data, group, start)
+            if stored is None:
+                found = data.view(self.layout.memory_type)
+                self._widened((*index, group), found, flat[begin // item : end // item])
 
-        if self.layout.slab_bytes <= _PIECE:
-            for number in range(len(pieces)):
-                read_piece(number)
-        else:
-            for_each(len(pieces), read_piece)
+        _for_each(len(pieces), read_piece, self.layout.slab_bytes)
 
-    def _widen(self, where: tuple[int, ...], data: Bytes, out: Float32) -> None:
-        dtypes.to_float32(data.view(self.layout.memory_type), self.layout.dtype, out)
-        if self._factors is not None:
-            np.multiply(out, self._factors[where], out=out)
+    def _widened(self, where: tuple[int, ...], bits: Array, out: Float32 | None = None) -> Float32:
+        wide = dtypes.to_float32(bits, self.layout.dtype, out)
+        return wide if self._factors is None else np.multiply(wide, self._factors[where], out=wide)
 
-    def _read_blocks(self, where: tuple[int, ...], start: int, data: Bytes, check_again: bool) -> None:
-        """Fills ``data`` from byte ``start`` of an uncompressed chunk on; both ends are those of blocks."""
-        self._descriptor.read_into(data, self._offset(where) + start)
-        first = start // layout.BLOCK
-        blocks = slice(first, first + -(-len(data) // layout.BLOCK))
-        if check_again or not self._checked[where][blocks].all():
-            self._compare(where, blocks, checksums(data, layout.BLOCK))
-
-    def _read_chunk(self, where: tuple[int, ...], out: Bytes, check_again: bool) -> None:
-        """Fills ``out`` with a compressed chunk, decoded."""
-        offset = self._offset(where)
-        data = np.empty(int(self._located()[1][where]), np.uint8)
-        self._descriptor.read_into(data, offset)
-        if check_again or not self._checked[where][0]:
-            self._compare(where, slice(0, 1), checksums(data, 0))
-        compression.decode(data, out)
-
-    def _compare(self, where: tuple[int, ...], blocks: slice, found: list[int]) -> None:
-        position = int(np.ravel_multi_index((*where, blocks.start), self._checked.shape))
-        expected = np.empty(len(found), "<u8")
-        self._descriptor.read_into(expected, self._checksums_at + position * expected.itemsize)
-        if expected.tolist() != found:
-            raise ValueError(f"the chunk of {self._name} at {self._place(where)} does not match its checksum")
-        self._checked[where][blocks] = True
-
-    def _offset(self, where: tuple[int, ...]) -> int:
-        offset = int(self._located()[0][where])
-        if offset < 0:
-            raise ValueError(f"the chunk of {self._name} at {self._place(where)} is not there")
-        return offset
+    def _bytes(self, index: tuple[int, ...], check_again: bool = False) -> SlabBytes:
+        offsets, sizes = self._located()
+        position = int(np.ravel_multi_index((*index, 0, 0), self._checked.shape))
+        return SlabBytes(
+            self._name,
+            index,
+            self._descriptor,
+            self.layout,
+            offsets[index],
+            sizes[index],
+            self._checked[index],
+            self._checksums_at + position * _CHECKSUM.itemsize,
+            check_again,
+        )
 
     def _located(self) -> tuple[Int64, Int64]:
         with self._finding:
@@ -183,14 +204,24 @@ class SlabReader:
                 self._places = chunk_places(self._dataset, self.index_shape, self.layout)
             return self._places
 
-    def _place(self, where: tuple[int, ...]) -> str:
-        return f"({', '.join(str(i) for i in (*where[:-1], where[-1] * self.layout.group))})"
-
     def _read_factors(self, stored: h5py.Dataset) -> Float32:
         factors = stored[()]
         if factors.shape != self._groups or factors.dtype != np.float32 or not dtypes.are_factors(factors):
             raise ValueError(f"{self._name} and its factors do not fit together")
         return factors
+
+
+def _bytes_of(array: Array) -> npt.NDArray[np.uint8]:
+    return array.reshape(-1).view(np.uint8)
+
+
+def _for_each(count: int, action: Callable[[int], object], size: int) -> None:
+    # Waking other threads takes as long as reading a piece.
+    if size > layout.PIECE:
+        for_each(count, action)
+    else:
+        for number in range(count):
+            action(number)
 
 
 def _layout_of(dataset: h5py.Dataset, indices: int) -> SlabLayout:

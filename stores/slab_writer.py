@@ -22,9 +22,6 @@ from stores.chunks import chunk_places
 from stores.sink import Sink
 from stores.slab_layout import SlabLayout
 
-# Hashing and writing go hand in hand by pieces that stay in a core's cache.
-_PIECE = 16 * layout.BLOCK
-
 
 class SlabWriter:
     """Writes the slabs of one new dataset. Any number of threads may `write`, each to other indices.
@@ -124,14 +121,14 @@ class SlabWriter:
             data = np.frombuffer(compression.encode(chunk, self._layout.compression), np.uint8)
             rest = (0,) * (len(self._layout.shape) - 1)
             self._dataset.write_direct_chunk((*index, group * self._layout.group, *rest), data)
-            return checksums(data, self._layout.block)
+            return checksums(data.data, self._layout.block)
         offset = int(self._offsets[(*index, group)])
-        data = chunk.view(np.uint8)
+        data = chunk.view(np.uint8).data
         found: list[int] = []
-        for start in range(0, len(data), _PIECE):
-            piece = data[start : start + _PIECE]
+        for start in range(0, len(data), layout.PIECE):
+            piece = data[start : start + layout.PIECE]
             found += checksums(piece, self._layout.block)
-            self._sink.put(piece.data, offset + start)
+            self._sink.put(piece, offset + start)
         return found
 
 

@@ -84,7 +84,9 @@ class RunWriter:
                 os.ftruncate(self._claim.fileno(), 0)
                 self._sink = Sink(self._claim.fileno())
             with self._writing():
-                self._file = h5py.File(self._sink, "w")
+                self._file = h5py.File(
+                    self._sink, "w", alignment_threshold=layout.BLOCK, alignment_interval=4096
+                )
         except BaseException:
             self._partial.unlink(missing_ok=True)
             self._claim.release()
