@@ -104,13 +104,18 @@ def _schedule_problems(run: Run) -> Iterator[str]:
 
 
 def _settings_problems(run: Run, settings: StoreSettings) -> Iterator[str]:
-    sites = settings.capture.get("sites")
-    for name, info in run.sites.items():
-        if sites is not None and name not in sites:
-            yield f"site {name} is not among the sites of {layout.STORE_FILE}: {', '.join(sites)}"
-        dtype = settings.capture.get("dtype", info.dtype)
+    capture = settings.capture
+    sites = capture.get("sites")
+    for info in run.sites.values():
+        if sites is not None and info.site not in sites:
+            yield f"site {info.site} is not among the sites of {layout.STORE_FILE}: {', '.join(sites)}"
+        reductions = capture.get("reductions", {}).get(info.site, [info.reduction])
+        if info.reduction not in reductions:
+            said = ", ".join(reductions)
+            yield f"site {info.site} is stored as {info.reduction}, {layout.STORE_FILE} says {said}"
+        dtype = capture.get("dtype", info.dtype)
         if info.dtype != dtype:
-            yield f"site {name} is stored as {info.dtype}, {layout.STORE_FILE} says {dtype}"
+            yield f"site {info.key} is stored as {info.dtype}, {layout.STORE_FILE} says {dtype}"
 
 
 def _place(run: Run, path: str, index: tuple[int, ...]) -> str:
