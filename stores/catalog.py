@@ -146,7 +146,10 @@ class Catalog:
             except (KeyError, TypeError, ValueError) as error:
                 self._damaged.append(f"{layout.CATALOG}/{name}: a line is damaged ({error!r})")
             else:
-                self._entries[entry.key] = entry
+                # A run that was deleted and made anew has lines in several files, which come in any order.
+                known = self._entries.get(entry.key)
+                if known is None or known.finished <= entry.finished:
+                    self._entries[entry.key] = entry
         return bool(whole)
 
     def _own_file(self) -> str:
