@@ -7,21 +7,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import fields
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas
 import xarray
+from xarray.core import indexing
 
-from stores import layout, selection
+from stores import selection
 from stores.entries import RunEntry
 from stores.errors import StoreError
-from stores.sites import select_branches
+from stores.lazy import SlabArray
+from stores.sites import SiteInfo, select_branches
+from stores.token_selection import GRID_AXES, TokenChoice, TokenSelection
 
 if TYPE_CHECKING:
     from stores.store import Samples, Seeds, Store
-
-_AXES = ("sample", "seed", *layout.INDEX_AXES, "frame", "row", "col", "channel")
 
 
 def runs_table(entries: Sequence[RunEntry]) -> pandas.DataFrame:
@@ -33,6 +35,7 @@ def runs_table(entries: Sequence[RunEntry]) -> pandas.DataFrame:
 def labelled_array(
     store: Store,
     site: str,
+    reduction: str | None,
     steps: selection.Selection,
     layers: selection.Selection,
     samples: Samples,
@@ -40,58 +43,54 @@ def labelled_array(
     branches: str | Iterable[str] | None,
     variant: str,
     max_bytes: int,
+    choice: TokenChoice,
 ) -> xarray.DataArray:
     """As `Store.array`."""
     entries = store.runs(samples, seeds, variant)
     if not entries:
         raise StoreError(f"{store.path}: no run is selected")
-    names = sorted({entry.sample for entry in entries})
-    numbers = sorted({entry.seed for entry in entries})
+    names = tuple(sorted({entry.sample for entry in entries}))
+    numbers = tuple(sorted({entry.seed for entry in entries}))
     _require_all_pairs(store, entries, names, numbers)
-
-    first = entries[0]
-    with store.run(first.sample, first.seed, variant) as run:
-        info = run.site(site)
-        chosen_branches = select_branches(branches, info.branches, run.path)
-    chosen_steps = selection.select(steps, info.steps, "steps", "this store")
-    chosen_layers = selection.select(layers, info.layers, "layers", "this store")
-
-    index_shape = tuple(map(len, (names, numbers, chosen_steps, chosen_layers, chosen_branches)))
-    slab_shape = (*info.grid, info.channels)
-    shape = (*index_shape, *slab_shape)
-    needed = int(np.prod(shape, dtype=np.int64)) * 4
-    if needed > max_bytes:
-        raise StoreError(
-            f"site {site}: this selection takes {_gib(needed)}, more than {_gib(max_bytes)}; select fewer "
-            "steps, layers, seeds or samples, or go through them with store.iter"
-        )
-    data = np.empty(shape, np.float32)
-    read = store.iter(site, chosen_steps, chosen_layers, names, numbers, chosen_branches, variant)
-    # Both run by sample, seed, step, layer, branch.
-    for place, (entry, *_, slab) in zip(data.reshape(-1, *slab_shape), read, strict=True):
-        # Of shapes that differ numpy would repeat a single frame, unseen.
-        if slab.shape != slab_shape:
-            raise StoreError(
-                f"site {site}: sample {entry.sample} has the token grid {_grid(slab.shape)}, sample "
-                f"{first.sample} {_grid(slab_shape)}; select samples of one size"
-            )
-        place[...] = slab
-    return xarray.DataArray(
-        data,
-        dims=_AXES,
-        coords={
-            "sample": names,
-            "seed": numbers,
-            "step": list(chosen_steps),
-            "layer": list(chosen_layers),
-            "branch": list(chosen_branches),
-        },
-        name=site,
-        attrs={"variant": variant},
+    run = store.shared_run(entries[0].sample, entries[0].seed, variant)
+    info = run.site(site, reduction)
+    labels = (
+        names,
+        numbers,
+        selection.select(steps, info.steps, "steps", "this store"),
+        selection.select(layers, info.layers, "layers", "this store"),
+        select_branches(branches, info.branches, run.path),
     )
+    tokens = choice.of(info)
+    slabs = SlabArray(store, info, variant, labels, tokens)
+    coords: dict[str, Any] = dict(zip(slabs.dims, map(list, labels), strict=False))
+    places = run.token_places(info.key) if info.axes[0] == "token" else None
+    array = xarray.DataArray(
+        xarray.Variable(slabs.dims, indexing.LazilyIndexedArray(slabs)),
+        coords | _token_coords(info, tokens, places),
+        name=info.site,
+        attrs={"variant": variant, "reduction": info.reduction},
+    )
+    return array.load() if array.nbytes <= max_bytes else array
 
 
-def _require_all_pairs(store: Store, entries: list[RunEntry], names: list[str], numbers: list[int]) -> None:
+def _token_coords(
+    info: SiteInfo, tokens: TokenSelection | None, places: npt.NDArray[np.int64] | None
+) -> dict[str, Any]:
+    """Which frames, rows and columns, or which tokens and where in the token grid these are."""
+    if tokens is not None and tokens.axes != ("token",):
+        return dict(zip(tokens.axes, tokens.numbers, strict=True))
+    if tokens is not None:
+        places = np.stack(np.unravel_index(tokens.items, info.grid), axis=1)
+    if places is None:
+        return {axis: range(n) for axis, n in zip(info.axes, info.shape, strict=True) if axis in GRID_AXES}
+    flat = np.ravel_multi_index(tuple(places.T), info.grid)
+    return {"token": flat} | {axis: ("token", places[:, n]) for n, axis in enumerate(GRID_AXES)}
+
+
+def _require_all_pairs(
+    store: Store, entries: list[RunEntry], names: tuple[str, ...], numbers: tuple[int, ...]
+) -> None:
     present = {(entry.sample, entry.seed) for entry in entries}
     for name in names:
         lacking = [seed for seed in numbers if (name, seed) not in present]
@@ -100,11 +99,3 @@ def _require_all_pairs(store: Store, entries: list[RunEntry], names: list[str], 
                 f"{store.path}: sample {name} lacks seeds {selection.compact(lacking)} that others have; "
                 "select samples and seeds of which every pair is stored"
             )
-
-
-def _grid(slab_shape: tuple[int, ...]) -> str:
-    return "x".join(map(str, slab_shape[:3]))
-
-
-def _gib(size: int) -> str:
-    return f"{size / 2**30:.1f} GiB"

@@ -15,7 +15,7 @@ from stores.errors import StoreError
 from stores.hdf5 import Reading, dataset, group, open_twice
 from stores.sites import SiteInfo, SiteReader, find_site, slab_reader
 from stores.slab_reader import SlabReader
-from stores.token_selection import Tokens, select_tokens
+from stores.token_selection import TokenChoice, Tokens, TokenSelection
 from stores.values import read_attrs, read_value
 
 Array = npt.NDArray[Any]
@@ -116,9 +116,25 @@ class Run:
         """
         found = self._find(site, reduction)
         index = found.index(step, layer, branch)
-        chosen = select_tokens(found.info, frames, rows, cols, tokens)
+        chosen = TokenChoice(frames, rows, cols, tokens).of(found.info)
         with Reading(self.path):
             return found.read(index, chosen, raw)
+
+    def read_selected(
+        self, key: str, step: int, layer: int, branch: str, tokens: TokenSelection | None
+    ) -> Float32:
+        """As `read`, for a key of `sites` and tokens that were selected before; None is all of them."""
+        found = self._find(key, None)
+        index = found.index(step, layer, branch)
+        with Reading(self.path):
+            return found.read(index, tokens)
+
+    def fill(self, out: Float32, key: str, step: int, layer: int, branch: str) -> None:
+        """Reads all of one (step, layer, branch) into ``out``, of its shape and contiguous; as `read`."""
+        found = self._find(key, None)
+        index = found.index(step, layer, branch)
+        with Reading(self.path):
+            found.slabs.read_float32(index, out)
 
     def factors(
         self, site: str, step: int, layer: int, branch: str | None = None, reduction: str | None = None

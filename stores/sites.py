@@ -56,6 +56,11 @@ class SiteInfo:
         return layout.site_key(self.site, self.reduction)
 
     @property
+    def item_axes(self) -> int:
+        """How many axes a token has: 1, or 0 if its channels are reduced to one number."""
+        return sum(axis in ITEM_AXES for axis in self.axes)
+
+    @property
     def slab_bytes(self) -> int:
         """Bytes of one (step, layer, branch) in the file, before compression."""
         return prod(self.shape) * dtypes.memory_type(self.dtype).itemsize
@@ -129,8 +134,7 @@ class SiteReader:
         """
         if tokens is None:
             return self.slabs.read(index) if raw else self.slabs.read_float32(index)
-        item_axes = sum(axis in ITEM_AXES for axis in self.info.axes)
-        found = self.slabs.read_items(index, tokens.items, item_axes, raw)
+        found = self.slabs.read_items(index, tokens.items, self.info.item_axes, raw)
         return found.reshape(*tokens.shape, *found.shape[1:])
 
     def token_places(self) -> npt.NDArray[np.int64]:

@@ -18,6 +18,7 @@ from stores.errors import StoreError
 from stores.reader import Run
 from stores.settings import StoreSettings, read_settings, write_settings
 from stores.sites import select_branches
+from stores.token_selection import TokenChoice, Tokens
 from stores.writer import RunWriter
 
 if TYPE_CHECKING:
@@ -145,6 +146,10 @@ class Store:
         *,
         reduction: str | None = None,
         raw: bool = False,
+        frames: selection.Selection | None = None,
+        rows: selection.Selection | None = None,
+        cols: selection.Selection | None = None,
+        tokens: Tokens | None = None,
     ) -> Array:
         """The activations of one run at one (step, layer): (frame, row, col, channel), float32.
 
@@ -152,9 +157,28 @@ class Store:
 
         Raises:
             StoreError: there is no such run or site, or the file is damaged.
-            SelectionError: there is no such step or layer.
+            SelectionError: there is no such step, layer or token.
         """
-        return self._opened(self._find(sample, seed, variant)).read(site, step, layer, branch, reduction, raw)
+        return self.shared_run(sample, seed, variant).read(
+            site,
+            step,
+            layer,
+            branch,
+            reduction,
+            raw,
+            frames=frames,
+            rows=rows,
+            cols=cols,
+            tokens=tokens,
+        )
+
+    def shared_run(self, sample: str, seed: int, variant: str = layout.BASE) -> Run:
+        """One run, for a moment: the same open file for all who ask, so it is not to be closed.
+
+        Raises:
+            StoreError: as `run`.
+        """
+        return self._opened(self._find(sample, seed, variant))
 
     def iter(
         self,
@@ -167,6 +191,10 @@ class Store:
         variant: str | None = layout.BASE,
         *,
         reduction: str | None = None,
+        frames: selection.Selection | None = None,
+        rows: selection.Selection | None = None,
+        cols: selection.Selection | None = None,
+        tokens: Tokens | None = None,
     ) -> Iterator[tuple[RunEntry, int, int, str, Array]]:
         """Activations one by one, in the order in which they lie in the files; one is in memory at a time.
 
@@ -174,7 +202,7 @@ class Store:
             steps, layers: selections, as "0-9" or [0, 20].
             samples, seeds, variant: which runs, as in `runs`.
             branches: None for all that are stored.
-            reduction: as in `Run.read`.
+            reduction, frames, rows, cols, tokens: as in `Run.read`.
 
         Yields:
             (run, step, layer, branch, array), the array (frame, row, col, channel) in float32.
@@ -183,11 +211,13 @@ class Store:
             with Run(self.path / entry.file) as run:
                 info = run.site(site, reduction)
                 chosen = select_branches(branches, info.branches, run.path)
+                chosen_tokens = TokenChoice(frames, rows, cols, tokens).of(info)
                 chosen_layers = selection.select(layers, info.layers, "layers", "this store")
                 for step in selection.select(steps, info.steps, "steps", "this store"):
                     for layer in chosen_layers:
                         for branch in chosen:
-                            yield entry, step, layer, branch, run.read(info.key, step, layer, branch)
+                            array = run.read_selected(info.key, step, layer, branch, chosen_tokens)
+                            yield entry, step, layer, branch, array
 
     def array(
         self,
@@ -199,16 +229,41 @@ class Store:
         branches: str | Iterable[str] | None = None,
         variant: str = layout.BASE,
         max_bytes: int = 4 * 2**30,
+        *,
+        reduction: str | None = None,
+        frames: selection.Selection | None = None,
+        rows: selection.Selection | None = None,
+        cols: selection.Selection | None = None,
+        tokens: Tokens | None = None,
     ) -> xarray.DataArray:
         """Activations as one labelled array: (sample, seed, step, layer, branch, frame, row, col, channel).
 
+        Args:
+            steps, layers, samples, seeds, branches, variant: as in `iter`.
+            max_bytes: what is larger is not read yet: the array can be indexed further, and reads what is
+                left of it when its values are asked for (``.load()``, ``.values``).
+            reduction, frames, rows, cols, tokens: as in `Run.read`; the axes after ``branch`` are those of
+                what is read. Frames, rows, columns and tokens are coordinates.
+
         Raises:
-            StoreError: it would take more than ``max_bytes``, some sample lacks a seed that another has, or
-                samples differ in their token grids.
+            StoreError: some sample lacks a seed that another has, or samples differ in their token grids; of
+                an array that is not read yet, the latter when it is.
         """
         from stores.labelled import labelled_array
 
-        return labelled_array(self, site, steps, layers, samples, seeds, branches, variant, max_bytes)
+        return labelled_array(
+            self,
+            site,
+            reduction,
+            steps,
+            layers,
+            samples,
+            seeds,
+            branches,
+            variant,
+            max_bytes,
+            TokenChoice(frames, rows, cols, tokens),
+        )
 
     def table(self) -> pandas.DataFrame:
         """The finished runs as a table, with the fields of `RunEntry` as columns."""
@@ -261,6 +316,19 @@ class Store:
         with self._lock:
             self._by_sample = None
         return failures
+
+    def complete_catalog(self) -> None:
+        """Adds the runs to the catalog whose processes were killed before they could.
+
+        Raises:
+            StoreError: the catalog cannot be written.
+        """
+        self._index()
+        try:
+            self._catalog.complete()
+        except OSError as error:
+            reason = error.strerror or error
+            raise StoreError(f"{self.path / layout.CATALOG}: cannot be written: {reason}") from error
 
     def __reduce__(self) -> tuple[Callable[[Path], Store], tuple[Path]]:
         return open_store, (self.path,)

@@ -40,54 +40,46 @@ class TokenSelection:
         return tuple(map(len, self.numbers))
 
 
-def select_tokens(
-    info: SiteInfo,
-    frames: selection.Selection | None = None,
-    rows: selection.Selection | None = None,
-    cols: selection.Selection | None = None,
-    tokens: Tokens | None = None,
-) -> TokenSelection | None:
-    """The tokens of a site that are asked for; None if nothing is, which means all; see `Run.read`.
+@dataclass(frozen=True)
+class TokenChoice:
+    """What is asked for of the tokens of a site, whichever; see `Run.read`. None asks for nothing."""
 
-    Raises:
-        StoreError: what is asked for is no axis of what is stored, or both tokens and an axis are.
-        SelectionError: it is not there.
-    """
-    asked = {"frame": frames, "row": rows, "col": cols}
-    asked = {axis: chosen for axis, chosen in asked.items() if chosen is not None}
-    if tokens is not None:
-        if asked:
-            raise StoreError(f"site {info.key}: select either tokens, or frames, rows and columns")
-        return _by_token(info, tokens)
-    if not asked:
-        return None
-    missing = [axis for axis in asked if axis not in info.axes]
-    if missing:
-        raise StoreError(
-            f"site {info.key}: {missing[0]}s cannot be selected, since {info.reduction} has the axes "
-            f"{', '.join(info.axes)}"
+    frames: selection.Selection | None = None
+    rows: selection.Selection | None = None
+    cols: selection.Selection | None = None
+    tokens: Tokens | None = None
+
+    def of(self, info: SiteInfo) -> TokenSelection | None:
+        """What that is of a certain site; None is all of its tokens.
+
+        Raises:
+            StoreError: what is asked for is no axis of what is stored, or both tokens and an axis are.
+            SelectionError: it is not there.
+        """
+        asked = {"frame": self.frames, "row": self.rows, "col": self.cols}
+        asked = {axis: chosen for axis, chosen in asked.items() if chosen is not None}
+        if self.tokens is not None:
+            if asked:
+                raise StoreError(f"site {info.key}: select either tokens, or frames, rows and columns")
+            return _by_token(info, self.tokens)
+        if not asked:
+            return None
+        missing = [axis for axis in asked if axis not in info.axes]
+        if missing:
+            raise _no_axis(info, f"{missing[0]}s")
+        axes = info.axes[: len(info.axes) - info.item_axes]
+        where = f"site {info.key} of this run"
+        numbers = tuple(
+            np.asarray(selection.select(asked.get(axis, "all"), range(length), f"{axis}s", where), np.intp)
+            for axis, length in zip(axes, info.shape, strict=False)
         )
-    axes = tuple(axis for axis in info.axes if axis not in ITEM_AXES)
-    where = f"site {info.key} of this run"
-    numbers = tuple(
-        np.asarray(selection.select(asked.get(axis, "all"), range(length), f"{axis}s", where), np.intp)
-        for axis, length in zip(axes, info.shape, strict=False)
-    )
-    return on_axes(axes, numbers, info.shape)
-
-
-def on_axes(axes: tuple[str, ...], numbers: tuple[Indices, ...], shape: tuple[int, ...]) -> TokenSelection:
-    """The tokens at every combination of ``numbers``, one array for each axis, of slabs of ``shape``."""
-    items = np.ravel_multi_index(np.ix_(*numbers), shape[: len(axes)]).reshape(-1)
-    return TokenSelection(axes, numbers, items)
+        items = np.ravel_multi_index(np.ix_(*numbers), info.shape[: len(axes)]).reshape(-1)
+        return TokenSelection(axes, numbers, items)
 
 
 def _by_token(info: SiteInfo, tokens: Tokens) -> TokenSelection:
     if not set(GRID_AXES) <= set(info.axes):
-        raise StoreError(
-            f"site {info.key}: tokens cannot be selected, since {info.reduction} has the axes "
-            f"{', '.join(info.axes)}"
-        )
+        raise _no_axis(info, "tokens")
     array = np.asarray(tokens)
     if array.size == 0:
         raise SelectionError("tokens: nothing is selected")
@@ -114,3 +106,8 @@ def _by_token(info: SiteInfo, tokens: Tokens) -> TokenSelection:
             )
         items = items.astype(np.intp)
     return TokenSelection(("token",), (items,), items)
+
+
+def _no_axis(info: SiteInfo, what: str) -> StoreError:
+    axes = ", ".join(info.axes)
+    return StoreError(f"site {info.key}: {what} cannot be selected, its axes are {axes}; read all of it")
