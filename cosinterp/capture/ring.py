@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from types import TracebackType
+from typing import Any
 
 import torch
 
@@ -98,7 +99,7 @@ class Ring:
         self.stop()
         if self._pinned:
             self._pinned = False
-            _check_cuda(torch.cuda.cudart().cudaHostUnregister(self.memory.data_ptr()), "unpinned")
+            _check_cuda(_cudart().cudaHostUnregister(self.memory.data_ptr()), "unpinned")
 
     def __enter__(self) -> Ring:
         return self
@@ -122,14 +123,19 @@ class Ring:
     def _pin(self) -> None:
         # torch's own pinned memory comes in powers of two, which could be twice what was allowed.
         _check_cuda(
-            torch.cuda.cudart().cudaHostRegister(self.memory.data_ptr(), self.capacity, 0),
+            _cudart().cudaHostRegister(self.memory.data_ptr(), self.capacity, 0),
             f"pinned; lower --host-memory ({size_text(self.capacity)} now)",
         )
         self._pinned = True
 
 
-def _check_cuda(status: object, what: str) -> None:
-    if int(status) != 0:  # type: ignore[call-overload]
+def _cudart() -> Any:
+    """The CUDA runtime, as torch hands it out; its types are torch's own secret."""
+    return torch.cuda.cudart()
+
+
+def _check_cuda(status: Any, what: str) -> None:
+    if int(status) != 0:
         raise TraceError(f"the host memory for captured tensors could not be {what} (CUDA error {status})")
 
 
