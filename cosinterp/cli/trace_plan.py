@@ -212,4 +212,6 @@ def _duration(seconds: float) -> str:
         if seconds >= 1.5 * length:
             value = seconds / length
             return f"{value:.1f} {unit}" if value < 9.95 else f"{value:.0f} {unit}"
+    if seconds < 0.1:
+        return "under 0.1 s"
     return f"{seconds:.1f} s" if seconds < 9.95 else f"{seconds:.0f} s"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
@@ -15,6 +16,7 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.text import Text
 
 from cosinterp.capture.plan import TracePlan
 from cosinterp.cli.console import err
@@ -75,9 +77,13 @@ class RichProgress:
     def finished(self, sample: str, seed: int) -> None:
         """Say which run is complete."""
         self.made += 1
-        size = (self._store / run_file(sample, seed)).stat().st_size
-        self.written += size
-        _say(f"{self.made}/{self._total} {sample} seed {seed}, {size_text(size)}", style="dim")
+        line = f"{self.made}/{self._total} {sample} seed {seed}"
+        # Somebody may remove runs while others are made.
+        with suppress(FileNotFoundError):
+            size = (self._store / run_file(sample, seed)).stat().st_size
+            self.written += size
+            line += f", {size_text(size)}"
+        _say(line, style="dim")
 
     def __enter__(self) -> RichProgress:
         self._bar.start()
@@ -94,5 +100,6 @@ class RichProgress:
             _say(f"done: {runs} in {seconds:.0f} s, {written} ({speed}/s), {self._store}")
 
 
-def _say(line: str, style: str | None = None) -> None:
-    err().print(line, markup=False, style=style, soft_wrap=True)
+def _say(line: str, style: str = "") -> None:
+    # As a Text: a style of the whole print would colour the bar below it, too.
+    err().print(Text(line, style), soft_wrap=True)
