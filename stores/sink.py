@@ -15,9 +15,12 @@ import io
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from stores.errors import StoreError
+
+_FLUSH = 128 * 2**20
 
 
 class Sink(io.RawIOBase):
@@ -33,6 +36,9 @@ class Sink(io.RawIOBase):
         self._position = 0
         self._size = os.fstat(fd).st_size
         self.error: OSError | None = None
+        self._unflushed = 0
+        self._counting = Lock()
+        self._flushing = Lock()
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         """Moves to ``offset``, as files do."""
@@ -90,6 +96,30 @@ class Sink(io.RawIOBase):
         except OSError as error:
             self.error = self.error or error
             raise
+
+    def flush_behind(self, nbytes: int) -> None:
+        """Brings the file to the disk whenever `_FLUSH` bytes have been written since the last time.
+
+        Without it the disk would do little while a run is made, and much at its end, when everyone waits for
+        it. Called by whoever has written ``nbytes``, outside HDF5's lock: one of several threads then waits
+        for the disk while the others go on.
+
+        Raises:
+            OSError: the disk refuses.
+        """
+        with self._counting:
+            self._unflushed += nbytes
+            if self._unflushed < _FLUSH or not self._flushing.acquire(blocking=False):
+                return
+            self._unflushed = 0
+        try:
+            os.fsync(self._fd)
+        except OSError as error:
+            # The system tells of a failed write once, so it must not be forgotten.
+            self.error = self.error or error
+            raise
+        finally:
+            self._flushing.release()
 
     def truncate(self, size: int) -> int:
         """Makes the file ``size`` bytes long."""

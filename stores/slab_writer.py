@@ -82,6 +82,7 @@ class SlabWriter:
         data = np.ascontiguousarray(slab, self._layout.memory_type)
         for group, chunk in enumerate(data.reshape(self._layout.groups, -1)):
             self._checksums[(*index, group)] = self._write_chunk(index, group, chunk)
+            self._sink.flush_behind(chunk.nbytes)
         self._written[index] = True
 
     def missing(self) -> list[tuple[int, ...]]:
