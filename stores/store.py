@@ -15,6 +15,7 @@ from stores import layout, selection
 from stores.catalog import Catalog, entry_of, open_run, run_files
 from stores.entries import RunEntry
 from stores.errors import StoreError
+from stores.filters import Samples, Seeds, seed_filter
 from stores.reader import Run
 from stores.settings import StoreSettings, read_settings, write_settings
 from stores.sites import select_branches
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
     from stores.verify import Problem
 
 Array = npt.NDArray[Any]
-Samples = str | Iterable[str] | None
-Seeds = str | int | slice | Iterable[int] | None
 Progress = Callable[[int, int, str], None]
 
 _KEPT_OPEN = 8
@@ -114,7 +113,7 @@ class Store:
         """
         by_sample = self._index()
         names = by_sample if sample is None else [sample] if isinstance(sample, str) else sorted(set(sample))
-        wanted = _seed_filter(seed)
+        wanted = seed_filter(seed)
         return [
             entry
             for name in names
@@ -378,19 +377,6 @@ class Store:
                 # Not closed here: another thread may be reading from it. It closes with its last user.
                 self._open_runs.popitem(last=False)
             return found[1]
-
-
-def _seed_filter(seed: Seeds) -> Callable[[int], bool]:
-    if seed is None:
-        return lambda _: True
-    if isinstance(seed, str):
-        seed = selection.parse_seeds(seed)
-    if isinstance(seed, slice):
-        start, stop, stride = seed.start or 0, seed.stop, seed.step or 1
-        if start < 0 or stride < 0 or (stop is not None and stop < 0):
-            raise StoreError(f"seeds {seed}: a slice of seeds runs upwards from 0 or more")
-        return lambda n: n >= start and (stop is None or n < stop) and (n - start) % stride == 0
-    return frozenset((seed,) if isinstance(seed, int) else seed).__contains__
 
 
 def _listed(names: list[str]) -> str:

@@ -19,6 +19,7 @@ from stores import layout
 from stores.claim import Claim
 from stores.entries import RunEntry
 from stores.errors import StoreError
+from stores.files import fsync_folder
 from stores.reduction import FULL, parse_reduction
 from stores.seal import write_seal
 from stores.sink import Sink, refusals
@@ -329,7 +330,9 @@ class RunWriter:
             try:
                 # HDF5 locks what it reads, and would be refused while this writer holds the file.
                 self._claim.release()
-                _fsync_folders(self._final.parent, self._store)
+                # So that the names survive a power cut.
+                for folder in (self._final.parent, self._final.parent.parent, self._store):
+                    fsync_folder(folder)
             finally:
                 # Ctrl-C must not lose the line of a run that is there.
                 self._record(entry)
@@ -395,13 +398,3 @@ class RunWriter:
 def _new_file(sink: Sink) -> h5py.File:
     # Large chunks begin at pages of the file, which are quicker to copy; small ones lie side by side.
     return h5py.File(sink, "w", alignment_threshold=layout.PIECE, alignment_interval=4096)
-
-
-def _fsync_folders(folder: Path, store: Path) -> None:
-    """Makes the names in ``folder`` and the folders above it, up to ``store``, survive a power cut."""
-    for place in (folder, folder.parent, store):
-        fd = os.open(place, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(fd)
-        finally:
-            os.close(fd)
