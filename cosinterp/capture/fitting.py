@@ -14,6 +14,7 @@ from cosinterp.capture.estimate import Kept, RunShape, total_bytes
 from cosinterp.capture.plan import TracePlan
 from cosinterp.errors import TraceError
 from stores import dtypes
+from stores.layout import STORE_FILE
 from stores.reduction import FULL
 from stores.selection import compact
 from stores.units import count_text, size_text
@@ -26,7 +27,7 @@ _WIDEST = 56
 
 @dataclass(frozen=True)
 class Way:
-    """Flags with which a trace would fit, and the bytes that it would take then; compressed, at most."""
+    """Flags that make a trace fit if they are added to its own, and the bytes (at most) that it takes then."""
 
     flags: str
     size: int
@@ -58,22 +59,34 @@ def check_space(path: Path, plan: TracePlan, todo: Runs) -> None:
         sizes = [f"{needed:,} bytes", f"{free:,}"]
     runs = count_text(len(todo), "run")
     refusal = f"no space: {runs} would take {most}{sizes[0]}, {place} has {sizes[1]} free"
-    ways = ways_that_fit(plan, todo, free)
+    ways = ways_that_fit(path, plan, todo, free)
     if not ways:
+        why = "its store takes no other selection" if _settled(path) else "no smaller selection fits either"
         fewer = "trace fewer runs, or " if len(todo) > 1 else ""
-        raise TraceError(f"{refusal}, and no smaller selection fits either; {fewer}use another disk")
+        raise TraceError(f"{refusal}, and {why}; {fewer}use another disk")
     width = min(_WIDEST, max(len(way.flags) for way in ways))
     lines = [f"  {way.flags:<{width}}  {size_text(way.size)}" for way in ways]
-    raise TraceError("\n".join([f"{refusal}; in place of your flags, these would fit:", *lines]))
+    raise TraceError("\n".join([f"{refusal}; added to your flags, each of these would make it fit:", *lines]))
 
 
-def ways_that_fit(plan: TracePlan, todo: Runs, free: int) -> list[Way]:
+def ways_that_fit(path: Path, plan: TracePlan, todo: Runs, free: int) -> list[Way]:
     """How the runs ``todo`` of a plan could be brought down to ``free`` bytes.
 
     The mildest change of each kind that is enough by itself: fewer steps, layers or branches, a reduction, a
     smaller dtype, no video. If none is: of the combinations of as few kinds as possible the one that keeps
-    most. Then the runs that would fit as they are planned: those of the first seeds, or samples.
+    most. Then the runs that would fit as they are planned: those of the first seeds, or samples; these alone
+    if there is a store at ``path`` already.
     """
+    fewer = _fewer_runs(plan, todo, free)
+    return fewer if _settled(path) else [*_less_of_each(plan, todo, free), *fewer]
+
+
+def _settled(path: Path) -> bool:
+    """Whether there is a store already, which says what each of its runs keeps."""
+    return (path / STORE_FILE).exists()
+
+
+def _less_of_each(plan: TracePlan, todo: Runs, free: int) -> list[Way]:
     shapes = plan.shapes(todo)
     kinds = list(_kinds(plan))
     for together in range(1, len(kinds) + 1):
@@ -83,9 +96,8 @@ def ways_that_fit(plan: TracePlan, todo: Runs, free: int) -> list[Way]:
             if (way := _mildest(plan.kept, chosen, shapes, free)) is not None
         ]
         if ways:
-            changed = ways if together == 1 else [max(ways, key=lambda way: way.size)]
-            return [*changed, *_fewer_runs(plan, todo, free)]
-    return _fewer_runs(plan, todo, free)
+            return ways if together == 1 else [max(ways, key=lambda way: way.size)]
+    return []
 
 
 @dataclass(frozen=True)

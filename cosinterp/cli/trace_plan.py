@@ -133,7 +133,8 @@ class Outlook:
             "would_fit": []
             if self.fits
             else [
-                {"flags": way.flags, "bytes": way.size} for way in ways_that_fit(plan, self.todo, self.free)
+                {"flags": way.flags, "bytes": way.size}
+                for way in ways_that_fit(self.store, plan, self.todo, self.free)
             ],
         }
 

@@ -14,10 +14,12 @@ from hypothesis import strategies as st
 from cosinterp.capture.fitting import check_space, free_space, ways_that_fit
 from cosinterp.capture.plan import TracePlan
 from cosinterp.errors import TraceError
+from stores.layout import STORE_FILE
 from tests.unit.capture.planning import SMALL, WAN_14B, plan_of
 
 GB = 10**9
-OFFER = "in place of your flags, these would fit:"
+NO_STORE = Path("no-store-yet")
+OFFER = "added to your flags, each of these would make it fit:"
 
 
 @pytest.fixture
@@ -31,7 +33,7 @@ def free(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[int], Non
 
 
 def flags(plan: TracePlan, free: int) -> dict[str, int]:
-    return {way.flags: way.size for way in ways_that_fit(plan, plan.runs(), free)}
+    return {way.flags: way.size for way in ways_that_fit(NO_STORE, plan, plan.runs(), free)}
 
 
 def test_each_way_that_is_enough_by_itself_is_offered_in_its_mildest_form() -> None:
@@ -82,9 +84,19 @@ def test_fewer_seeds_or_samples_are_offered_too() -> None:
 def test_runs_that_a_store_has_already_are_not_counted() -> None:
     plan = plan_of(*[WAN_14B] * 2, seeds=range(4))
     todo = [("sample-1", 2), ("sample-1", 3)]
-    offered = {way.flags: way.size for way in ways_that_fit(plan, todo, 600 * GB)}
+    offered = {way.flags: way.size for way in ways_that_fit(NO_STORE, plan, todo, 600 * GB)}
     assert offered["--seeds 0-2"] == plan.run_bytes(plan.samples[1])
     assert "--limit 1" not in offered
+
+
+def test_a_store_that_is_there_takes_fewer_runs_only(free: Callable[[int], None], tmp_path: Path) -> None:
+    (tmp_path / STORE_FILE).touch()
+    plan = plan_of(seeds=range(4))
+    ways = ways_that_fit(tmp_path, plan, plan.runs(), 2000 * GB)
+    assert [way.flags for way in ways] == ["--seeds 0-2"]
+    free(GB)
+    with pytest.raises(TraceError, match="its store takes no other selection; trace fewer runs, or use"):
+        check_space(tmp_path, plan, plan.runs())
 
 
 def test_a_site_that_is_reduced_already_stays_as_it_is() -> None:
@@ -151,8 +163,8 @@ def test_whatever_is_offered_fits_and_has_the_size_that_is_said(
         save_video=False,
     )
     space = int(plan.bytes_of(plan.runs()) * share)
-    ways = ways_that_fit(plan, plan.runs(), space)
-    assert ways == ways_that_fit(plan, plan.runs(), space)
+    ways = ways_that_fit(NO_STORE, plan, plan.runs(), space)
+    assert ways == ways_that_fit(NO_STORE, plan, plan.runs(), space)
     for way in ways:
         words = way.flags.split(" ")
         fields = {}
