@@ -27,7 +27,7 @@ _WIDEST = 56
 
 @dataclass(frozen=True)
 class Way:
-    """Flags that make a trace fit if they are added to its own, and the bytes (at most) that it takes then."""
+    """Flags that make a trace fit when added to its own, and the bytes, at most, that it takes then."""
 
     flags: str
     size: int
