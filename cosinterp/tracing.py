@@ -145,6 +145,8 @@ def run_plan(
     todo = runs_to_make(plan, path, resume)
     check_space(path, plan, todo)
     target = create_store(path, plan.settings, exist_ok=True)
+    # A writer does it too, but there may be none: the last run of all may be the one without its line.
+    target.complete_catalog()
     record_runs(model, plan, todo, target.writer, host_memory=host_memory, progress=progress)
     return target
 

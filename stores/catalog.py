@@ -91,16 +91,16 @@ class Catalog:
         Raises:
             OSError: it cannot be written.
         """
-        self._folder.mkdir(exist_ok=True)
-        lines = "".join(_line(each) for each in (*self._unlisted, entry)).encode()
-        path = self._folder / self._own_file()
-        fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
-        try:
-            os.write(fd, lines)
-            self._unlisted.clear()
-            os.fsync(fd)
-        finally:
-            os.close(fd)
+        self._append((*self._unlisted, entry))
+
+    def complete(self) -> None:
+        """Adds the lines of the runs that `reconcile` found without one.
+
+        Raises:
+            OSError: they cannot be written.
+        """
+        if self._unlisted:
+            self._append(self._unlisted)
 
     def rewrite(self, entries: Iterable[RunEntry]) -> None:
         """Replaces the whole catalog by one file with ``entries``.
@@ -121,6 +121,18 @@ class Catalog:
         os.replace(draft, path)
         for file in old:
             file.unlink(missing_ok=True)
+
+    def _append(self, entries: Iterable[RunEntry]) -> None:
+        self._folder.mkdir(exist_ok=True)
+        lines = "".join(map(_line, entries)).encode()
+        path = self._folder / self._own_file()
+        fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        try:
+            os.write(fd, lines)
+            self._unlisted.clear()
+            os.fsync(fd)
+        finally:
+            os.close(fd)
 
     def _files(self) -> list[tuple[Path, int]]:
         try:
