@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from stores.errors import StoreError
+from stores.sink import refusals
 from stores.units import size_text
 
 _PIECE = 2**26
@@ -83,41 +84,50 @@ def fsync_folder(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def replacing(path: Path, force: bool) -> Iterator[Path]:
-    """A new name beside ``path``, for a file or a folder; it becomes ``path`` when the block is left.
+def replacing(path: Path, force: bool, replaceable: Callable[[Path], bool]) -> Iterator[Path]:
+    """A name beside ``path``, for a file or a folder; it becomes ``path`` when the block is left.
 
-    By an exception it is removed instead, and whatever is at ``path`` stays as it is.
+    If the block is left by an exception, what has the name is removed, and ``path`` stays as it is.
 
     Args:
-        force: replace what is there.
+        force, replaceable: as `refuse_existing`.
 
     Raises:
-        StoreError: something is at ``path``, without ``force``; or the disk refuses.
+        StoreError: ``path`` must not be replaced, or the disk refuses.
     """
-    refuse_existing(path, force)
-    draft = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.draft")
+    draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}.partial")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield draft
-        _sync(draft)
-        # Once more: others may have made it in the meantime.
-        refuse_existing(path, force)
-        _put(draft, path)
-        fsync_folder(path.parent)
-    except OSError as error:
-        raise StoreError(f"{path}: cannot be written: {error.strerror or error}") from error
+        with refusals(path):
+            refuse_existing(path, force, replaceable)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            yield draft
+            _sync(draft)
+            # Once more: it may have been made in the meantime.
+            refuse_existing(path, force, replaceable)
+            _put(draft, path)
+            fsync_folder(path.parent)
     finally:
         _remove(draft)
 
 
-def refuse_existing(path: Path, force: bool) -> None:
-    """Raises StoreError if something is at ``path`` and ``force`` is not given."""
-    if not force and (path.exists() or path.is_symlink()):
+def refuse_existing(path: Path, force: bool, replaceable: Callable[[Path], bool]) -> None:
+    """Raises StoreError unless ``path`` may be written: nothing is there, or an empty folder.
+
+    Args:
+        force: let something be there, if it is ``replaceable``.
+    """
+    if not (path.exists() or path.is_symlink()) or (path.is_dir() and not any(path.iterdir())):
+        return
+    if not force:
         raise StoreError(f"{path}: this exists; replace it with --force, or choose another name")
+    if not replaceable(path):
+        raise StoreError(
+            f"{path}: this is no such export, so --force does not replace it; remove it yourself"
+        )
 
 
 def _put(draft: Path, path: Path) -> None:
-    """Gives ``draft`` the name ``path``; a folder that has it already is moved away first, then removed."""
+    """Gives ``draft`` the name ``path``; a folder that has it is moved away first, and removed then."""
     if not path.is_dir() or path.is_symlink():
         os.replace(draft, path)
         return

@@ -16,6 +16,7 @@ from stores.errors import StoreError
 from stores.files import check_space, copy_bytes, free_space, fsync_folder
 from stores.flat import differences
 from stores.settings import StoreSettings
+from stores.sink import refusals
 from stores.store import Store, create_store, open_store
 from stores.units import count_text
 
@@ -149,7 +150,7 @@ def merge_stores(plan: MergePlan, progress: Progress | None = None) -> Merged:
         entry = transfer.entry
         count(0)
         source, final = transfer.source / entry.file, store.path / entry.file
-        try:
+        with refusals(final):
             final.parent.mkdir(parents=True, exist_ok=True)
             by_link = plan.link and _link(source, final)
             if by_link:
@@ -160,8 +161,6 @@ def merge_stores(plan: MergePlan, progress: Progress | None = None) -> Merged:
             for folder in (final.parent, final.parent.parent):
                 fsync_folder(folder)
             catalog.append(entry)
-        except OSError as error:
-            raise StoreError(f"{final}: cannot be written: {error.strerror or error}") from error
     return Merged(tuple(copied), tuple(linked))
 
 

@@ -42,6 +42,7 @@ COMMANDS: tuple[Command | Group, ...] = (
             Command(
                 "reindex", "cosinterp.cli.store:reindex", "Rebuild the catalog of a store from its files."
             ),
+            Command("export", "cosinterp.cli.store_export:export", "Export a store, or a part of it."),
             Command("merge", "cosinterp.cli.store_merge:merge", "Bring the runs of several stores into one."),
             Command("rm", "cosinterp.cli.store_rm:rm", "Remove runs from a store."),
             Command("diff", "cosinterp.cli.store_diff:diff", "Say what differs between two stores."),

@@ -173,4 +173,4 @@ def test_completion_offers_commands_and_their_words() -> None:
         text=True,
         check=False,
     )
-    assert done.stdout.split() == ["ls", "info", "verify", "reindex", "merge", "rm", "diff"]
+    assert done.stdout.split() == ["ls", "info", "verify", "reindex", "export", "merge", "rm", "diff"]

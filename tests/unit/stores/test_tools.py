@@ -1,15 +1,17 @@
-"""The commands that compare, merge and remove: what they say, in text and in JSON, and how they end."""
+"""The commands that export, compare, merge and remove: what they say, and how they end."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
 from cosinterp.cli import app
+from cosinterp.cli.store_export import parse_size
 from stores import Store, create_store, open_store
 from tests.unit.stores import making
 from tests.unit.stores.making import make_store, settings, write_run
@@ -213,9 +215,63 @@ def test_rm_takes_leftovers_alone(store: Store) -> None:
     assert len(open_store(store.path).runs()) == 3
 
 
+def test_export_guesses_the_format_and_says_what_it_wrote(store: Store, tmp_path: Path) -> None:
+    out = tmp_path / "out.h5"
+    selected = ["--seeds", "0", "--layers", "10,20", "--branches", "cond", "--no-video", "--no-latents"]
+    assert call("export", store.path, out, *selected, "--dry-run").startswith(
+        f"{out}: would export 2 runs as hdf5, about "
+    )
+    assert not out.exists()
+    assert call("export", store.path, out, *selected).startswith(f"{out}: exported 2 runs as hdf5, ")
+    with h5py.File(out) as file:
+        assert sorted(file) == ["maze-3", "maze-4"]
+        assert file["maze-4/0/activations/resid"].shape[:3] == (2, 2, 1)
+        assert "maze-4/0/latents" not in file
+    assert "--force" in refused("export", store.path, out)
+    call("export", store.path, out, "--samples", "maze-4", "--sites", "none", "--force")
+    with h5py.File(out) as file:
+        assert "maze-4/0/activations" not in file
+
+
+def test_export_to_safetensors_and_zarr(store: Store, tmp_path: Path) -> None:
+    found = json.loads(
+        call(
+            "export", store.path, tmp_path / "t", "--format", "safetensors", "--shard-size", "20kB", "--json"
+        )
+    )
+    assert (found["format"], len(found["runs"]), found["sites"]) == ("safetensors", 3, ["resid"])
+    files = [path for path in (tmp_path / "t").iterdir() if path.suffix == ".safetensors"]
+    assert len(files) > 2
+    assert found["bytes"] == sum(path.stat().st_size for path in (tmp_path / "t").iterdir())
+    call("export", store.path, tmp_path / "one.safetensors", "--samples", "maze-4")
+    call("export", store.path, tmp_path / "t.zarr", "--samples", "maze-4", "--reductions", "full")
+    assert (tmp_path / "t.zarr/resid/zarr.json").exists()
+
+
+def test_export_refuses_what_it_cannot_read(store: Store, tmp_path: Path) -> None:
+    out = tmp_path / "out.h5"
+    assert "which format" in refused("export", store.path, tmp_path / "out")
+    assert "format 'csv'" in refused("export", store.path, out, "--format", "csv")
+    assert "site 'mlp'" in refused("export", store.path, out, "--sites", "mlp")
+    assert '--sites "resid,": a name is empty' in refused("export", store.path, out, "--sites", "resid,")
+    assert "there is no layer 7" in refused("export", store.path, out, "--layers", "7")
+    for size in ("much", "2XB", "0", "-1", "0.1B"):
+        assert "write a size such as" in refused("export", store.path, out, f"--shard-size={size}")
+    assert "no run is selected" in refused("export", store.path, out, "--samples", "maze-9")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["s"]
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("2GB", 2 * 10**9), ("500 mb", 5 * 10**8), ("1.5kB", 1500), ("77", 77), (" 1tb ", 10**12)],
+)
+def test_sizes_are_read_in_powers_of_1000(text: str, size: int) -> None:
+    assert parse_size(text) == size
+
+
 @pytest.mark.parametrize(
     "arguments",
-    [("diff", "x", "x"), ("merge", "out", "x"), ("rm", "x", "--all")],
+    [("export", "x", "out.h5"), ("diff", "x", "x"), ("merge", "out", "x"), ("rm", "x", "--all")],
 )
 def test_what_is_no_store_ends_with_2_and_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
@@ -224,7 +280,7 @@ def test_what_is_no_store_ends_with_2_and_one_line(
     assert refused(*arguments) == "x: no such store"
 
 
-@pytest.mark.parametrize("command", ["diff", "merge", "rm"])
+@pytest.mark.parametrize("command", ["export", "diff", "merge", "rm"])
 def test_the_help_page_names_every_flag(command: str) -> None:
     text = call(command, "-h")
     assert "--json" in text
