@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from cosinterp import __version__
-from cosinterp.capture.fitting import check_space
-from cosinterp.capture.plan import PlannedSample, TracePlan, make_plan, scheduler_config
 from cosinterp.capture.recording import BatchRecording
-from cosinterp.capture.reduce_option import Reduce
 from cosinterp.capture.sink import RingSinks
 from cosinterp.capture.watching import traced_call
 from cosinterp.denoising import Call, Clock, Step
 from cosinterp.errors import TraceError
 from cosinterp.models.model import Model, to_uint8
+from cosinterp.planning.fitting import check_space
+from cosinterp.planning.plan import PlannedSample, TracePlan, make_plan, scheduler_config
+from cosinterp.planning.reduce_option import Reduce
 from cosinterp.samples import Sample
 from stores.layout import STORE_FILE
 from stores.selection import Selection

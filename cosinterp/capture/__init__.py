@@ -1,1 +1,1 @@
-"""Capture: what goes into a store, how large it is, and how it gets there while the model runs."""
+"""Capture: how tensors get from the running model into a store."""

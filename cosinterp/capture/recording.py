@@ -20,7 +20,7 @@ from stores.layout import chunk_length
 from stores.reduction import parse_reduction
 
 if TYPE_CHECKING:
-    from cosinterp.capture.plan import PlannedSample, TracePlan
+    from cosinterp.planning.plan import PlannedSample, TracePlan
     from stores.writer import RunWriter
 
 

@@ -15,8 +15,8 @@ from cosinterp.cli.options import one_of
 from cosinterp.errors import SampleError, TraceError
 
 if TYPE_CHECKING:
-    from cosinterp.capture.plan import TracePlan
     from cosinterp.models.model import Model
+    from cosinterp.planning.plan import TracePlan
     from cosinterp.samples import Sample
 
 _SAMPLES = "What to generate from"
@@ -206,7 +206,7 @@ def trace(
         pipeline=pipeline,
     )
 
-    from cosinterp.capture.plan import make_plan
+    from cosinterp.planning.plan import make_plan
 
     memory = int(host_memory * 1024**3)
     plan = make_plan(
@@ -255,9 +255,9 @@ def resume_command(argv: list[str]) -> str:
 
 def _show(model: Model, plan: TracePlan, store: Path, as_json: bool) -> None:
     """Print the plan; as the trace itself, refuse one that does not fit."""
-    from cosinterp.capture.fitting import check_space
     from cosinterp.cli.console import print_json
     from cosinterp.cli.trace_plan import Outlook, print_plan
+    from cosinterp.planning.fitting import check_space
     from cosinterp.tracing import runs_to_make, writing_threads
 
     outlook = Outlook.of(plan, runs_to_make(plan, store, resume=True), store, writing_threads(model, plan))
@@ -314,8 +314,8 @@ def _check_early(
     host_memory: float,
 ) -> None:
     """Refuse what is wrong for every model before one is loaded, which can take minutes."""
-    from cosinterp.capture.reduce_option import parse_reduce
-    from cosinterp.capture.stored_as import check_compression, check_store_dtype
+    from cosinterp.planning.reduce_option import parse_reduce
+    from cosinterp.planning.stored_as import check_compression, check_store_dtype
     from stores.selection import parse_seeds
 
     parse_seeds(seeds)

@@ -11,12 +11,12 @@ from typing import Any
 
 from rich.table import Table
 
-from cosinterp.capture.disk_speed import MOST_BYTES, measure_write_speed
-from cosinterp.capture.estimate import run_parts, slab_layout
-from cosinterp.capture.fitting import Runs, free_space, ways_that_fit
-from cosinterp.capture.plan import TracePlan
 from cosinterp.cli.console import out
 from cosinterp.cli.plain import table
+from cosinterp.planning.disk_speed import MOST_BYTES, measure_write_speed
+from cosinterp.planning.estimate import run_parts, slab_layout
+from cosinterp.planning.fitting import Runs, free_space, ways_that_fit
+from cosinterp.planning.plan import TracePlan
 from stores.selection import compact
 from stores.units import count_text, size_text
 

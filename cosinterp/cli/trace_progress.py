@@ -18,9 +18,9 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from cosinterp.capture.plan import TracePlan
 from cosinterp.cli.console import err
 from cosinterp.cli.trace_plan import Outlook
+from cosinterp.planning.plan import TracePlan
 from stores.layout import run_file
 from stores.selection import compact
 from stores.units import count_text, size_text

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from cosinterp.capture.plan import TracePlan, make_plan
 from cosinterp.errors import SelectionError, TraceError, UserError
 from cosinterp.models.model import Model
+from cosinterp.planning.plan import TracePlan, make_plan
 from cosinterp.samples import Sample
 from tests.tiny import sample_for
 

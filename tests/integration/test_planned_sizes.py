@@ -9,9 +9,9 @@ from typing import Any
 import h5py
 import pytest
 
-from cosinterp.capture.estimate import run_parts
-from cosinterp.capture.plan import TracePlan
 from cosinterp.models.model import Model
+from cosinterp.planning.estimate import run_parts
+from cosinterp.planning.plan import TracePlan
 from cosinterp.tracing import trace
 from tests.tiny import sample_for
 

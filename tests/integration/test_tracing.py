@@ -14,10 +14,10 @@ import pytest
 import torch
 from PIL import Image
 
-from cosinterp.capture import plan as planning
 from cosinterp.errors import SampleError, StoreError, TraceError, UserError
 from cosinterp.models.loading import load
 from cosinterp.models.model import Model
+from cosinterp.planning import plan as planning
 from cosinterp.samples import Sample
 from cosinterp.tracing import trace
 from stores import Store, open_store

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from cosinterp.capture.ring import Ring, RingClosed, Slot
 
-
 LARGEST = 704
 
 

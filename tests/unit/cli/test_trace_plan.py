@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from cosinterp.capture.plan import TracePlan
 from cosinterp.cli.trace_plan import DiskTime, Outlook, print_plan
 from cosinterp.cli.trace_progress import RichProgress
-from tests.unit.capture.planning import SMALL, WAN_14B, plan_of
+from cosinterp.planning.plan import TracePlan
+from tests.unit.planning.making import SMALL, WAN_14B, plan_of
 
 MB = 10**6
 

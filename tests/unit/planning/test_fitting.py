@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cosinterp.capture.fitting import check_space, free_space, ways_that_fit
-from cosinterp.capture.plan import TracePlan
 from cosinterp.errors import TraceError
+from cosinterp.planning.fitting import check_space, free_space, ways_that_fit
+from cosinterp.planning.plan import TracePlan
 from stores.layout import STORE_FILE
-from tests.unit.capture.planning import SMALL, WAN_14B, plan_of
+from tests.unit.planning.making import SMALL, WAN_14B, plan_of
 
 GB = 10**9
 NO_STORE = Path("no-store-yet")

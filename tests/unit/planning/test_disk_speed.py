@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from cosinterp.capture import disk_speed
-from cosinterp.capture.disk_speed import measure_write_speed
+from cosinterp.planning import disk_speed
+from cosinterp.planning.disk_speed import measure_write_speed
 
 MB = 10**6
 

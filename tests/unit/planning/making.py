@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from cosinterp.capture.estimate import RunShape
-from cosinterp.capture.plan import PlannedSample, TracePlan
 from cosinterp.models.anatomy import Size
+from cosinterp.planning.estimate import RunShape
+from cosinterp.planning.plan import PlannedSample, TracePlan
 from cosinterp.samples import Sample
 from stores.settings import StoreSettings
 

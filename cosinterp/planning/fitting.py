@@ -10,9 +10,9 @@ from itertools import accumulate, combinations, product
 from pathlib import Path
 from typing import Any
 
-from cosinterp.capture.estimate import Kept, RunShape, total_bytes
-from cosinterp.capture.plan import TracePlan
 from cosinterp.errors import TraceError
+from cosinterp.planning.estimate import Kept, RunShape, total_bytes
+from cosinterp.planning.plan import TracePlan
 from stores import dtypes
 from stores.layout import STORE_FILE
 from stores.reduction import FULL

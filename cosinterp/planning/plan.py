@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 
 from cosinterp.capture.conversion import stored_dtype
-from cosinterp.capture.estimate import Kept, RunShape, run_parts, slab_layout, total_bytes, waiting_items
-from cosinterp.capture.reduce_option import Reduce, resolve_reduce
-from cosinterp.capture.stored_as import AUTO, check_compression, check_store_dtype
 from cosinterp.errors import SelectionError, TraceError
 from cosinterp.models.anatomy import RESID, Size
 from cosinterp.models.model import Model
+from cosinterp.planning.estimate import Kept, RunShape, run_parts, slab_layout, total_bytes, waiting_items
+from cosinterp.planning.reduce_option import Reduce, resolve_reduce
+from cosinterp.planning.stored_as import AUTO, check_compression, check_store_dtype
 from cosinterp.samples import Sample
 from stores.layout import BASE, MAX_SEED, check_run_name
 from stores.selection import Selection, parse_seeds, select

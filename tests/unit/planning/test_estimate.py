@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cosinterp.capture.estimate import LATENTS, OTHER, VIDEO, run_parts, total_bytes, waiting_items
 from cosinterp.errors import SelectionError
+from cosinterp.planning.estimate import LATENTS, OTHER, VIDEO, run_parts, total_bytes, waiting_items
 from stores.units import size_text
-from tests.unit.capture.planning import SMALL, WAN_14B, plan_of
+from tests.unit.planning.making import SMALL, WAN_14B, plan_of
 
 TOKENS = 21 * 30 * 52
 SLABS = 41 * 20 * 2

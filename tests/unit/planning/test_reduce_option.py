@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from cosinterp.capture.reduce_option import Reduce, parse_reduce, resolve_reduce
 from cosinterp.errors import SelectionError
+from cosinterp.planning.reduce_option import Reduce, parse_reduce, resolve_reduce
 
 SITES = ("resid", "mlp")
 KNOWN = (*SITES, "self_attn")
