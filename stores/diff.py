@@ -12,7 +12,8 @@ from stores.errors import StoreError
 from stores.flat import differences
 
 if TYPE_CHECKING:
-    from stores.store import Samples, Seeds, Store
+    from stores.filters import Samples, Seeds
+    from stores.store import Store
 
 Progress = Callable[[int, int, str], None]
 

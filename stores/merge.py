@@ -15,6 +15,7 @@ from stores.entries import Key, RunEntry
 from stores.errors import StoreError
 from stores.files import check_space, copy_bytes, free_space, fsync_folder
 from stores.flat import differences
+from stores.remove import rewrite_catalog
 from stores.settings import StoreSettings
 from stores.sink import refusals
 from stores.store import Store, create_store, open_store
@@ -134,8 +135,7 @@ def merge_stores(plan: MergePlan, progress: Progress | None = None) -> Merged:
         StoreError: the disk refuses, or another process made one of the runs in the meantime.
     """
     store = create_store(plan.out, plan.settings, exist_ok=True)
-    catalog = Catalog(store.path)
-    catalog.refresh()
+    catalog = _catalog(plan)
     copied: list[RunEntry] = []
     linked: list[RunEntry] = []
     done = 0
@@ -162,6 +162,16 @@ def merge_stores(plan: MergePlan, progress: Progress | None = None) -> Merged:
                 fsync_folder(folder)
             catalog.append(entry)
     return Merged(tuple(copied), tuple(linked))
+
+
+def _catalog(plan: MergePlan) -> Catalog:
+    """The catalog of the store, without lines of runs that are to be brought: their files were deleted."""
+    catalog = Catalog(plan.out)
+    catalog.refresh()
+    stale = {entry.key for entry in catalog.entries()} & {each.entry.key for each in plan.transfers}
+    if stale:
+        rewrite_catalog(plan.out)
+    return catalog
 
 
 def _target(folder: Path) -> Store | None:

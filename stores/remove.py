@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from stores import layout, selection
+from stores import layout
 from stores.catalog import Catalog, run_files
 from stores.errors import StoreError
 from stores.files import fsync_folder
+from stores.filters import Samples, Seeds, seed_filter
 from stores.leftovers import drafts, remove_leftover, unclaimed_runs
 from stores.store import Store
 
@@ -35,28 +36,22 @@ class StoredRun(StoredFile):
 
 
 def find_runs(
-    store: Store, samples: Collection[str] | None = None, seeds: str | None = None, variant: str | None = None
+    store: Store, samples: Samples = None, seeds: Seeds = None, variant: str | None = None
 ) -> list[StoredRun]:
-    """The files of finished runs, by sample, seed and variant; None leaves a filter out.
+    """The files of finished runs, by sample, seed and variant, as in `Store.runs`.
 
     By the names of the files, so those that are damaged or not in the catalog are found as well.
-
-    Args:
-        seeds: as in "0-7".
 
     Raises:
         SelectionError: ``seeds`` cannot be read.
     """
-    wanted = None if seeds is None else frozenset(selection.parse_seeds(seeds))
+    names = None if samples is None else {samples} if isinstance(samples, str) else set(samples)
+    is_wanted = seed_filter(seeds)
     files = {key: file for file in run_files(store.path) if (key := layout.parse_run_file(file)) is not None}
     found: list[StoredRun] = []
     for key, file in sorted(files.items()):
         sample, seed, kind = key
-        if (
-            (samples is None or sample in samples)
-            and (wanted is None or seed in wanted)
-            and variant in (None, kind)
-        ):
+        if (names is None or sample in names) and is_wanted(seed) and variant in (None, kind):
             # Others may remove one while we look.
             with contextlib.suppress(FileNotFoundError):
                 found.append(StoredRun(file, (store.path / file).stat().st_size, *key))
@@ -112,12 +107,17 @@ def remove_runs(store: Store, runs: Sequence[StoredFile], progress: Progress | N
             for folder in folders:
                 fsync_folder(folder)
             if folders:
-                _rewrite_catalog(store.path)
+                rewrite_catalog(store.path)
     except OSError as error:
         raise _refused(store.path, error) from error
 
 
-def _rewrite_catalog(store: Path) -> None:
+def rewrite_catalog(store: Path) -> None:
+    """Replaces the catalog by one of the runs whose files are there; only those without a line are opened.
+
+    Raises:
+        OSError: it cannot be written.
+    """
     # Twice if another process finished a run in the meantime, whose line would be lost.
     for _ in range(2):
         catalog = Catalog(store)

@@ -10,10 +10,11 @@ from math import prod
 from stores import layout, selection
 from stores.entries import RunEntry
 from stores.errors import StoreError
+from stores.filters import Samples, Seeds
 from stores.reader import Run
 from stores.reduction import parse_reduction
 from stores.sites import SiteInfo, select_branches
-from stores.store import Samples, Seeds, Store
+from stores.store import Store
 
 Progress = Callable[[int, int, str], None]
 # Called with (file, bytes) of each slab that an export has taken.

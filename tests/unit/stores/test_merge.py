@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -198,6 +199,24 @@ def test_too_little_space_is_said_with_both_numbers(
     with pytest.raises(StoreError, match=rf"copying 2 runs needs {needed:,} bytes .* has 1,000 free"):
         plan_merge(tmp_path / "out", [a])
     assert plan_merge(tmp_path / "out", [a], link=True).copied_bytes == 0
+
+
+def test_a_line_of_a_run_that_was_deleted_does_not_stand_for_the_one_that_comes(
+    a: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Later(datetime):
+        @classmethod
+        def now(cls, _: Any = None) -> datetime:
+            return datetime(2041, 1, 1, tzinfo=UTC)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("stores.writer.datetime", Later)
+        out = make_store(tmp_path / "out", A[:1])
+    (out.path / "runs/maze-3/0.h5").unlink()
+    merge_stores(plan_merge(out.path, [a]))
+    store = open_store(out.path)
+    assert store.verify() == []
+    assert [entry.finished for entry in store.runs()] == [entry.finished for entry in a.runs()]
 
 
 def test_what_is_there_and_no_store_is_left_alone(a: Store, tmp_path: Path) -> None:
