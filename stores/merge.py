@@ -135,6 +135,7 @@ def merge_stores(plan: MergePlan, progress: Progress | None = None) -> Merged:
         StoreError: the disk refuses, or another process made one of the runs in the meantime.
     """
     store = create_store(plan.out, plan.settings, exist_ok=True)
+    store.complete_catalog()
     catalog = _catalog(plan)
     copied: list[RunEntry] = []
     linked: list[RunEntry] = []
@@ -178,7 +179,8 @@ def _target(folder: Path) -> Store | None:
     """The store in ``folder``, or None if there is room for one."""
     if (folder / layout.STORE_FILE).exists():
         return open_store(folder)
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    # As for `create_store`, what begins with a dot does not count: a killed process may have left a draft.
+    if folder.exists() and (not folder.is_dir() or any(item.name[0] != "." for item in folder.iterdir())):
         raise StoreError(f"{folder}: this is there and is no store; choose another name")
     return None
 
