@@ -66,13 +66,15 @@ def merge(
             }
         )
         return
-    what = f"{count_text(len(plan.transfers), 'run')}, {size_text(plan.size)}"
     there = f"; {len(plan.present)} there already" if plan.present else ""
-    if dry_run:
+    what = f"{count_text(len(plan.transfers), 'run')}, {size_text(plan.size)}"
+    if not plan.transfers:
+        text = f"{target}: nothing to bring{there}"
+    elif dry_run:
         space = f" ({size_text(plan.copied_bytes)} to copy)" if link else ""
         text = f"would bring {what}{space} into {target}{there}"
     else:
-        linked = f", {len(merged.linked)} of them linked" if link else ""
+        linked = f", {len(merged.linked)} of them linked" if merged.linked else ""
         text = f"{target}: gained {what}{linked}{there}"
     out().print(text, markup=False, soft_wrap=True)
     for path in (store / name for store in stores for name in _LEFT if store.resolve() != target.resolve()):

@@ -138,8 +138,12 @@ class _Shard:
             )
             for name, dtype, array in self.tensors
         }
+        path.touch()
+        mode = path.stat().st_mode
         try:
             serialize_file(specs, path, metadata)
+            # It puts a file there that is its owner's alone.
+            path.chmod(mode)
         except SafetensorError as error:
             raise StoreError(f"{path}: cannot be written: {error}") from error
 

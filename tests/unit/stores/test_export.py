@@ -190,6 +190,17 @@ def test_shards_stay_within_their_size(tmp_path: Path) -> None:
         assert sum(tensor.nbytes for tensor in load_file(tmp_path / "out" / file).values()) <= 6_000
 
 
+@pytest.mark.parametrize("format", FORMATS)
+def test_others_may_read_an_export(tmp_path: Path, format: str) -> None:
+    store = make_store(tmp_path / "s", RUNS[:1])
+    out = tmp_path / FORMATS[format]
+    export(store, out, format=format)
+    (tmp_path / "new").touch()
+    usual = (tmp_path / "new").stat().st_mode
+    files = [out] if out.is_file() else [path for path in out.rglob("*") if path.is_file()]
+    assert {path.stat().st_mode for path in files} == {usual}
+
+
 def test_a_tensor_larger_than_a_shard_has_one_to_itself(tmp_path: Path) -> None:
     store = make_store(tmp_path / "s", RUNS[:1], "fp32")
     export(store, tmp_path / "out", format="safetensors", shard_size=1)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
+import subprocess
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -241,6 +244,39 @@ def test_an_interrupted_merge_leaves_whole_runs_and_goes_on(a: Store, b: Store, 
     store = open_store(out)
     assert 0 < len(store.runs()) < 3
     assert store.verify() == []
+    merge_stores(plan_merge(out, [a, b]))
+    assert keys(store) == ALL
+    assert store.verify() == []
+
+
+KILLED = """
+import os, signal, sys
+from stores import merge, open_store
+
+def killed(source, target, copied):
+    global runs
+    runs += 1
+    if runs < 2:
+        return plain(source, target, copied)
+    os.write(target, os.read(source, 1000))
+    os.kill(os.getpid(), signal.SIGKILL)
+
+runs, plain, merge.copy_bytes = 0, merge.copy_bytes, killed
+out, *sources = sys.argv[1:]
+merge.merge_stores(merge.plan_merge(out, [open_store(source) for source in sources]))
+"""
+
+
+def test_a_killed_merge_leaves_whole_runs_and_goes_on(a: Store, b: Store, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    arguments = [sys.executable, "-c", KILLED, *map(str, (out, a.path, b.path))]
+    done = subprocess.run(arguments, cwd=Path(__file__).parents[3], check=False)
+    assert done.returncode == -signal.SIGKILL
+    store = open_store(out)
+    assert [(problem.file, problem.kind) for problem in store.verify()] == [
+        ("runs/maze-3/1.h5.partial", "leftover")
+    ]
+    assert len(store.runs()) == 1
     merge_stores(plan_merge(out, [a, b]))
     assert keys(store) == ALL
     assert store.verify() == []

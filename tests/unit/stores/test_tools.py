@@ -128,6 +128,7 @@ def test_merge_says_what_it_brought(store: Store, tmp_path: Path) -> None:
     found = json.loads(call("merge", store.path, other.path, "--link", "--json"))
     assert [each["file"] for each in found["transfers"]] == ["runs/maze-5/0.h5"]
     assert (found["copied"], found["linked"], found["present"], found["copied_bytes"]) == (0, 1, 1, 0)
+    assert call("merge", store.path, other.path) == f"{store.path}: nothing to bring; 2 there already\n"
     assert call("diff", out, store.path).splitlines()[-1] == "equal: 4 runs"
     call("verify", out)
     call("verify", store.path)
