@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
 
+from stores.errors import StoreError
+
 
 class Descriptor:
     """A file descriptor that is closed once nobody reads from it any more: its number may be used again then.
@@ -17,6 +19,7 @@ class Descriptor:
     """
 
     def __init__(self, path: Path) -> None:
+        self._path = path
         self._users = 0
         self._closing = True
         self._lock = Lock()
@@ -28,11 +31,11 @@ class Descriptor:
         """The number of the descriptor, for `read_exactly`; it stays open for as long as the block lasts.
 
         Raises:
-            ValueError: the file is closed.
+            StoreError: the file is closed.
         """
         with self._lock:
             if self._closing:
-                raise ValueError("the file is closed")
+                raise StoreError(f"{self._path}: this file is closed; open it again to read it")
             self._users += 1
         try:
             yield self._fd

@@ -68,6 +68,8 @@ class SlabArray(BackendArray):
         numbers = [np.atleast_1d(part) for part in chosen]
         runs, slabs, parts = numbers[:2], numbers[2 : len(self._labels)], numbers[len(self._labels) :]
         found = np.empty([len(part) for part in numbers], np.float32)
+        if not found.size:
+            return found.reshape([len(part) for part in chosen if part.ndim])
         places = iter(found.reshape(-1, *found.shape[len(self._labels) :]))
         reading = _Part(parts, self._slab_shape, self._axes, self._tokens)
         for sample, seed in product(*self._named(runs, 0)):

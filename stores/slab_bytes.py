@@ -49,11 +49,9 @@ class SlabBytes:
         self._sizes = sizes.tolist()
         self._checked = checked
         self._check_again = check_again
-        self._expected = np.empty(checked.shape, "<u8")
+        self._checksums_at = checksums_at
+        self._expected: npt.NDArray[np.uint64] | None = None
         self._all_checked = not check_again and bool(checked.all())
-        if not self._all_checked:
-            with descriptor.reading() as fd:
-                read_exactly(fd, self._expected.reshape(-1).view(np.uint8).data, checksums_at)
 
     def is_checked(self, group: int, start: int, stop: int) -> bool:
         """Whether the bytes from ``start`` to ``stop`` of an uncompressed chunk can be read without more."""
@@ -103,9 +101,18 @@ class SlabBytes:
         return offset
 
     def _compare(self, group: int, first: int, found: list[int]) -> None:
+        # Several threads may come here first; each reads the same.
+        if self._expected is None:
+            self._expected = self._read_expected()
         if self._expected[group, first : first + len(found)].tolist() != found:
             raise ValueError(f"the chunk of {self._place(group)} does not match its checksum")
         self._checked[group, first : first + len(found)] = True
+
+    def _read_expected(self) -> npt.NDArray[np.uint64]:
+        expected = np.empty(self._checked.shape, "<u8")
+        with self._descriptor.reading() as fd:
+            read_exactly(fd, expected.reshape(-1).view(np.uint8).data, self._checksums_at)
+        return expected
 
     def _place(self, group: int) -> str:
         place = (*self._index, group * self._layout.group)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import re
 import shutil
 from collections.abc import Callable, Iterator
@@ -17,7 +18,7 @@ from hypothesis import strategies as st
 
 from stores import Run, Store, StoreError, UserError, create_store, open_store
 from stores.seal import write_seal
-from tests.unit.stores import making
+from tests.unit.stores import making, making_kinds
 from tests.unit.stores.making import (
     BRANCHES,
     CHANNELS,
@@ -241,17 +242,17 @@ def test_nan_and_infinity_are_named(tmp_path: Path) -> None:
     store = create_store(tmp_path / "s", making.settings(dtype="fp32"))
     with store.writer("a", 0) as writer:
         writer.set_schedule([1000], [1.0, 0.0])
-        writer.add_site("resid", [0, 1], [0], ["cond"], GRID, CHANNELS)
+        writer.add_site("resid", [0, 10], [0], ["cond"], GRID, CHANNELS)
         tokens = np.zeros((*GRID, CHANNELS), np.float32)
         writer.write("resid", 0, 0, "cond", tokens)
         tokens[1, 2, 3, 4] = np.inf
-        writer.write("resid", 0, 1, "cond", tokens)
+        writer.write("resid", 0, 10, "cond", tokens)
         for index in range(2):
             writer.write_noisy(index, np.full_like(latent(0, 0), np.nan if index else 0))
         writer.write_prediction(0, latent(0, 0))
         writer.finish()
     assert [(problem.kind, problem.message) for problem in store.verify()] == [
-        ("not finite", "activations/resid: 1 of 2 slabs, first step 0, layer 1, cond"),
+        ("not finite", "activations/resid: 1 of 2 slabs, first step 0, layer 10, cond"),
         ("not finite", "latents/noisy: 1 of 2 slabs, first step 1"),
     ]
 
@@ -260,7 +261,84 @@ def test_what_the_settings_do_not_say_is_named(tmp_path: Path) -> None:
     store = create_store(tmp_path / "s", making.settings(sites=["mlp"]))
     write_run(store, "a", 0)
     assert [(problem.kind, problem.message) for problem in store.verify()] == [
-        ("settings", "site resid is not among the sites of store.json: mlp")
+        ("settings", "site resid is not among the sites of store.json: mlp"),
+        ("settings", "site mlp of store.json is not stored"),
+    ]
+
+
+SETTINGS: dict[str, tuple[dict[str, object], list[str]]] = {
+    "another dtype": ({"dtype": "fp16"}, ["site resid is stored with the dtype bf16, store.json says fp16"]),
+    "another compression": (
+        {"compression": "zstd"},
+        ["site resid is stored with the compression none, store.json says zstd"],
+    ),
+    "other layers": ({"layers": [0, 10]}, ["site resid has layers 0,10,20, store.json says 0,10"]),
+    "other steps": ({"steps": [2]}, ["site resid has steps 0,2, store.json says 2"]),
+    "other branches": (
+        {"branches": ["cond"]},
+        ["site resid has branches cond, uncond, store.json says cond"],
+    ),
+    "more layers": ({"layers": list(range(21))}, []),
+    "another reduction": (
+        {"reductions": {"resid": ["norm"]}},
+        [
+            "site resid is not among the sites of store.json: resid@norm",
+            "site resid@norm of store.json is not stored",
+        ],
+    ),
+    "one more reduction": (
+        {"reductions": {"resid": ["full", "mean"], "mlp": ["norm"]}},
+        ["site resid@mean of store.json is not stored"],
+    ),
+}
+
+
+@pytest.mark.parametrize("changed", SETTINGS.values(), ids=SETTINGS.keys())
+def test_what_is_stored_otherwise_than_the_settings_say_is_named(
+    store: Store, changed: tuple[dict[str, object], list[str]]
+) -> None:
+    capture, messages = changed
+    content = json.loads((store.path / "store.json").read_text())
+    content["capture"] |= capture
+    (store.path / "store.json").write_text(json.dumps(content))
+    (store.path / "runs/a/1.h5").unlink()
+    store.reindex()
+    problems = open_store(store.path).verify()
+    assert [(problem.kind, problem.message) for problem in problems] == [
+        ("settings", message) for message in messages
+    ]
+
+
+def test_numbers_that_are_not_finite_are_named_in_fp8(tmp_path: Path) -> None:
+    kind = making_kinds.Kind("fp8")
+    store = create_store(tmp_path / "s", making_kinds.settings(kind))
+    with store.writer("a", 0) as writer:
+        writer.set_schedule([1000, 500, 0], [3, 2, 1, 0])
+        writer.add_site("resid", [0, 10], [0, 2], ["cond"], making_kinds.GRID, making_kinds.CHANNELS)
+        made = making_kinds.slab("a", 0, 0, 0, kind, "full")
+        assert made.factors is not None
+        infinite = made.raw.copy()
+        infinite[3, 12, 16, 39] = 0xF8
+        writer.write("resid", 0, 0, "cond", made.raw, factors=made.factors)
+        writer.write("resid", 0, 10, "cond", infinite, factors=made.factors)
+        writer.write("resid", 2, 0, "cond", made.raw, factors=made.factors * np.nan)
+        writer.write("resid", 2, 10, "cond", np.zeros_like(made.raw), factors=np.ones_like(made.factors))
+        writer.finish()
+    assert [(problem.kind, problem.message) for problem in store.verify()] == [
+        ("not finite", "activations/resid: 2 of 4 slabs, first step 0, layer 10, cond")
+    ]
+    assert np.isneginf(store.read("resid", 0, 10, "a", 0)[3, 12, 16, 39])
+    assert np.isnan(store.read("resid", 2, 0, "a", 0)).all()
+    assert not store.read("resid", 2, 10, "a", 0).any()
+
+
+def test_a_projection_that_is_not_finite_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        making_kinds, "projection", lambda count: np.full((making_kinds.CHANNELS, count), np.nan, np.float32)
+    )
+    store = making_kinds.make_store(tmp_path / "s", making_kinds.Kind(reductions=("project:3",)))
+    assert [(problem.kind, problem.message) for problem in store.verify()] == [
+        ("not finite", "projections/resid@project:3")
     ]
 
 

@@ -1,0 +1,114 @@
+"""Checking one run: every bit, every number, and whether it is what its store says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from stores import dtypes, layout, selection
+from stores.reader import Run
+from stores.reduction import FULL
+from stores.settings import StoreSettings
+from stores.sites import SiteInfo
+from stores.slab_reader import SlabReader
+
+_READING = (ValueError, OSError, RuntimeError)
+
+
+def check_run(run: Run, settings: StoreSettings) -> Iterator[tuple[str, str]]:
+    """(kind, message) of everything that is wrong in a run that can be opened; see `verify.Problem`."""
+    yield from (("schedule", message) for message in _schedule_problems(run))
+    yield from (("settings", message) for message in _settings_problems(run, settings))
+    yield from _reduction_problems(run)
+    for path, slabs in run.slabs():
+        yield from _slab_problems(run, path, slabs)
+
+
+def _slab_problems(run: Run, path: str, slabs: SlabReader) -> Iterator[tuple[str, str]]:
+    indices = list(np.ndindex(*slabs.index_shape))
+    damaged: list[str] = []
+    not_finite: list[str] = []
+    for index in indices:
+        try:
+            slab = slabs.read(index, check_again=True)
+        except _READING as error:
+            damaged.append(f"{_place(run, path, index)} ({error})")
+            continue
+        factors = slabs.factors(index)
+        if not dtypes.all_finite(slab, slabs.dtype) or (factors is not None and np.isnan(factors).any()):
+            not_finite.append(_place(run, path, index))
+    if damaged:
+        yield "damaged", f"{path}: {len(damaged)} of {len(indices)} slabs, first {damaged[0]}"
+    if not_finite:
+        yield "not finite", f"{path}: {len(not_finite)} of {len(indices)} slabs, first {not_finite[0]}"
+
+
+def _reduction_problems(run: Run) -> Iterator[tuple[str, str]]:
+    for key, info in run.sites.items():
+        if "component" in info.axes and not np.isfinite(run.projection(key)).all():
+            yield "not finite", f"{layout.PROJECTIONS}/{key}"
+        if "token" in info.axes:
+            places = run.token_places(key)
+            if (places < 0).any() or (places >= info.grid).any():
+                grid = "x".join(map(str, info.grid))
+                yield "damaged", f"site {key} keeps tokens outside the token grid {grid}"
+
+
+def _schedule_problems(run: Run) -> Iterator[str]:
+    timestep, sigma, _ = run.schedule
+    if not (np.isfinite(timestep).all() and np.isfinite(sigma).all()):
+        yield "a timestep or sigma is not finite"
+        return
+    rising = np.flatnonzero(np.diff(sigma) >= 0)
+    if rising.size:
+        step = int(rising[0])
+        yield f"sigma does not decrease after step {step} ({sigma[step]:g} to {sigma[step + 1]:g})"
+    if run.attrs.get("prediction_type") == "flow" and sigma[-1] != 0:
+        yield f"the last sigma of a flow is {sigma[-1]:g}, not 0"
+    for key, info in run.sites.items():
+        if info.steps[-1] >= run.num_steps:
+            yield f"site {key} has step {info.steps[-1]}, the schedule only {run.num_steps} steps"
+    for path, slabs in run.slabs():
+        expected = {layout.NOISY: run.num_steps + 1, layout.PREDICTION: run.num_steps}.get(path)
+        if expected is not None and slabs.index_shape != (expected,):
+            yield f"{path} has {slabs.index_shape[0]} latents, {run.num_steps} steps need {expected}"
+
+
+def _settings_problems(run: Run, settings: StoreSettings) -> Iterator[str]:
+    capture = settings.capture
+    sites = capture.get("sites")
+    if sites is not None:
+        reductions = capture.get("reductions") or {}
+        expected = [layout.site_key(site, text) for site in sites for text in reductions.get(site, (FULL,))]
+        for key in run.sites.keys() - set(expected):
+            yield f"site {key} is not among the sites of {layout.STORE_FILE}: {', '.join(expected)}"
+        # Other variants need not record anything.
+        lacking = [key for key in expected if key not in run.sites]
+        if lacking and run.variant == layout.BASE:
+            yield f"site {lacking[0]} of {layout.STORE_FILE} is not stored"
+    for info in run.sites.values():
+        for name in ("dtype", "compression"):
+            found, said = getattr(info, name), capture.get(name)
+            if said is not None and found != said:
+                yield f"site {info.key} is stored with the {name} {found}, {layout.STORE_FILE} says {said}"
+        yield from _selection_problems(info, settings)
+
+
+def _selection_problems(info: SiteInfo, settings: StoreSettings) -> Iterator[str]:
+    for name in ("steps", "layers"):
+        found, said = getattr(info, name), settings.capture.get(name)
+        if said is not None and not set(found) <= set(said):
+            shown = selection.compact(said) or "none"
+            yield f"site {info.key} has {name} {selection.compact(found)}, {layout.STORE_FILE} says {shown}"
+    said = settings.capture.get("branches")
+    if said is not None and not set(info.branches) <= set(said):
+        shown = ", ".join(said) or "none"
+        yield f"site {info.key} has branches {', '.join(info.branches)}, {layout.STORE_FILE} says {shown}"
+
+
+def _place(run: Run, path: str, index: tuple[int, ...]) -> str:
+    if len(index) == len(layout.INDEX_AXES):
+        info = run.sites[path.partition("/")[2]]
+        return f"step {info.steps[index[0]]}, layer {info.layers[index[1]]}, {info.branches[index[2]]}"
+    return f"step {index[0]}" if index else "all of it"
