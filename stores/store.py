@@ -279,7 +279,7 @@ class Store:
         self._index()
         dtype = self.settings.capture.get("dtype", "bf16")
         compression = self.settings.capture.get("compression", "none")
-        return RunWriter(self.path, sample, seed, variant, dtype, compression, self._catalog.append)
+        return RunWriter(self.path, sample, seed, variant, dtype, compression, self._record)
 
     def verify(self, progress: Progress | None = None) -> list[Problem]:
         """Checks everything in the store, down to the last bit; what is wrong, or nothing.
@@ -334,6 +334,11 @@ class Store:
 
     def __repr__(self) -> str:
         return f"<Store {self.path}, {len(self.runs())} runs>"
+
+    def _record(self, entry: RunEntry) -> None:
+        # Several threads may finish runs at once.
+        with self._lock:
+            self._catalog.append(entry)
 
     def _index(self) -> dict[str, list[RunEntry]]:
         with self._lock:

@@ -248,3 +248,20 @@ def test_a_run_that_is_closed_is_not_read(tmp_path: Path) -> None:
         run.read("resid", 0, 0)
     with pytest.raises(StoreError, match=r"0\.h5: this file is closed; open it again to read it"):
         run.read("resid", 0, 0)
+
+
+def test_runs_that_finish_at_once_have_one_line_each_in_one_catalog_file(tmp_path: Path) -> None:
+    store = create_store(tmp_path / "s", making.settings(KINDS[0]))
+    together = threading.Barrier(THREADS)
+
+    def make(seed: int) -> None:
+        with store.writer("a", seed) as writer:
+            writer.set_schedule([1], [1, 0])
+            together.wait(30)
+            writer.finish()
+
+    with ThreadPoolExecutor(THREADS) as threads:
+        list(threads.map(make, range(THREADS)))
+    (catalog,) = (tmp_path / "s" / layout.CATALOG).iterdir()
+    assert len(catalog.read_text(encoding="utf-8").splitlines()) == THREADS
+    assert [entry.seed for entry in open_store(tmp_path / "s").runs()] == list(range(THREADS))
