@@ -16,6 +16,7 @@ from stores.errors import StoreError
 from stores.files import check_space, copy_bytes, free_space, fsync_folder
 from stores.flat import differences
 from stores.remove import rewrite_catalog
+from stores.seal import have_one_seal
 from stores.settings import StoreSettings
 from stores.sink import refusals
 from stores.store import Store, create_store, open_store
@@ -208,10 +209,9 @@ def _conflicts(copies: Sequence[Transfer]) -> list[str]:
     lines = []
     with open_run(first.source, first.entry.file) as run:
         for other in copies[1:]:
-            if run.path.samefile(other.source / other.entry.file):
-                continue
             with open_run(other.source, other.entry.file) as again:
-                found = diff_runs(run, again, trust=True)
+                same = have_one_seal(run.path, again.path)
+                found = () if same else diff_runs(run, again, trust=True)
             if found:
                 lines.append(f"{first.entry.file} in {first.source} (A) and {other.source} (B): {found[0]}")
     return lines

@@ -81,6 +81,21 @@ def check_seal(file: Descriptor, path: Path) -> None:
         raise ValueError("its contents do not match their checksum")
 
 
+def have_one_seal(a: Path, b: Path) -> bool:
+    """Whether two finished runs have the same seal: they hold the same, unless one is damaged.
+
+    Raises:
+        OSError: one is not there, or cannot be read.
+    """
+    ends: list[tuple[int, bytes]] = []
+    for path in (a, b):
+        with path.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - _FOOTER))
+            ends.append((size, file.read()))
+    return ends[0] == ends[1] and _MAGIC.search(ends[0][1]) is not None
+
+
 def _checksum(
     read: Callable[[int, int], bytes | bytearray], size: int, places: Iterable[tuple[int, int]]
 ) -> str:

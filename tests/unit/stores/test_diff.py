@@ -355,6 +355,27 @@ def test_a_file_that_both_stores_share_is_not_read(tmp_path: Path) -> None:
     assert diff_stores(a, b).equal
 
 
+def test_quick_does_not_open_a_copy(tmp_path: Path) -> None:
+    a, b = make_store(tmp_path / "a", RUNS[:1]), make_store(tmp_path / "b", RUNS[:1])
+    ours, theirs = (store.path / store.runs()[0].file for store in (a, b))
+    theirs.write_bytes(b"!" * 100 + ours.read_bytes()[100:])
+    assert diff_stores(a, b, quick=True).equal
+    with pytest.raises(StoreError, match="do not match their checksum"):
+        diff_stores(a, b)
+    theirs.write_bytes(b"too short")
+    with pytest.raises(StoreError, match="cut short"):
+        diff_stores(a, b, quick=True)
+
+
+def test_a_run_that_is_removed_meanwhile_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    a, b = make_store(tmp_path / "a", RUNS[:1]), make_store(tmp_path / "b", RUNS[:1])
+    entries = b.runs()
+    (b.path / entries[0].file).unlink()
+    monkeypatch.setattr(b, "runs", lambda *_: entries)
+    with pytest.raises(StoreError, match="seed 0"):
+        diff_stores(a, b)
+
+
 def test_progress_counts_bytes_and_reaches_the_end(tmp_path: Path) -> None:
     a, b = make_store(tmp_path / "a", RUNS), make_store(tmp_path / "b", RUNS)
     calls: list[tuple[int, int, str]] = []
