@@ -72,6 +72,8 @@ class SitePlan:
             )
         if (places < 0).any() or (places >= self.grid).any():
             raise ValueError(f"{self.key}: a token place is outside the token grid {self.grid}")
+        if len(np.unique(places, axis=0)) < count:
+            raise ValueError(f"{self.key}: a token place comes twice")
 
     def _check_projection(self) -> None:
         count, projection = self.reduction.components, self.projection

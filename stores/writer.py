@@ -229,6 +229,8 @@ class RunWriter:
         )
         if plan.steps[-1] >= self._steps():
             raise ValueError(f"{site}: step {plan.steps[-1]} is beyond the schedule of {self._steps()} steps")
+        if plan.key in self._sites:
+            raise ValueError(f"{plan.key} is announced already")
         slab = SlabLayout(plan.slab_shape, dtype or self._dtype, compression or self._compression)
         with self._writing():
             found = SiteWriter(self._file, self._sink, plan, slab)

@@ -70,9 +70,9 @@ def make_store(path: Path, kind: Kind, runs: tuple[tuple[str, int], ...] = (("a"
     return store
 
 
-def token_places(count: int, grid: tuple[int, int, int] = GRID) -> NDArray[np.int64]:
-    flat = np.random.default_rng(SEED).choice(np.prod(grid), count, replace=False)
-    return np.stack(np.unravel_index(flat, grid), axis=1).astype(np.int64)
+def token_places(count: int) -> NDArray[np.int64]:
+    flat = np.random.default_rng(SEED).choice(np.prod(GRID), count, replace=False)
+    return np.stack(np.unravel_index(flat, GRID), axis=1).astype(np.int64)
 
 
 def projection(components: int) -> NDArray[np.float32]:

@@ -21,6 +21,7 @@ from stores.slab_writer import SlabWriter
 from tests.unit.stores.making import widen
 
 EVERY_PATTERN = np.arange(2**16, dtype=np.uint16)
+EVERY_CODE = np.arange(2**8, dtype=np.uint8)
 
 
 def same_floats(left: np.ndarray, right: np.ndarray) -> bool:
@@ -35,11 +36,7 @@ def write(path: Path, slab: np.ndarray, dtype: str) -> None:
         sink = Sink(target.fileno())
         with h5py.File(sink, "w") as file:
             writer = SlabWriter(file, sink, "x", (), SlabLayout(slab.shape, dtype), ())
-            writer.write(
-                (),
-                slab,
-                np.ones(SlabLayout(slab.shape, dtype).groups, np.float32) if dtype == "fp8" else None,
-            )
+            writer.write((), slab, np.ones(1, np.float32) if dtype == "fp8" else None)
             writer.finish()
 
 
@@ -90,6 +87,46 @@ def test_what_is_written_is_read_back_bit_for_bit(
     back = read(path)
     assert back.dtype == kind
     assert np.array_equal(back.view(raw.dtype), raw)
+
+
+def e4m3() -> np.ndarray:
+    """What each code stands for by definition: (-1)^s * 2^(e-7) * (1 + m/8)."""
+    sign = np.where(EVERY_CODE >> 7, -1.0, 1.0)
+    exponent, mantissa = (EVERY_CODE >> 3 & 15).astype(int), (EVERY_CODE & 7) / 8
+    values = sign * np.where(exponent == 0, 2.0**-6 * mantissa, np.exp2(exponent - 7.0) * (1 + mantissa))
+    return np.where(exponent == 15, np.where(mantissa == 0, sign * np.inf, np.nan), values)
+
+
+@pytest.mark.parametrize("length", [256, 255, 1])
+def test_every_fp8_code_widens_to_the_number_it_is_by_definition(length: int) -> None:
+    for codes, expected in ((EVERY_CODE[:length], e4m3()[:length]), (EVERY_CODE[::-3], e4m3()[::-3])):
+        wide = dtypes.to_float32(codes, "fp8")
+        assert wide.dtype == np.float32
+        assert same_floats(wide, expected)
+
+
+def test_plain_h5py_reads_every_fp8_code_as_the_same_number(tmp_path: Path) -> None:
+    write(tmp_path / "x.h5", EVERY_CODE, "fp8")
+    with h5py.File(tmp_path / "x.h5") as file:
+        stored = file["x"].id.get_type()
+        values = file["x"].astype(np.float32)[()]
+    assert (stored.get_class(), stored.get_size(), stored.get_precision()) == (h5t.FLOAT, 1, 8)
+    assert (stored.get_fields(), stored.get_ebias()) == ((7, 3, 4, 0, 3), 7)
+    assert same_floats(values, e4m3())
+
+
+def test_the_largest_fp8_number_is_the_largest_below_the_highest_exponent() -> None:
+    values = e4m3()
+    assert np.max(values[np.isfinite(values)]) == dtypes.FP8_MAX
+
+
+@pytest.mark.parametrize("dtype", dtypes.DTYPES)
+def test_widening_into_an_array_gives_the_same(dtype: str) -> None:
+    kind = dtypes.memory_type(dtype)
+    bits = np.random.default_rng(0).integers(0, 256, 24 * kind.itemsize, np.uint8).view(kind).reshape(4, 6)
+    out = np.empty((4, 6), np.float32)
+    assert dtypes.to_float32(bits, dtype, out) is out or dtype == "bf16"
+    assert same_floats(out, dtypes.to_float32(bits, dtype))
 
 
 @given(hnp.arrays(np.float16, 20))

@@ -81,7 +81,7 @@ def positions(store: Store) -> list[int]:
     rng = np.random.default_rng(0)
     found = rng.integers(0, path.stat().st_size, FLIPS // 2).tolist()
     with h5py.File(path) as file:
-        for key in file["activations"]:
+        for key in list(file["activations"]):
             chunks: list[h5py.h5d.StoreInfo] = []
             file[f"activations/{key}"].id.chunk_iter(chunks.append)
             for chunk in chunks:
