@@ -196,6 +196,8 @@ class ZarrTree:
             fill_value=np.nan if dtype.kind == "f" else 0,
             compressors=BloscCodec(cname="lz4", clevel=5, shuffle="bitshuffle"),
             dimension_names=(*_RUN_AXES, *axes),
+            # Otherwise a file would lie in as many folders as the array has axes.
+            chunk_key_encoding={"name": "default", "separator": "."},
         )
 
     def _labelled(self, group: str) -> zarr.Group:
