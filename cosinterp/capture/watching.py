@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from nnsight.intervention.interleaver import OutOfOrderError
@@ -19,6 +20,22 @@ OnTensor = Callable[[str, int, "torch.Tensor", Call], None]
 """Called with (site, layer, tokens (batch, token, channel), call) for each tensor as it comes."""
 
 
+@contextmanager
+def _interrupts_kept() -> Iterator[None]:
+    """Ctrl-C stays Ctrl-C, as a decorator.
+
+    nnsight shortens the traceback of whatever ends a trace and raises a TypeError where an entry has no line
+    number, which is so where an interrupt comes between two lines.
+    """
+    try:
+        yield
+    except TypeError as error:
+        if isinstance(error.__context__, KeyboardInterrupt):
+            raise error.__context__ from None
+        raise
+
+
+@_interrupts_kept()
 def traced_call(
     model: Model,
     arguments: dict[str, Any],

@@ -5,13 +5,20 @@ from __future__ import annotations
 import random
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
+import nnsight.tracing.tracer
 import pytest
 
+from cosinterp.capture.recording import BatchRecording
+from cosinterp.models.model import Model
+from cosinterp.tracing import trace
 from stores import open_store
 from tests.integration.faults.contents import run_contents
 from tests.integration.faults.workshop import Command, Ended, Workshop, note, trace_of
+from tests.tiny import sample_for
 
 INTERRUPTS = 8
 PROMPTLY = 15.0
@@ -59,6 +66,23 @@ def test_ctrl_c_at_any_moment_keeps_the_finished_runs_and_leaves_nothing_else(
     resumed = workshop.run(*words, "--store", store, "--resume")
     assert resumed.code == 0, resumed.said
     assert run_contents(store) == run_contents(tmp_path / "uninterrupted")
+
+
+def test_an_interrupt_that_nnsight_stumbles_over_is_still_one(
+    tiny_model: Callable[..., Model], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def press_ctrl_c(*_: object) -> NoReturn:
+        raise KeyboardInterrupt
+
+    def stumble(traceback: object) -> NoReturn:
+        # What comes of it where a traceback has no line number, which takes an interrupt at a rare moment.
+        raise TypeError("'NoneType' object cannot be interpreted as an integer")
+
+    monkeypatch.setattr(nnsight.tracing.tracer, "clean_traceback", stumble)
+    monkeypatch.setattr(BatchRecording, "step", press_ctrl_c)
+    with pytest.raises(KeyboardInterrupt):
+        trace(tiny_model("wan2.1-t2v"), sample_for("wan2.1-t2v"), store=tmp_path, seeds=0, num_steps=2)
+    assert list(tmp_path.rglob("*.partial*")) == []
 
 
 @pytest.mark.parametrize("memory", [4, 0.000015], ids=["large ring", "full ring"])
