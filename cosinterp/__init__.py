@@ -29,10 +29,14 @@ __all__ = [
     "StoreError",
     "TraceError",
     "UserError",
+    "Wanted",
     "__version__",
     "decode",
+    "diff",
+    "export",
     "load",
     "load_dataset",
+    "merge",
     "open",
     "score",
     "trace",
@@ -53,9 +57,13 @@ _HOMES = {
     "StoreError": "stores",
     "TraceError": "cosinterp.errors",
     "UserError": "stores",
+    "Wanted": "stores.export",
     "decode": "cosinterp.decoding:decode_run",
+    "diff": "stores:diff_stores",
+    "export": "stores.export:export_store",
     "load": "cosinterp.models.loading",
     "load_dataset": "cosinterp.samples",
+    "merge": "stores.merge:merge_stores",
     "open": "stores:open_store",
     "score": "cosinterp.scoring:score_store",
     "trace": "cosinterp.tracing",
@@ -72,7 +80,11 @@ if TYPE_CHECKING:
     from cosinterp.tracing import trace
     from cosinterp.verification import Check, verify
     from stores import Run, SelectionError, Store, StoreError, UserError
+    from stores import diff_stores as diff
     from stores import open_store as open
+    from stores.export import Wanted
+    from stores.export import export_store as export
+    from stores.merge import merge_stores as merge
 
 
 def __getattr__(name: str) -> Any:

@@ -69,6 +69,21 @@ class Merged:
     linked: tuple[RunEntry, ...]
 
 
+def merge_stores(
+    out: str | os.PathLike[str],
+    sources: Sequence[Store],
+    *,
+    link: bool = False,
+    progress: Progress | None = None,
+) -> Merged:
+    """Merges stores into the one in the folder ``out``: `plan_merge` and `bring_runs` in one.
+
+    Args:
+        progress: as that of `bring_runs`; all others are those of `plan_merge`.
+    """
+    return bring_runs(plan_merge(out, sources, link=link), progress)
+
+
 def plan_merge(
     out: str | os.PathLike[str],
     sources: Sequence[Store],
@@ -123,8 +138,8 @@ def plan_merge(
     return MergePlan(folder, stores[0].settings, transfers, present, link, copied_bytes)
 
 
-def merge_stores(plan: MergePlan, progress: Progress | None = None) -> Merged:
-    """Does what was planned.
+def bring_runs(plan: MergePlan, progress: Progress | None = None) -> Merged:
+    """Does what a merge has to do.
 
     A run has its name in the store once it is whole and on the disk, then it is catalogued. So whatever ends
     a merge, the same merge again goes on where it was.

@@ -72,7 +72,7 @@ def export(
     from cosinterp.cli.console import print_json
     from cosinterp.cli.counting import counting
     from stores import open_store
-    from stores.export import Wanted, export_store, format_of, plan_export
+    from stores.export import Wanted, format_of, plan_export, write_export
     from stores.units import count_text, size_text
 
     opened = open_store(store)
@@ -102,7 +102,7 @@ def export(
     size = plan.size
     if not dry_run:
         with counting("exporting", sizes=True) as count:
-            size = export_store(plan, count.reach)
+            size = write_export(plan, count.reach)
     if as_json:
         print_json(
             {

@@ -39,7 +39,7 @@ def merge(
     from cosinterp.cli.console import err, out, print_json
     from cosinterp.cli.counting import counting
     from stores import open_store
-    from stores.merge import Merged, merge_stores, plan_merge
+    from stores.merge import Merged, bring_runs, plan_merge
     from stores.units import count_text, size_text
 
     sources = [open_store(path) for path in stores]
@@ -48,7 +48,7 @@ def merge(
     merged = Merged((), ())
     if not dry_run:
         with counting("copying" if plan.copied_bytes else "linking", plan.size, sizes=True) as count:
-            merged = merge_stores(plan, count.reach)
+            merged = bring_runs(plan, count.reach)
     if as_json:
         print_json(
             {

@@ -79,6 +79,25 @@ def format_of(out: Path, asked: str | None = None) -> str:
     return asked
 
 
+def export_store(
+    store: Store,
+    out: str | os.PathLike[str],
+    wanted: Wanted | None = None,
+    *,
+    format: str | None = None,
+    shard_size: int = SHARD_SIZE,
+    force: bool = False,
+    progress: Progress | None = None,
+) -> int:
+    """Exports a store, or a part of it: `plan_export` and `write_export` in one.
+
+    Args:
+        progress: as that of `write_export`; all others are those of `plan_export`.
+    """
+    plan = plan_export(store, out, wanted, format=format, shard_size=shard_size, force=force)
+    return write_export(plan, progress)
+
+
 def plan_export(
     store: Store,
     out: str | os.PathLike[str],
@@ -116,7 +135,7 @@ def plan_export(
     return ExportPlan(store, path, name, writer, runs, size, force)
 
 
-def export_store(plan: ExportPlan, progress: Progress | None = None) -> int:
+def write_export(plan: ExportPlan, progress: Progress | None = None) -> int:
     """Makes an export, and gives its bytes on the disk.
 
     It has its name once it is whole and on the disk. Whatever is raised, nothing is left behind; a killed

@@ -16,7 +16,7 @@ import pytest
 
 from stores import Store, StoreError, create_store, diff_stores, merge, open_store
 from stores.claim import Claim
-from stores.merge import merge_stores, plan_merge
+from stores.merge import bring_runs, merge_stores, plan_merge
 from tests.unit.stores import making
 from tests.unit.stores.making import make_store, settings, write_run
 
@@ -56,7 +56,7 @@ def another_run(monkeypatch: pytest.MonkeyPatch, store: Store, sample: str, seed
 
 
 def test_a_merge_holds_every_run_once(a: Store, b: Store, tmp_path: Path) -> None:
-    merged = merge_stores(plan_merge(tmp_path / "out", [a, b]))
+    merged = merge_stores(tmp_path / "out", [a, b])
     store = open_store(tmp_path / "out")
     assert keys(store) == ALL
     assert sorted(entry.key for entry in merged.copied) == [entry.key for entry in store.runs()]
@@ -69,7 +69,7 @@ def test_a_merge_holds_every_run_once(a: Store, b: Store, tmp_path: Path) -> Non
 
 def test_the_sources_are_as_they_were(a: Store, b: Store, tmp_path: Path) -> None:
     before = files(a.path), files(b.path)
-    merge_stores(plan_merge(tmp_path / "out", [a, b], link=True))
+    bring_runs(plan_merge(tmp_path / "out", [a, b], link=True))
     assert (files(a.path), files(b.path)) == before
     assert a.verify() == b.verify() == []
 
@@ -79,18 +79,18 @@ def test_a_store_that_is_there_gains_runs(a: Store, b: Store) -> None:
     plan = plan_merge(a.path, [b])
     assert [transfer.entry.key for transfer in plan.transfers] == [("maze-4", 0, "base")]
     assert plan.present == (("maze-3", 1, "base"),)
-    merge_stores(plan)
+    bring_runs(plan)
     assert keys(a) == ALL
     assert os.stat(a.path / "runs/maze-3/1.h5").st_ino == inode
     assert open_store(a.path).verify() == []
 
 
 def test_merging_again_has_nothing_to_do(a: Store, b: Store, tmp_path: Path) -> None:
-    merge_stores(plan_merge(tmp_path / "out", [a, b]))
+    bring_runs(plan_merge(tmp_path / "out", [a, b]))
     plan = plan_merge(tmp_path / "out", [a, b])
     assert (plan.transfers, plan.copied_bytes) == ((), 0)
     assert [key[:2] for key in plan.present] == ALL
-    assert merge_stores(plan).copied == ()
+    assert bring_runs(plan).copied == ()
 
 
 def test_a_store_named_twice_counts_once(a: Store, tmp_path: Path) -> None:
@@ -103,7 +103,7 @@ def test_linked_runs_share_their_files(a: Store, b: Store, tmp_path: Path) -> No
     plan = plan_merge(tmp_path / "out", [a, b], link=True)
     assert plan.copied_bytes == 0
     assert plan.size == sum(transfer.entry.size for transfer in plan.transfers) > 0
-    merged = merge_stores(plan)
+    merged = bring_runs(plan)
     assert len(merged.linked) == 3
     assert (tmp_path / "out/runs/maze-3/0.h5").samefile(a.path / "runs/maze-3/0.h5")
     assert open_store(tmp_path / "out").verify() == []
@@ -119,7 +119,7 @@ def test_where_links_are_refused_runs_are_copied(
     plan = plan_merge(tmp_path / "out", [a], link=True)
     create_store(plan.out, plan.settings)
     monkeypatch.setattr(merge.os, "link", refuse)
-    merged = merge_stores(plan)
+    merged = bring_runs(plan)
     assert len(merged.copied) == 2
     assert not (tmp_path / "out/runs/maze-3/0.h5").samefile(a.path / "runs/maze-3/0.h5")
     assert open_store(tmp_path / "out").verify() == []
@@ -132,7 +132,7 @@ def test_where_the_kernel_cannot_copy_python_does(
         raise OSError(errno.EXDEV, "no")
 
     monkeypatch.setattr(os, "copy_file_range", refuse, raising=False)
-    merge_stores(plan_merge(tmp_path / "out", [a]))
+    bring_runs(plan_merge(tmp_path / "out", [a]))
     assert files(tmp_path / "out") == files(a.path)
 
 
@@ -179,7 +179,7 @@ def test_many_conflicts_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def test_variants_of_a_run_are_runs_of_their_own(a: Store, tmp_path: Path) -> None:
     b = make_store(tmp_path / "b")
     write_run(b, "maze-3", 1, "patched")
-    merge_stores(plan_merge(a.path, [b]))
+    bring_runs(plan_merge(a.path, [b]))
     assert [entry.key for entry in a.runs("maze-3", 1)] == [("maze-3", 1, "base"), ("maze-3", 1, "patched")]
 
 
@@ -216,7 +216,7 @@ def test_a_line_of_a_run_that_was_deleted_does_not_stand_for_the_one_that_comes(
         patch.setattr("stores.writer.datetime", Later)
         out = make_store(tmp_path / "out", A[:1])
     (out.path / "runs/maze-3/0.h5").unlink()
-    merge_stores(plan_merge(out.path, [a]))
+    bring_runs(plan_merge(out.path, [a]))
     store = open_store(out.path)
     assert store.verify() == []
     assert [entry.finished for entry in store.runs()] == [entry.finished for entry in a.runs()]
@@ -240,11 +240,11 @@ def test_an_interrupted_merge_leaves_whole_runs_and_goes_on(a: Store, b: Store, 
 
     out = tmp_path / "out"
     with pytest.raises(KeyboardInterrupt):
-        merge_stores(plan_merge(out, [a, b]), interrupt)
+        bring_runs(plan_merge(out, [a, b]), interrupt)
     store = open_store(out)
     assert 0 < len(store.runs()) < 3
     assert store.verify() == []
-    merge_stores(plan_merge(out, [a, b]))
+    bring_runs(plan_merge(out, [a, b]))
     assert keys(store) == ALL
     assert store.verify() == []
 
@@ -263,7 +263,7 @@ def killed(source, target, copied):
 
 runs, plain, merge.copy_bytes = 0, merge.copy_bytes, killed
 out, *sources = sys.argv[1:]
-merge.merge_stores(merge.plan_merge(out, [open_store(source) for source in sources]))
+merge.bring_runs(merge.plan_merge(out, [open_store(source) for source in sources]))
 """
 
 
@@ -277,7 +277,7 @@ def test_a_killed_merge_leaves_whole_runs_and_goes_on(a: Store, b: Store, tmp_pa
         ("runs/maze-3/1.h5.partial", "leftover")
     ]
     assert len(store.runs()) == 1
-    merge_stores(plan_merge(out, [a, b]))
+    bring_runs(plan_merge(out, [a, b]))
     assert keys(store) == ALL
     assert store.verify() == []
 
@@ -288,7 +288,7 @@ def test_a_run_that_is_being_made_is_not_overwritten(a: Store, tmp_path: Path) -
     (store.path / "runs/maze-3").mkdir(parents=True)
     claim = Claim(store.path / "runs/maze-3/0.h5.partial", "maze-3 0")
     with pytest.raises(StoreError, match="another process is making this run"):
-        merge_stores(plan)
+        bring_runs(plan)
     claim.release()
 
 
@@ -301,7 +301,7 @@ def test_a_run_that_was_made_in_the_meantime_is_not_overwritten(
     another_run(monkeypatch, store, "maze-3", 0)
     before = files(store.path)
     with pytest.raises(StoreError, match="in the meantime; merge again"):
-        merge_stores(plan)
+        bring_runs(plan)
     assert files(store.path) == before
 
 
@@ -310,7 +310,7 @@ def test_a_source_that_shrinks_is_an_error(a: Store, tmp_path: Path) -> None:
     path = a.path / "runs/maze-3/0.h5"
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(StoreError, match=f"{path}: it has .* bytes, not"):
-        merge_stores(plan)
+        bring_runs(plan)
     assert files(tmp_path / "out") == {}
 
 
@@ -321,7 +321,7 @@ def test_a_disk_that_refuses_is_said(a: Store, tmp_path: Path, monkeypatch: pyte
     plan = plan_merge(tmp_path / "out", [a])
     monkeypatch.setattr(merge, "copy_bytes", full)
     with pytest.raises(StoreError, match=r"0\.h5: cannot be written: No space left on device"):
-        merge_stores(plan)
+        bring_runs(plan)
     assert files(tmp_path / "out") == {}
 
 
@@ -329,7 +329,7 @@ def test_progress_counts_bytes_and_reaches_the_end(a: Store, b: Store, tmp_path:
     checked: list[tuple[int, int, str]] = []
     brought: list[tuple[int, int, str]] = []
     plan = plan_merge(tmp_path / "out", [a, b], progress=lambda *call: checked.append(call))
-    merge_stores(plan, lambda *call: brought.append(call))
+    bring_runs(plan, lambda *call: brought.append(call))
     assert [(done, total) for done, total, _ in checked] == [(0, 3), (1, 3), (2, 3)]
     assert brought[0][0] == 0
     assert brought[-1][:2] == (plan.size, plan.size)
