@@ -21,9 +21,18 @@ from safetensors.torch import load_file
 
 from stores import SelectionError, Store, StoreError, layout
 from stores.export import Wanted, export_store, plan_export, write_export
-from tests.unit.stores import kinds, making
-from tests.unit.stores.kinds import BRANCHES, KEYS, KINDS, NUM_STEPS, STEPS, Kind, make_store, write_run
+from tests.unit.stores import making, making_sites
 from tests.unit.stores.making import SIGMA, latent
+from tests.unit.stores.making_sites import (
+    BRANCHES,
+    KEYS,
+    NUM_STEPS,
+    SITES,
+    STEPS,
+    StoredSite,
+    make_store,
+    write_run,
+)
 
 RUNS = [("maze-3", 0), ("maze-3", 7), ("maze-4", 0)]
 DTYPES = ("bf16", "fp16", "fp32", "fp8")
@@ -40,8 +49,8 @@ def export(store: Store, out: Path, wanted: Wanted | None = None, **options: Any
     export_store(store, out, wanted, **options)
 
 
-def places(kind: Kind) -> Iterator[tuple[int, int, str]]:
-    return itertools.product(STEPS, kind.layers, BRANCHES)
+def places(site: StoredSite) -> Iterator[tuple[int, int, str]]:
+    return itertools.product(STEPS, site.layers, BRANCHES)
 
 
 def group_names(file: h5py.File) -> list[str]:
@@ -61,19 +70,19 @@ def test_h5py_alone_reads_every_number(tmp_path: Path, dtype: str, compression: 
     export(store, tmp_path / "out.h5")
     with h5py.File(tmp_path / "out.h5") as file:
         assert group_names(file) == ["maze-3/0", "maze-3/7", "maze-4/0"]
-        for (sample, seed), kind in itertools.product(RUNS, KINDS):
+        for (sample, seed), site in itertools.product(RUNS, SITES):
             run = file[f"{sample}/{seed}"]
-            site = run[f"activations/{kind.key}"]
-            assert [dim.label for dim in site.dims] == ["step", "layer", "branch", *kind.axes]
-            assert site.id.get_type().get_size() == {"bf16": 2, "fp16": 2, "fp32": 4, "fp8": 1}[dtype]
-            steps, layers, branches = (list(site.dims[axis][0][()]) for axis in range(3))
-            for step, layer, branch in places(kind):
+            stored = run[f"activations/{site.key}"]
+            assert [dim.label for dim in stored.dims] == ["step", "layer", "branch", *site.axes]
+            assert stored.id.get_type().get_size() == {"bf16": 2, "fp16": 2, "fp32": 4, "fp8": 1}[dtype]
+            steps, layers, branches = (list(stored.dims[axis][0][()]) for axis in range(3))
+            for step, layer, branch in places(site):
                 index = steps.index(step), layers.index(layer), branches.index(branch.encode())
-                found = site[index].astype(np.float32)
+                found = stored[index].astype(np.float32)
                 if dtype == "fp8":
-                    factors = run[f"factors/{kind.key}"][index]
-                    found = (found.reshape(len(factors), -1) * factors[:, None]).reshape(kind.shape)
-                expected = kinds.numbers((sample, seed, step, layer, branch), kind, dtype)
+                    factors = run[f"factors/{site.key}"][index]
+                    found = (found.reshape(len(factors), -1) * factors[:, None]).reshape(site.shape)
+                expected = making_sites.numbers((sample, seed, step, layer, branch), site, dtype)
                 np.testing.assert_array_equal(found, expected)
 
 
@@ -146,15 +155,15 @@ def test_torch_reads_every_tensor_in_its_dtype(tmp_path: Path, dtype: str) -> No
         "fp32": torch.float32,
         "fp8": torch.float8_e4m3fn,
     }
-    for (sample, seed), kind in itertools.product(RUNS, KINDS):
-        for step, layer, branch in places(kind):
-            tensor = found[f"{sample}/{seed}/activations/{kind.key}/{step}/{layer}/{branch}"]
+    for (sample, seed), site in itertools.product(RUNS, SITES):
+        for step, layer, branch in places(site):
+            tensor = found[f"{sample}/{seed}/activations/{site.key}/{step}/{layer}/{branch}"]
             assert tensor.dtype == types[dtype]
             values = tensor.float()
             if dtype == "fp8":
-                factors = found[f"{sample}/{seed}/factors/{kind.key}/{step}/{layer}/{branch}"]
-                values = (values.reshape(len(factors), -1) * factors[:, None]).reshape(kind.shape)
-            expected = kinds.numbers((sample, seed, step, layer, branch), kind, dtype)
+                factors = found[f"{sample}/{seed}/factors/{site.key}/{step}/{layer}/{branch}"]
+                values = (values.reshape(len(factors), -1) * factors[:, None]).reshape(site.shape)
+            expected = making_sites.numbers((sample, seed, step, layer, branch), site, dtype)
             np.testing.assert_array_equal(values.numpy(), expected)
 
 
@@ -170,8 +179,10 @@ def test_everything_else_is_there_as_well(tmp_path: Path) -> None:
     assert (found[f"{run}/truth/rooms"].item(), found[f"{run}/truth/odd"].item()) == (7, True)
     assert found[f"{run}/video"].shape == (5, 8, 9, 3)
     assert found[f"{run}/condition/image"].dtype == torch.uint8
-    np.testing.assert_array_equal(found[f"{run}/scales/mlp@tokens:5/token"].numpy(), kinds.PLACES)
-    np.testing.assert_array_equal(found[f"{run}/projections/self_attn@project:2"].numpy(), kinds.PROJECTION)
+    np.testing.assert_array_equal(found[f"{run}/scales/mlp@tokens:5/token"].numpy(), making_sites.PLACES)
+    np.testing.assert_array_equal(
+        found[f"{run}/projections/self_attn@project:2"].numpy(), making_sites.PROJECTION
+    )
     metadata = json.loads((tmp_path / "out/store.safetensors.index.json").read_text())["metadata"]
     described = {each["name"]: each for each in metadata["runs"]}[run]
     assert described["texts"] == {"condition/prompt": "Go to the red goal.", "truth/goal": "red"}
@@ -235,13 +246,13 @@ def opened(path: Path, group: str | None = None) -> xarray.Dataset:
 def test_xarray_reads_labelled_numbers(tmp_path: Path, dtype: str) -> None:
     store = make_store(tmp_path / "s", RUNS, dtype)
     export(store, tmp_path / "out.zarr")
-    for kind in KINDS:
-        array = opened(tmp_path / "out.zarr", kind.key)[kind.site]
-        assert array.dims == ("sample", "seed", "step", "layer", "branch", *kind.axes)
+    for site in SITES:
+        array = opened(tmp_path / "out.zarr", site.key)[site.name]
+        assert array.dims == ("sample", "seed", "step", "layer", "branch", *site.axes)
         assert array.dtype == np.float32
-        for (sample, seed), (step, layer, branch) in itertools.product(RUNS, places(kind)):
+        for (sample, seed), (step, layer, branch) in itertools.product(RUNS, places(site)):
             found = array.sel(sample=sample, seed=seed, step=step, layer=layer, branch=branch)
-            expected = kinds.numbers((sample, seed, step, layer, branch), kind, dtype)
+            expected = making_sites.numbers((sample, seed, step, layer, branch), site, dtype)
             np.testing.assert_array_equal(found.values, expected)
         assert np.isnan(array.sel(sample="maze-4", seed=7)).all()
 
@@ -264,10 +275,10 @@ def test_zarr_has_the_rest_of_a_run(tmp_path: Path) -> None:
     assert (video.dtype, video.sel(sample="maze-3", seed=7).values.max()) == (np.uint8, 7)
     tokens = opened(tmp_path / "out.zarr", "mlp@tokens:5")
     np.testing.assert_array_equal(
-        np.stack([tokens[f"token_{axis}"] for axis in ("frame", "row", "col")], axis=1), kinds.PLACES
+        np.stack([tokens[f"token_{axis}"] for axis in ("frame", "row", "col")], axis=1), making_sites.PLACES
     )
     np.testing.assert_array_equal(
-        opened(tmp_path / "out.zarr", "self_attn@project:2").projection, kinds.PROJECTION
+        opened(tmp_path / "out.zarr", "self_attn@project:2").projection, making_sites.PROJECTION
     )
     truth = opened(tmp_path / "out.zarr", "samples/maze-4/truth")
     assert truth.path.values.tolist() == [[0, 1, 2], [3, 4, 5]]
@@ -282,14 +293,14 @@ def test_a_zarr_export_has_few_files_and_none_huge(tmp_path: Path, monkeypatch: 
     store = make_store(tmp_path / "s", RUNS[:1], "fp32")
     only = Wanted(sites=("resid",), reductions=("full",), latents=False, video=False)
     export(store, tmp_path / "out.zarr", only)
-    slab = 4 * int(np.prod((*kinds.GRID, kinds.CHANNELS)))
+    slab = 4 * int(np.prod((*making_sites.GRID, making_sites.CHANNELS)))
     assert len(shard_files(tmp_path / "out.zarr")) == 1
     monkeypatch.setattr("stores.export.zarr_tree._SHARD", 2 * slab)
     export(store, tmp_path / "small.zarr", only)
-    assert len(shard_files(tmp_path / "small.zarr")) == len(STEPS) * len(KINDS[0].layers)
+    assert len(shard_files(tmp_path / "small.zarr")) == len(STEPS) * len(SITES[0].layers)
     monkeypatch.setattr("stores.export.zarr_tree._SHARD", slab // 2)
     export(store, tmp_path / "tiny.zarr", only)
-    assert len(shard_files(tmp_path / "tiny.zarr")) == len(STEPS) * len(KINDS[0].layers) * len(BRANCHES)
+    assert len(shard_files(tmp_path / "tiny.zarr")) == len(STEPS) * len(SITES[0].layers) * len(BRANCHES)
     arrays = [opened(tmp_path / name, "resid").resid for name in ("out.zarr", "small.zarr", "tiny.zarr")]
     np.testing.assert_array_equal(arrays[0], arrays[1])
     np.testing.assert_array_equal(arrays[0], arrays[2])
@@ -301,8 +312,8 @@ def shard_files(path: Path) -> list[Path]:
 
 def test_runs_that_do_not_fit_one_array_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = make_store(tmp_path / "s", RUNS[:1])
-    monkeypatch.setattr(kinds, "GRID", (2, 3, 2))
-    monkeypatch.setattr(kinds, "PLACES", np.argwhere(np.ones((2, 3, 2)))[:5])
+    monkeypatch.setattr(making_sites, "GRID", (2, 3, 2))
+    monkeypatch.setattr(making_sites, "PLACES", np.argwhere(np.ones((2, 3, 2)))[:5])
     write_run(store, "maze-5", 0)
     with pytest.raises(
         StoreError, match=r"maze-5/0\.h5: .* differs from the runs before it, and zarr has one"
@@ -355,7 +366,7 @@ def test_selections_choose_runs_and_slabs(tmp_path: Path) -> None:
     assert found == {("maze-3/7", "resid", (STEPS, (5,), BRANCHES))}
     found = taken(store, Wanted(samples=["maze-4"], steps="-1", layers="0-1", branches=("cond",)))
     assert found == {
-        ("maze-4/0", kind.key, ((2,), tuple(n for n in kind.layers if n < 2), ("cond",))) for kind in KINDS
+        ("maze-4/0", site.key, ((2,), tuple(n for n in site.layers if n < 2), ("cond",))) for site in SITES
     }
     assert {key for _, key, _ in taken(store, Wanted(layers="0"))} == {"resid", "resid@norm"}
     assert {key for _, key, _ in taken(store, Wanted(sites=("mlp", "resid@norm")))} == {
@@ -383,7 +394,7 @@ def test_only_what_is_selected_is_there(tmp_path: Path, format: str) -> None:
         video=False,
     )
     export(store, out, wanted, format=format)
-    expected = kinds.numbers(("maze-4", 0, 0, 5, "uncond"), KINDS[4], "bf16")
+    expected = making_sites.numbers(("maze-4", 0, 0, 5, "uncond"), SITES[4], "bf16")
     if format == "hdf5":
         with h5py.File(out) as file:
             run = file["maze-4/0"]

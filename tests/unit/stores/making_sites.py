@@ -1,4 +1,4 @@
-"""Stores that hold every kind of site: reductions, dtypes, compression, chunks that divide a slab."""
+"""Whole runs of several sites, each under another reduction and of other layers, with known contents."""
 
 from __future__ import annotations
 
@@ -24,15 +24,19 @@ BRANCHES = ("cond", "uncond")
 NUM_STEPS = 3
 
 
+# Sample, seed, step, layer, branch.
+Place = tuple[str, int, int, int, str]
+
+
 @dataclass(frozen=True)
-class Kind:
-    site: str
+class StoredSite:
+    name: str
     reduction: str
     layers: tuple[int, ...]
 
     @property
     def key(self) -> str:
-        return site_key(self.site, self.reduction)
+        return site_key(self.name, self.reduction)
 
     @property
     def axes(self) -> tuple[str, ...]:
@@ -43,14 +47,14 @@ class Kind:
         return parse_reduction(self.reduction).shape(GRID, CHANNELS)
 
 
-KINDS = (
-    Kind("resid", "full", (0, 1, 5)),
-    Kind("resid", "norm", (0, 1, 5)),
-    Kind("mlp", "tokens:5", (1, 5)),
-    Kind("mlp.raw", "frames", (1, 5)),
-    Kind("self_attn", "project:2", (1, 5)),
+SITES = (
+    StoredSite("resid", "full", (0, 1, 5)),
+    StoredSite("resid", "norm", (0, 1, 5)),
+    StoredSite("mlp", "tokens:5", (1, 5)),
+    StoredSite("mlp.raw", "frames", (1, 5)),
+    StoredSite("self_attn", "project:2", (1, 5)),
 )
-KEYS = tuple(kind.key for kind in KINDS)
+KEYS = tuple(site.key for site in SITES)
 PLACES = np.stack(np.unravel_index([3, 7, 8, 20, 23], GRID), axis=1)
 PROJECTION = np.random.default_rng(9).normal(size=(CHANNELS, 2)).astype(np.float32)
 
@@ -58,7 +62,7 @@ PROJECTION = np.random.default_rng(9).normal(size=(CHANNELS, 2)).astype(np.float
 def make_store(
     path: Path, runs: Iterable[tuple[str, int]] = (), dtype: str = "bf16", compression: str = "none"
 ) -> Store:
-    capture = {"dtype": dtype, "compression": compression, "sites": [kind.site for kind in KINDS]}
+    capture = {"dtype": dtype, "compression": compression, "sites": [site.name for site in SITES]}
     store = create_store(
         path, StoreSettings({"name": "tiny"}, capture, {"scheduler": {"low": -float("inf")}})
     )
@@ -67,27 +71,29 @@ def make_store(
     return store
 
 
-def stored(where: tuple[object, ...], kind: Kind, dtype: str) -> tuple[NDArray[Any], NDArray[Any] | None]:
+def stored(
+    where: tuple[object, ...], site: StoredSite, dtype: str
+) -> tuple[NDArray[Any], NDArray[Any] | None]:
     """What `write_run` stores at one place, and the factors of its chunks if it is of fp8."""
-    random = np.random.default_rng(list(f"{where} {kind.key}".encode()))
+    random = np.random.default_rng(list(f"{where} {site.key}".encode()))
     if dtype == "fp8":
-        groups = SlabLayout(kind.shape, dtype).groups
-        codes = random.integers(0, 0x78, size=kind.shape, dtype=np.uint8)
-        signs = random.integers(0, 2, size=kind.shape, dtype=np.uint8) << 7
+        groups = SlabLayout(site.shape, dtype).groups
+        codes = random.integers(0, 0x78, size=site.shape, dtype=np.uint8)
+        signs = random.integers(0, 2, size=site.shape, dtype=np.uint8) << 7
         return codes | signs, random.uniform(0.1, 2, size=groups).astype(np.float32)
-    values = random.normal(size=kind.shape).astype(np.float32)
+    values = random.normal(size=site.shape).astype(np.float32)
     if dtype == "bf16":
         return (values.view(np.uint32) >> 16).astype(np.uint16), None
     return values.astype(memory_type(dtype)), None
 
 
-def numbers(where: tuple[object, ...], kind: Kind, dtype: str) -> NDArray[np.float32]:
+def numbers(where: Place, site: StoredSite, dtype: str) -> NDArray[np.float32]:
     """The same as numbers, by the definition of the dtype."""
-    bits, factors = stored(where, kind, dtype)
+    bits, factors = stored(where, site, dtype)
     if dtype == "bf16":
         return widen(bits)
     if factors is not None:
-        return (e4m3(bits).reshape(len(factors), -1) * factors[:, None]).reshape(kind.shape)
+        return (e4m3(bits).reshape(len(factors), -1) * factors[:, None]).reshape(site.shape)
     return bits.astype(np.float32)
 
 
@@ -107,24 +113,24 @@ def write_run(store: Store, sample: str, seed: int, variant: str = "base", video
         if video:
             writer.set_video(np.full((5, 8, 9, 3), seed % 256, np.uint8))
         writer.set_pinned(latent(seed, 0, 2), np.array([True, False, False]))
-        for kind in KINDS:
+        for site in SITES:
             writer.add_site(
-                kind.site,
-                kind.layers,
+                site.name,
+                site.layers,
                 STEPS,
                 BRANCHES,
                 GRID,
                 CHANNELS,
-                reduction=kind.reduction,
-                token_places=PLACES if kind.reduction.startswith("tokens") else None,
-                projection=PROJECTION if kind.reduction.startswith("project") else None,
-                projection_seed=3 if kind.reduction.startswith("project") else None,
+                reduction=site.reduction,
+                token_places=PLACES if site.reduction.startswith("tokens") else None,
+                projection=PROJECTION if site.reduction.startswith("project") else None,
+                projection_seed=3 if site.reduction.startswith("project") else None,
             )
             for step in STEPS:
-                for layer in kind.layers:
+                for layer in site.layers:
                     for branch in BRANCHES:
-                        bits, factors = stored((sample, seed, step, layer, branch), kind, capture["dtype"])
-                        writer.write(kind.site, step, layer, branch, bits, kind.reduction, factors)
+                        bits, factors = stored((sample, seed, step, layer, branch), site, capture["dtype"])
+                        writer.write(site.name, step, layer, branch, bits, site.reduction, factors)
         for index in range(NUM_STEPS + 1):
             writer.write_noisy(index, latent(seed, index))
         for step in range(NUM_STEPS):
