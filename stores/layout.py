@@ -48,7 +48,7 @@ VIDEO_AXES = ("frame", "row", "col", "rgb")
 MAX_CHUNK = 16 * 2**20
 BLOCK = 64 * 2**10
 # Bytes that a thread writes, or reads and widens, in one go.
-PIECE = 16 * BLOCK
+PIECE = 32 * BLOCK
 MAX_SEED = 2**63 - 1
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")

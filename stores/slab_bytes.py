@@ -13,7 +13,7 @@ from stores.slab_layout import SlabLayout
 Bytes = npt.NDArray[np.uint8]
 
 # What was read is compared while it is in the cache that a core has for itself.
-_COMPARED = 4 * layout.BLOCK
+_COMPARED = 8 * layout.BLOCK
 
 
 class SlabBytes:

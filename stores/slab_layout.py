@@ -51,7 +51,7 @@ class SlabLayout:
         if self.group < 1 or self.shape[0] % self.group:
             raise ValueError(f"groups of {self.group} do not divide a slab of {self.shape}")
 
-    @property
+    @cached_property
     def memory_type(self) -> np.dtype[Any]:
         """The numpy type that holds what is stored: uint16 bits for bf16, uint8 codes for fp8."""
         return np.dtype(np.uint8) if self.dtype == "uint8" else dtypes.memory_type(self.dtype)

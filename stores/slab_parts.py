@@ -54,15 +54,18 @@ def _spans(items: Indices, chunk_items: int, item_bytes: int, whole_chunks: bool
         order = np.argsort(items, kind="stable")
         items = items[order]
     group, within = np.divmod(items, chunk_items)
+    apart = np.diff(items)
     cut = np.diff(group) != 0
     if not whole_chunks:
-        cut |= np.diff(items) * item_bytes > item_bytes + _GAP
+        cut |= apart * item_bytes > item_bytes + _GAP
         cut |= np.diff(within * item_bytes // layout.PIECE) != 0
     ends = [0, *(np.flatnonzero(cut) + 1).tolist(), len(items)]
     for begin, end in pairwise(ends):
         first, last = (0, chunk_items - 1) if whole_chunks else (int(within[begin]), int(within[end - 1]))
         rows = within[begin:end] - first
-        every = len(rows) == last - first + 1 and bool((np.diff(rows) == 1).all())
+        every = len(rows) == last - first + 1 and (
+            len(rows) == 1 or bool((apart[begin : end - 1] == 1).all())
+        )
         yield Span(
             int(group[begin]),
             first * item_bytes,

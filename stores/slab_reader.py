@@ -160,7 +160,7 @@ class SlabReader:
         flat = slab.reshape(-1)
         stored = _bytes_of(flat) if slab.dtype == self.layout.memory_type else None
         # What is widened is to be in the cache still.
-        step = size if compressed else min(size, layout.PIECE * (1 if stored is None else 4))
+        step = size if compressed else min(size, layout.PIECE * (1 if stored is None else 2))
         pieces = [(group, start) for group in range(self.layout.groups) for start in range(0, size, step)]
         source = self._bytes(index, check_again)
 

@@ -1,11 +1,13 @@
-"""Reading whole slabs from a store, as a ratio to `numpy.fromfile` of the same bytes, from the page cache.
+"""Reading from a store, as a ratio to `numpy.fromfile` of the same bytes, from the page cache.
 
-    python -m tests.benchmarks.bench_store_read [--slabs 16] [--frames 1] [--rounds 7]
+    python -m tests.benchmarks.bench_store_read [--frames 1 21] [--slabs 32 4] [--rounds 9] [--dtype bf16]
 
-The slabs are those of a large video model (30 x 52 tokens a frame, 5120 channels, bf16), of one frame by
-default so that all of it stays in the page cache. Both ways alternate, and the fastest round of each counts.
-``first`` reads compare every chunk with its checksum, later ones do not; ``float32`` includes the widening,
-which `numpy.fromfile` does not do.
+The slabs are those of a large video model (30 x 52 tokens a frame, 5120 channels): of one frame, 16 MB in
+bf16, and of 21, 335 MB. All ways alternate, and the fastest round of each counts. ``first`` reads compare
+everything with its checksums, later ones (``raw``, ``float32``) do not; ``float32`` widens, so it writes
+twice the bytes that `numpy.fromfile` does, or four times those of fp8. Of ``tokens``, 10 at random are read
+from each slab. The store reads with several threads: that the wall clock shows it needs cores that nothing
+else uses, while the processor time of all threads together depends little on other programs.
 """
 
 from __future__ import annotations
@@ -18,40 +20,70 @@ from pathlib import Path
 
 import numpy as np
 
-from stores import Run, StoreSettings, create_store
+from stores import Run, SlabLayout, Store, StoreSettings, create_store
+from stores.compression import COMPRESSIONS
+from stores.dtypes import DTYPES
 
 GRID = (30, 52)
 CHANNELS = 5120
+TOKENS = 10
+
+Ways = dict[str, Callable[[], object]]
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    options.add_argument("--slabs", type=int, default=16)
-    options.add_argument("--frames", type=int, default=1)
-    options.add_argument("--rounds", type=int, default=7)
+    options = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    options.add_argument("--frames", type=int, nargs="+", default=[1, 21])
+    options.add_argument("--slabs", type=int, nargs="+", default=[32, 4])
+    options.add_argument("--rounds", type=int, default=9)
+    options.add_argument("--dtype", choices=DTYPES, default="bf16")
+    options.add_argument("--compression", choices=COMPRESSIONS, default="none")
     chosen = options.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        measure(Path(folder), chosen.slabs, chosen.frames, chosen.rounds)
+    for frames, slabs in zip(chosen.frames, chosen.slabs, strict=True):
+        with tempfile.TemporaryDirectory() as folder:
+            shape = (frames, *GRID, CHANNELS)
+            store = make_store(Path(folder), shape, slabs, chosen.dtype, chosen.compression)
+            measure(store, Path(folder) / "plain", shape, slabs, chosen.rounds)
 
 
-def measure(folder: Path, slabs: int, frames: int, rounds: int) -> None:
-    """Prints the rates in GB/s of stored bytes, and their ratios to `numpy.fromfile`."""
-    shape = (frames, *GRID, CHANNELS)
-    rng = np.random.default_rng(0)
-    store = create_store(folder / "store", StoreSettings(capture={"dtype": "bf16"}))
+def make_store(
+    folder: Path, shape: tuple[int, int, int, int], slabs: int, dtype: str, compression: str
+) -> Store:
+    """A run of so many slabs of normal values, and the file ``plain`` with the same bytes, uncompressed."""
+    slab = SlabLayout(shape, dtype)
+    values = np.random.default_rng(0).standard_normal(shape, np.float32)
+    if dtype == "bf16":
+        stored = (values.view(np.uint32) >> 16).astype(np.uint16)
+    elif dtype == "fp8":
+        stored = (np.abs(values) * 30).astype(np.uint8)
+    else:
+        stored = values.astype(slab.memory_type)
+    factors = np.full(slab.groups, 0.5, np.float32) if dtype == "fp8" else None
+    store = create_store(
+        folder / "store", StoreSettings(capture={"dtype": dtype, "compression": compression})
+    )
     with store.writer("bench", 0) as writer, (folder / "plain").open("wb") as plain:
         writer.set_schedule([1000], [1.0, 0.0])
         writer.add_site("resid", range(slabs), [0], ["cond"], shape[:3], CHANNELS)
         for layer in range(slabs):
-            tokens = rng.integers(0, 2**15, shape, dtype=np.uint16)
-            writer.write("resid", 0, layer, "cond", tokens)
-            tokens.tofile(plain)
-        entry = writer.finish()
+            writer.write("resid", 0, layer, "cond", stored, factors=factors)
+            stored.tofile(plain)
+        writer.finish()
+    return store
+
+
+def measure(store: Store, plain: Path, shape: tuple[int, int, int, int], slabs: int, rounds: int) -> None:
+    """Prints the rates in GB/s of stored bytes, their ratios to `numpy.fromfile`, and the time of tokens."""
     count = int(np.prod(shape))
+    item = plain.stat().st_size // (slabs * count)
+    rng = np.random.default_rng(1)
+    tokens = [rng.choice(count // CHANNELS, TOKENS, replace=False) for _ in range(slabs)]
 
     def fromfile() -> None:
         for layer in range(slabs):
-            np.fromfile(folder / "plain", np.uint16, count, offset=layer * count * 2)
+            np.fromfile(plain, f"u{item}", count, offset=layer * count * item)
 
     def reading(run: Run, raw: bool) -> Callable[[], None]:
         def way() -> None:
@@ -60,23 +92,44 @@ def measure(folder: Path, slabs: int, frames: int, rounds: int) -> None:
 
         return way
 
-    times: dict[str, float] = {}
+    def reading_tokens(run: Run) -> Callable[[], None]:
+        def way() -> None:
+            for layer in range(slabs):
+                run.read("resid", 0, layer, tokens=tokens[layer])
+
+        return way
+
+    times: dict[str, tuple[float, float]] = {}
     for _ in range(rounds):
-        with Run(store.path / entry.file) as run:
-            ways = {
+        with store.run("bench", 0) as run:
+            whole: Ways = {
                 "numpy.fromfile": fromfile,
                 "first": reading(run, raw=True),
                 "raw": reading(run, raw=True),
                 "float32": reading(run, raw=False),
             }
-            for name, way in ways.items():
-                start = time.perf_counter()
-                way()
-                times[name] = min(times.get(name, np.inf), time.perf_counter() - start)
-    print(f"{slabs} slabs of {count * 2 / 1e6:.1f} MB")
-    for name, seconds in times.items():
-        rate = slabs * count * 2 / seconds / 1e9
-        print(f"{name:15} {rate:6.2f} GB/s  {times['numpy.fromfile'] / seconds:5.2f} of numpy.fromfile")
+            parts: Ways = {}
+            with store.run("bench", 0) as fresh:
+                parts = {"tokens, first": reading_tokens(fresh), "tokens, warm": reading_tokens(fresh)}
+                for name, way in (whole | parts).items():
+                    times[name] = min(times.get(name, (np.inf, np.inf)), seconds(way))
+    print(f"{slabs} slabs of {count * item / 1e6:.1f} MB")
+    base, base_processor = times["numpy.fromfile"]
+    for name in whole:
+        wall, processor = times[name]
+        print(
+            f"  {name:15} {slabs * count * item / wall / 1e9:6.2f} GB/s  "
+            f"{base / wall:5.2f} of numpy.fromfile, {base_processor / processor:5.2f} by processor time"
+        )
+    for name in parts:
+        print(f"  {name:15} {times[name][0] * 1e3:6.1f} ms for {TOKENS} of each slab")
+
+
+def seconds(action: Callable[[], object]) -> tuple[float, float]:
+    """(wall clock, processor time) of one call."""
+    wall, processor = time.perf_counter(), time.process_time()
+    action()
+    return time.perf_counter() - wall, time.process_time() - processor
 
 
 if __name__ == "__main__":
