@@ -69,8 +69,10 @@ def evaluate(folder: Path, out: Path, device: torch.device, count: int, only: st
         names = ", ".join(measure.name for measure in every)
         raise UserError(f"no measure's name begins with {only!r}; there are {names}")
     # Said in the model card, because the two differ by rounding.
-    precision = "bfloat16 autocast" if device.type == "cuda" else "float32"
-    arrays: dict[str, np.ndarray] = {"computed": np.array(f"computed on {device.type} in {precision}")}
+    on_gpu = device.type == "cuda"
+    where = f"one {torch.cuda.get_device_name(device)}" if on_gpu else device.type
+    precision = "bfloat16 autocast" if on_gpu else "float32"
+    arrays: dict[str, np.ndarray] = {"computed": np.array(f"computed on {where} in {precision}")}
     for measure in chosen:
         outcomes = solver.solve(
             measure.attempts(), measure.num_steps, measure.guidance_scale, measure.each_step
