@@ -41,7 +41,7 @@ class Claim:
         self._partial = partial
         self._sidecar: Path | None = None
         while True:
-            self._fd = os.open(partial, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            self._fd = _open(partial)
             try:
                 self._lock(run)
                 if _is_same_file(self._fd, partial):
@@ -109,6 +109,16 @@ def is_claimed(partial: Path) -> bool:
     finally:
         os.close(fd)
     return False
+
+
+def _open(partial: Path) -> int:
+    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
+    try:
+        return os.open(partial, flags, 0o666)
+    except FileNotFoundError:
+        # Who removes the last run of a sample removes its folder, perhaps just after it was made for us.
+        partial.parent.mkdir(exist_ok=True)
+        return os.open(partial, flags, 0o666)
 
 
 def _is_same_file(fd: int, path: Path) -> bool:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Sequence
+import errno
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from stores.leftovers import drafts, remove_leftover, unclaimed_runs
 from stores.store import Store
 
 Progress = Callable[[int, int, str], None]
+
+_IN_USE = frozenset((errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT))
 
 
 @dataclass(frozen=True)
@@ -74,9 +77,12 @@ def remove_leftovers(store: Store, leftovers: Sequence[StoredFile]) -> list[Stor
         StoreError: the store cannot be written.
     """
     try:
-        return [leftover for leftover in leftovers if remove_leftover(store.path / leftover.file)]
+        removed = [leftover for leftover in leftovers if remove_leftover(store.path / leftover.file)]
+        folders = {(store.path / leftover.file).parent for leftover in removed}
+        _remove_empty_folders(folders - {store.path, store.path / layout.CATALOG})
     except OSError as error:
         raise _refused(store.path, error) from error
+    return removed
 
 
 def remove_runs(store: Store, runs: Sequence[StoredFile], progress: Progress | None = None) -> None:
@@ -106,10 +112,20 @@ def remove_runs(store: Store, runs: Sequence[StoredFile], progress: Progress | N
         finally:
             for folder in folders:
                 fsync_folder(folder)
+            _remove_empty_folders(folders)
             if folders:
                 rewrite_catalog(store.path)
     except OSError as error:
         raise _refused(store.path, error) from error
+
+
+def _remove_empty_folders(folders: Iterable[Path]) -> None:
+    for folder in folders:
+        try:
+            folder.rmdir()
+        except OSError as error:
+            if error.errno not in _IN_USE:
+                raise
 
 
 def rewrite_catalog(store: Path) -> None:

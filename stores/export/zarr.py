@@ -1,6 +1,7 @@
 """Export into zarr 3: float32 arrays over all runs, labelled as xarray reads them.
 
-    OUT/                 present, timestep, sigma, expert, each (sample, seed, ...)
+    OUT/                 present (sample, seed)
+    OUT/schedule/        timestep, expert (sample, seed, step), sigma (sample, seed, level)
     OUT/KEY/             of a site: (sample, seed, step, layer, branch, ...), and of tokens:K and project:K
                          token_frame, token_row, token_col (token), and projection (channel, component)
     OUT/latents/         noisy (sample, seed, level, channel, frame, row, col), prediction (..., step, ...),
@@ -8,8 +9,9 @@
     OUT/video/           video (sample, seed, frame, row, col, rgb), uint8
     OUT/samples/SAMPLE/  condition and truth, and the attributes of the sample's runs
 
-Each group has the coordinates of its axes. Where a sample lacks a seed that another has there is NaN (in the
-video zero), which takes no space, and ``present`` is false.
+Each group has the coordinates of its axes, and together they are a tree as `xarray.open_datatree` wants it.
+Where a sample lacks a seed that another has there is NaN (in the video zero), which takes no space, and
+``present`` is false.
 """
 
 from __future__ import annotations
@@ -141,10 +143,11 @@ class _Writing:
             self._write_site(run, site, values, count)
 
     def _write_schedule(self, run: Run) -> None:
-        self._tree.share(run, "", "step", ("step",), np.arange(run.num_steps))
+        group = layout.SCHEDULE
+        self._tree.share(run, group, "step", ("step",), np.arange(run.num_steps))
         for name, axis in (("timestep", "step"), ("sigma", "level"), ("expert", "step")):
-            self._tree.collect(run, name, (axis,), getattr(run.schedule, name))
-        self._tree.collect(run, "present", (), np.array(True))
+            self._tree.collect(run, group, name, (axis,), getattr(run.schedule, name))
+        self._tree.collect(run, "", "present", (), np.array(True))
 
     def _note_sample(self, run: Run, values: dict[str, Any]) -> None:
         """Keeps what is said of a sample, which is to be the same in all its runs."""

@@ -105,7 +105,7 @@ class ZarrTree:
         self._groups: dict[str, zarr.Group] = {}
         self._cubes: dict[str, Cube] = {}
         self._shared: dict[str, Array] = {}
-        self._collected: dict[str, tuple[tuple[str, ...], Array]] = {}
+        self._collected: dict[tuple[str, str], tuple[tuple[str, ...], Array]] = {}
 
     def set_attrs(self, group: str, attributes: Mapping[str, Any]) -> None:
         """Adds to the attributes of a group; "" is the root."""
@@ -135,26 +135,27 @@ class ZarrTree:
         elif not np.array_equal(self._shared[path], values):
             raise _unlike(run, f"its {name}{group and f' of {group}'}")
 
-    def collect(self, run: Run, name: str, axes: tuple[str, ...], values: Array) -> None:
-        """Keeps the part of ``run`` of a small array (sample, seed, ``axes``) of the root, until `finish`.
+    def collect(self, run: Run, group: str, name: str, axes: tuple[str, ...], values: Array) -> None:
+        """Keeps the part of ``run`` of a small array (sample, seed, ``axes``), until `finish` writes it.
 
         Raises:
             StoreError: ``run`` has it in another shape than the first.
         """
-        if name not in self._collected:
+        path = group, name
+        if path not in self._collected:
             shape = (len(self._samples), len(self._seeds), *values.shape)
             empty = np.full(shape, np.nan if values.dtype.kind == "f" else 0, values.dtype)
-            self._collected[name] = (axes, empty)
-        _, kept = self._collected[name]
+            self._collected[path] = (axes, empty)
+        _, kept = self._collected[path]
         if kept.shape[2:] != values.shape:
             raise _unlike(run, f"the length of its {name}")
         kept[self._place(run)] = values
 
     def finish(self) -> None:
         """Writes what was collected."""
-        self._labelled("")
-        for name, (axes, values) in self._collected.items():
-            self.put("", name, (*_RUN_AXES, *axes), values)
+        for (group, name), (axes, values) in self._collected.items():
+            self._labelled(group)
+            self.put(group, name, (*_RUN_AXES, *axes), values)
 
     def cube(
         self,

@@ -262,10 +262,11 @@ def test_zarr_has_the_rest_of_a_run(tmp_path: Path) -> None:
     export(store, tmp_path / "out.zarr")
     root = opened(tmp_path / "out.zarr")
     assert root.present.values.tolist() == [[True, True], [True, False]]
-    np.testing.assert_array_equal(root.sigma.sel(sample="maze-4", seed=0), SIGMA)
-    assert root.expert.sel(sample="maze-3", seed=7).values.tolist() == [0, 0, 1]
-    assert np.isnan(root.timestep.sel(sample="maze-4", seed=7)).all()
     assert (root.attrs["variant"], root.attrs["sampling"]) == ("base", {"scheduler": {"low": "-inf"}})
+    schedule = opened(tmp_path / "out.zarr", "schedule")
+    np.testing.assert_array_equal(schedule.sigma.sel(sample="maze-4", seed=0), SIGMA)
+    assert schedule.expert.sel(sample="maze-3", seed=7).values.tolist() == [0, 0, 1]
+    assert np.isnan(schedule.timestep.sel(sample="maze-4", seed=7)).all()
     latents = opened(tmp_path / "out.zarr", "latents")
     np.testing.assert_array_equal(latents.noisy.sel(sample="maze-3", seed=7, level=3), latent(7, 3))
     np.testing.assert_array_equal(latents.prediction.sel(sample="maze-4", seed=0, step=2), latent(0, 2, 1))
@@ -287,6 +288,15 @@ def test_zarr_has_the_rest_of_a_run(tmp_path: Path) -> None:
     assert condition.attrs["prompt"] == "Go to the red goal."
     sample = opened(tmp_path / "out.zarr", "samples/maze-3")
     assert sample.attrs["runs"]["7"]["batch_seeds"] == [7]
+
+
+def test_xarray_opens_a_zarr_export_as_one_tree(tmp_path: Path) -> None:
+    store = make_store(tmp_path / "s", RUNS)
+    export(store, tmp_path / "out.zarr")
+    with xarray.open_datatree(tmp_path / "out.zarr", engine="zarr", consolidated=False) as tree:
+        found = tree["mlp@tokens:5"].mlp.sel(sample="maze-4", seed=0, step=2, layer=1, branch="cond")
+        expected = making_sites.numbers(("maze-4", 0, 2, 1, "cond"), SITES[2], "bf16")
+        np.testing.assert_array_equal(found.values, expected)
 
 
 def test_a_zarr_export_has_few_files_and_none_huge(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -80,6 +80,19 @@ def test_all_can_be_removed(store: Store) -> None:
     remove_runs(store, find_runs(store))
     assert open_store(store.path).runs() == []
     assert open_store(store.path).verify() == []
+    assert list((store.path / "runs").iterdir()) == []
+
+
+def test_the_folder_of_a_sample_may_go_while_a_run_of_it_is_begun(store: Store) -> None:
+    folder = store.path / "runs/maze-9"
+    claim = Claim(folder / "0.h5.partial", "maze-9 0")
+    assert folder.is_dir()
+    remove_runs(store, find_runs(store))
+    assert [path.name for path in (store.path / "runs").iterdir()] == ["maze-9"]
+    claim.release()
+    (folder / "0.h5.partial").write_bytes(b"half a run")
+    remove_leftovers(store, find_leftovers(store))
+    assert list((store.path / "runs").iterdir()) == []
 
 
 def test_who_reads_a_run_reads_on(store: Store) -> None:
