@@ -17,10 +17,12 @@ Where a sample lacks a seed that another has there is NaN (in the video zero), w
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from math import ceil
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import numpy as np
@@ -88,7 +90,20 @@ class ZarrExport:
             StoreError: a run is damaged, or runs do not fit into one array.
             OSError: the disk refuses.
         """
-        _Writing(store, runs, out, copied).write()
+        ended = Event()
+
+        def counted(file: str, size: int) -> None:
+            if ended.is_set():
+                raise CancelledError
+            copied(file, size)
+
+        # A thread, because Ctrl-C must not strike within zarr: its own threads would go on writing.
+        with ThreadPoolExecutor(1) as thread:
+            writing = thread.submit(lambda: _Writing(store, runs, out, counted).write())
+            try:
+                writing.result()
+            finally:
+                ended.set()
 
 
 def _size_in_float32(site: ChosenSite) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import subprocess
 import sys
 import tracemalloc
 import warnings
@@ -507,6 +508,44 @@ def test_an_interrupted_export_leaves_nothing(tmp_path: Path, format: str) -> No
     with pytest.raises(KeyboardInterrupt):
         write_export(plan_export(store, out, format=format), interrupt)
     assert [path.name for path in tmp_path.iterdir()] == ["s"]
+
+
+INTERRUPTED = """
+import os, signal, sys, threading
+from stores import open_store
+from stores.export import export_store
+
+def soon():
+    threading.Timer(float(sys.argv[4]), lambda: os.kill(os.getpid(), signal.SIGINT)).start()
+
+def progress(done, total, file):
+    global soon
+    soon()
+    soon = lambda: None
+
+try:
+    export_store(open_store(sys.argv[1]), sys.argv[2], format=sys.argv[3], progress=progress)
+except KeyboardInterrupt:
+    sys.exit(130)
+"""
+
+
+@pytest.mark.parametrize("delay", [0.0, 0.02, 0.06])
+@pytest.mark.parametrize("format", FORMATS)
+def test_ctrl_c_at_any_moment_leaves_nothing(tmp_path: Path, format: str, delay: float) -> None:
+    store = make_store(tmp_path / "s", [("maze-3", seed) for seed in range(12)])
+    arguments = [store.path, tmp_path / "out", format, delay]
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED, *map(str, arguments)],
+        cwd=Path(__file__).parents[3],
+        capture_output=True,
+        check=False,
+    )
+    left = ["out"] if done.returncode == 0 else []
+    assert (done.returncode in (0, 130), sorted(path.name for path in tmp_path.iterdir())) == (
+        True,
+        [*left, "s"],
+    )
 
 
 @pytest.mark.parametrize("format", FORMATS)
