@@ -19,6 +19,7 @@ from cosinterp.capture.sink import RingSinks
 from cosinterp.capture.watching import traced_call
 from cosinterp.denoising import Call, Clock, Step
 from cosinterp.errors import TraceError
+from cosinterp.interrupts import interrupts_deferred
 from cosinterp.models.model import Model, to_uint8
 from cosinterp.planning.fitting import check_space
 from cosinterp.planning.plan import PlannedSample, TracePlan, make_plan, scheduler_config
@@ -220,7 +221,9 @@ class _OpenRuns:
 
     def open(self, sample: str, seeds: tuple[int, ...], wanted: frozenset[int]) -> list[RunWriter | None]:
         """Claim and open a run file for each seed that is wanted, None for the others."""
-        return [self._open_one(sample, seed) if seed in wanted else None for seed in seeds]
+        # A file that is made, but not yet known here, would be left behind.
+        with interrupts_deferred():
+            return [self._open_one(sample, seed) if seed in wanted else None for seed in seeds]
 
     def done(self, writer: RunWriter) -> None:
         """A run file is finished. Called by a thread that writes."""

@@ -120,6 +120,8 @@ def run_command() -> NoReturn:
     except BaseException:  # noqa: BLE001 - what the interpreter does with what nobody catches
         traceback.print_exc()
         code = 1
+    # Ctrl-C that comes too late for the command must not find this program instead.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     for thread in threading.enumerate():
         if thread is not threading.current_thread() and not thread.daemon:
             thread.join()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NoReturn
 
@@ -13,9 +13,10 @@ import nnsight.tracing.tracer
 import pytest
 
 from cosinterp.capture.recording import BatchRecording
+from cosinterp.interrupts import interrupts_deferred
 from cosinterp.models.model import Model
 from cosinterp.tracing import trace
-from stores import open_store
+from stores import RunWriter, open_store
 from tests.integration.faults.contents import run_contents
 from tests.integration.faults.workshop import Command, Ended, Workshop, note, trace_of
 from tests.tiny import sample_for
@@ -66,6 +67,43 @@ def test_ctrl_c_at_any_moment_keeps_the_finished_runs_and_leaves_nothing_else(
     resumed = workshop.run(*words, "--store", store, "--resume")
     assert resumed.code == 0, resumed.said
     assert run_contents(store) == run_contents(tmp_path / "uninterrupted")
+
+
+@pytest.fixture
+def ctrl_c() -> Iterator[None]:
+    """Ctrl-C raises, also where the tests run in the background."""
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, handler)
+
+
+@pytest.mark.usefixtures("ctrl_c")
+def test_ctrl_c_while_a_run_is_begun_leaves_nothing_of_it(
+    tiny_model: Callable[..., Model], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def enter(writer: RunWriter) -> RunWriter:
+        signal.raise_signal(signal.SIGINT)
+        return writer
+
+    monkeypatch.setattr(RunWriter, "__enter__", enter)
+    with pytest.raises(KeyboardInterrupt):
+        trace(tiny_model("wan2.1-t2v"), sample_for("wan2.1-t2v"), store=tmp_path, seeds=0, num_steps=2)
+    assert list(tmp_path.rglob("*.partial*")) == []
+
+
+@pytest.mark.usefixtures("ctrl_c")
+def test_a_deferred_interrupt_comes_after_the_block() -> None:
+    reached = []
+
+    def block() -> None:
+        with interrupts_deferred():
+            signal.raise_signal(signal.SIGINT)
+            reached.append("the end")
+
+    with pytest.raises(KeyboardInterrupt):
+        block()
+    assert reached == ["the end"]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_an_interrupt_that_nnsight_stumbles_over_is_still_one(
