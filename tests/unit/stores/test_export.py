@@ -548,6 +548,36 @@ def test_ctrl_c_at_any_moment_leaves_nothing(tmp_path: Path, format: str, delay:
     )
 
 
+LIMITED = """
+import resource, sys
+from stores import StoreError, open_store
+from stores.export import export_store
+
+resource.setrlimit(resource.RLIMIT_FSIZE, (4000, 4000))
+try:
+    export_store(open_store(sys.argv[1]), sys.argv[2], format=sys.argv[3])
+except StoreError as error:
+    sys.exit(str(error))
+"""
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_a_disk_that_refuses_is_said_and_leaves_nothing(tmp_path: Path, format: str) -> None:
+    store = make_store(tmp_path / "s", RUNS, "fp32")
+    done = subprocess.run(
+        [sys.executable, "-c", LIMITED, str(store.path), str(tmp_path / "out"), format],
+        cwd=Path(__file__).parents[3],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1, done.stderr
+    assert "cannot be written: " in done.stderr
+    assert "ile too large" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["s"]
+
+
 @pytest.mark.parametrize("format", FORMATS)
 def test_what_is_there_is_replaced_only_with_force(tmp_path: Path, format: str) -> None:
     store = make_store(tmp_path / "s", RUNS)
