@@ -11,6 +11,7 @@ What is large goes to its place in the file directly, past HDF5 (`Sink.put`).
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import os
 from collections.abc import Iterator
@@ -75,6 +76,10 @@ class Sink(io.RawIOBase):
         self._position += len(view)
         self._size = max(self._size, self._position)
         return len(view)
+
+    def give_up(self) -> None:
+        """Swallows all that HDF5 still wants to write: the file is about to be removed."""
+        self.error = self.error or OSError(errno.ECANCELED, os.strerror(errno.ECANCELED))
 
     def check(self) -> None:
         """Raises what the disk refused, if it did."""

@@ -344,6 +344,7 @@ class RunWriter:
         """Removes what was written and gives the claim up; after `finish` it does nothing."""
         if self._open:
             self._open = False
+            self._sink.give_up()
             self._file.close()
             self._partial.unlink(missing_ok=True)
         self._claim.release()
