@@ -137,7 +137,8 @@ def test_ctrl_c_twice_ends_a_trace_without_its_tidying_up(
 ) -> None:
     command = start_on_a_slow_disk(workshop, folder, tmp_path, memory=4)
     command.send(signal.SIGINT)
-    time.sleep(0.5)
+    # While the writes under way are waited for.
+    time.sleep(0.05)
     command.send(signal.SIGINT)
     ended = command.end(PROMPTLY)
     assert ended.code == 130, ended.said
