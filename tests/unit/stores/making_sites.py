@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,9 @@ class StoredSite:
     @property
     def axes(self) -> tuple[str, ...]:
         return parse_reduction(self.reduction).axes
+
+    def places(self) -> Iterator[tuple[int, int, str]]:
+        return product(STEPS, self.layers, BRANCHES)
 
     @property
     def shape(self) -> tuple[int, ...]:
