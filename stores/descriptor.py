@@ -65,7 +65,10 @@ class Descriptor:
                     os.close(self._fd)
 
     def __del__(self) -> None:
-        self.close()
+        # Without the lock: nobody else is left, but in a forked child its owner may be missing.
+        if not self._closing:
+            self._closing = True
+            os.close(self._fd)
 
 
 def read_exactly(fd: int, view: memoryview, offset: int) -> None:

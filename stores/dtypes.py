@@ -83,12 +83,15 @@ def dtype_of(stored: h5t.TypeID) -> str | None:
     return next((dtype for dtype, known in _FORMATS.items() if known == found), None)
 
 
-def to_float32(bits: npt.NDArray[Any], dtype: str, out: Float32 | None = None) -> Float32:
-    """Stored bits (as `memory_type` has them) as float32, exactly; of fp8 the codes, without their factors.
+def to_float32(
+    bits: npt.NDArray[Any], dtype: str, out: Float32 | None = None, factor: float | np.float32 = 1.0
+) -> Float32:
+    """Stored bits (as `memory_type` has them) as float32, exactly.
 
     Args:
         out: of the same shape and contiguous, to be filled and returned; None makes an array, but returns
             ``bits`` themselves if they are float32.
+        factor: what codes of fp8 are multiplied by, in float32; of no meaning to other dtypes.
     """
     if dtype == "bf16":
         target = None if out is None else out.view(np.uint32)
@@ -102,11 +105,12 @@ def to_float32(bits: npt.NDArray[Any], dtype: str, out: Float32 | None = None) -
     elif dtype == "fp16":
         # Looking a half up is several times faster than numpy's conversion.
         _look_up(_halves(), bits.view("<u2"), out)
-    elif bits.size % 2 or not bits.flags.c_contiguous:
-        _look_up(_codes(), bits, out)
+    elif bits.size % 2 or bits.size < 2**16 or not bits.flags.c_contiguous:
+        _look_up(_codes() * np.float32(factor), bits, out)
     else:
         # Two at a time: numpy takes longer over an index than over what it finds there.
-        _look_up(_pairs(), bits.reshape(-1).view(np.uint16), out.reshape(-1).view(np.complex64))
+        pairs = (_pairs() * np.float32(factor)).view(np.complex64)
+        _look_up(pairs, bits.reshape(-1).view(np.uint16), out.reshape(-1).view(np.complex64))
     return out
 
 
@@ -144,6 +148,6 @@ def _codes() -> Float32:
 
 
 @cache
-def _pairs() -> npt.NDArray[np.complex64]:
-    """Of every two codes that lie side by side their two values, as one item of eight bytes."""
-    return _codes()[np.arange(2**16, dtype=np.uint16).view(np.uint8)].view(np.complex64)
+def _pairs() -> Float32:
+    """Of every two codes that lie side by side their two values."""
+    return _codes()[np.arange(2**16, dtype=np.uint16).view(np.uint8)]

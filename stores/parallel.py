@@ -16,8 +16,8 @@ _making = Lock()
 def for_each(count: int, action: Callable[[int], object]) -> None:
     """Calls ``action`` with each number from 0 to ``count`` - 1, in several threads, this one among them.
 
-    Whatever an action raises is raised here; those that had not begun by then are left out. Nothing is
-    running any more when this returns.
+    Whatever an action raises is raised here; those that had not begun by then are left out. No action is
+    under way any more when this returns.
     """
     # Taking the next number is a single step of the interpreter, so no two threads get the same one.
     numbers = iter(range(count))
@@ -39,10 +39,15 @@ def for_each(count: int, action: Callable[[int], object]) -> None:
         return
     pool = _shared_pool()
     futures = [pool.submit(work) for _ in range(helpers)]
-    work()
-    wait([future for future in futures if not future.cancel()])
+    try:
+        work()
+        wait([future for future in futures if not future.cancel()])
+    except BaseException as error:
+        # Ctrl-C in the middle of waiting: the others stop by themselves.
+        failures.append(error)
+        raise
     if failures:
-        raise failures[0]
+        raise next((error for error in failures if not isinstance(error, Exception)), failures[0])
 
 
 def _threads() -> int:

@@ -180,8 +180,8 @@ class SlabReader:
         _for_each(len(pieces), read_piece, self.layout.slab_bytes)
 
     def _widened(self, where: tuple[int, ...], bits: Array, out: Float32 | None = None) -> Float32:
-        wide = dtypes.to_float32(bits, self.layout.dtype, out)
-        return wide if self._factors is None else np.multiply(wide, self._factors[where], out=wide)
+        factor = 1.0 if self._factors is None else self._factors[where]
+        return dtypes.to_float32(bits, self.layout.dtype, out, factor)
 
     def _bytes(self, index: tuple[int, ...], check_again: bool = False) -> SlabBytes:
         offsets, sizes = self._located()

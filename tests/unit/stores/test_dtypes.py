@@ -97,12 +97,15 @@ def e4m3() -> np.ndarray:
     return np.where(exponent == 15, np.where(mantissa == 0, sign * np.inf, np.nan), values)
 
 
-@pytest.mark.parametrize("length", [256, 255, 1])
-def test_every_fp8_code_widens_to_the_number_it_is_by_definition(length: int) -> None:
-    for codes, expected in ((EVERY_CODE[:length], e4m3()[:length]), (EVERY_CODE[::-3], e4m3()[::-3])):
-        wide = dtypes.to_float32(codes, "fp8")
+@pytest.mark.parametrize("factor", [1.0, np.float32(0.7), np.float32(np.nan)])
+@pytest.mark.parametrize("length", [1, 255, 256, 2**16, 2**16 + 1, 2**17])
+def test_every_fp8_code_widens_to_the_number_it_is_by_definition(length: int, factor: float) -> None:
+    codes = np.resize(np.random.default_rng(0).permutation(EVERY_CODE), length)
+    values = e4m3().astype(np.float32)[codes] * np.float32(factor)
+    for part in (slice(None), slice(None, None, -3)):
+        wide = dtypes.to_float32(codes[part], "fp8", factor=factor)
         assert wide.dtype == np.float32
-        assert same_floats(wide, expected)
+        assert same_floats(wide, values[part])
 
 
 def test_plain_h5py_reads_every_fp8_code_as_the_same_number(tmp_path: Path) -> None:
