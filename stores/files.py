@@ -15,7 +15,10 @@ from stores.sink import refusals
 from stores.units import size_text
 
 _PIECE = 2**26
-_NO_COPY_RANGE = frozenset((errno.EXDEV, errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP, errno.EBADF))
+# EPERM: containers may forbid the call.
+_NO_COPY_RANGE = frozenset(
+    (errno.EXDEV, errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP, errno.EBADF, errno.EPERM)
+)
 
 
 def free_space(path: Path) -> tuple[Path, int]:

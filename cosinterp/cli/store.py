@@ -169,15 +169,23 @@ def _sites(store: Store, entries: list[RunEntry]) -> dict[str, dict[str, Any]]:
         with store.run(*entry.key) as run:
             for name, site in run.sites.items():
                 kept = {
+                    "site": site.site,
+                    "reduction": site.reduction,
                     "layers": list(site.layers),
                     "steps": list(site.steps),
                     "branches": list(site.branches),
+                    "axes": list(site.axes),
                     "channels": site.channels,
                     "dtype": site.dtype,
+                    "compression": site.compression,
                     "grids": [],
                 }
                 grids = found.setdefault(name, kept)["grids"]
-                grid = {"grid": list(site.grid), "slab_bytes": site.slab_bytes}
+                grid = {
+                    "grid": list(site.grid),
+                    "shape": list(site.shape),
+                    "slab_bytes": site.slab_bytes,
+                }
                 if grid not in grids:
                     grids.append(grid)
     return found
@@ -189,9 +197,15 @@ def _site_line(site: dict[str, Any]) -> str:
 
     grids = " or ".join(" x ".join(map(str, one["grid"])) for one in site["grids"])
     sizes = " or ".join(size_text(one["slab_bytes"]) for one in site["grids"])
+    packed = "" if site["compression"] == "none" else f", {site['compression']}"
+    if site["reduction"] == "full":
+        kept = f"{grids} tokens of {site['channels']} channels"
+    else:
+        shapes = " or ".join(" x ".join(map(str, one["shape"])) for one in site["grids"])
+        kept = f"{shapes} ({', '.join(site['axes'])})"
     return (
         f"layers {compact(site['layers'])}, steps {compact(site['steps'])}, {'+'.join(site['branches'])}, "
-        f"{grids} tokens of {site['channels']} channels in {site['dtype']}, {sizes} each"
+        f"{kept} in {site['dtype']}{packed}, {sizes} each"
     )
 
 

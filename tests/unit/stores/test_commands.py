@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from cosinterp.cli import app
 from stores import Store
-from tests.unit.stores import making
+from tests.unit.stores import making, making_sites
 from tests.unit.stores.making import make_store, write_run
 
 RUNS = [("maze-3", 0), ("maze-3", 1), ("maze-4", 0)]
@@ -60,7 +60,21 @@ def test_info_says_the_size_of_every_sample(store: Store, monkeypatch: pytest.Mo
     text = call("info", store.path)
     assert "3 x 4 x 5 or 3 x 2 x 2 tokens of 6 channels in bf16, 720 B or 144 B each" in text
     grids = json.loads(call("info", store.path, "--json"))["sites"]["resid"]["grids"]
-    assert grids == [{"grid": [3, 4, 5], "slab_bytes": 720}, {"grid": [3, 2, 2], "slab_bytes": 144}]
+    assert grids == [
+        {"grid": [3, 4, 5], "shape": [3, 4, 5, 6], "slab_bytes": 720},
+        {"grid": [3, 2, 2], "shape": [3, 2, 2, 6], "slab_bytes": 144},
+    ]
+
+
+def test_info_says_what_is_left_of_a_token_grid(tmp_path: Path) -> None:
+    reduced = making_sites.make_store(tmp_path / "r", RUNS[:1], "fp8", "zstd")
+    lines = {line.split()[0]: " ".join(line.split()[1:]) for line in call("info", reduced.path).splitlines()}
+    common = "layers 1,5, steps 0,2, cond+uncond"
+    assert lines["mlp@tokens:5"] == f"{common}, 5 x 6 (token, channel) in fp8, zstd, 30 B each"
+    assert lines["mlp.raw@frames"] == f"{common}, 4 x 6 (frame, channel) in fp8, zstd, 24 B each"
+    site = json.loads(call("info", reduced.path, "--json"))["sites"]["self_attn@project:2"]
+    assert (site["site"], site["reduction"], site["compression"]) == ("self_attn", "project:2", "zstd")
+    assert site["axes"] == ["frame", "row", "col", "component"]
 
 
 def test_info_says_what_is_stored(store: Store) -> None:
