@@ -49,7 +49,7 @@ def copy_bytes(source: int, target: int, copied: Callable[[int], object]) -> int
     The file system does it where it can: on one server, or by sharing blocks.
 
     Args:
-        source, target: file descriptors; the positions of both are moved.
+        source, target: file descriptors.
         copied: called with the bytes of each piece.
 
     Raises:
