@@ -91,7 +91,9 @@ class Catalog:
         Raises:
             OSError: it cannot be written.
         """
-        self._append((*self._unlisted, entry))
+        # Kept until its line is written, which the next one may achieve if this one does not.
+        self._unlisted.append(entry)
+        self._append(self._unlisted)
 
     def complete(self) -> None:
         """Adds the lines of the runs that `reconcile` found without one.
@@ -128,7 +130,7 @@ class Catalog:
         path = self._folder / self._own_file()
         fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
         try:
-            os.write(fd, lines)
+            _write_all(fd, lines)
             self._unlisted.clear()
             os.fsync(fd)
         finally:
@@ -211,6 +213,18 @@ def entry_of(run: Run, file: str) -> RunEntry:
         finished=str(run.attrs.get("finished", "")),
         file=file,
     )
+
+
+def _write_all(fd: int, lines: bytes) -> None:
+    """Writes all or nothing: half a line on a full disk would spoil the next one."""
+    before = os.fstat(fd).st_size
+    done = 0
+    try:
+        while done < len(lines):
+            done += os.write(fd, lines[done:])
+    except OSError:
+        os.ftruncate(fd, before)
+        raise
 
 
 def _line(entry: RunEntry) -> str:

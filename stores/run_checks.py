@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -16,20 +16,26 @@ from stores.slab_reader import SlabReader
 _READING = (ValueError, OSError, RuntimeError)
 
 
-def check_run(run: Run, settings: StoreSettings) -> Iterator[tuple[str, str]]:
-    """(kind, message) of everything that is wrong in a run that can be opened; see `verify.Problem`."""
+def check_run(run: Run, settings: StoreSettings, checked: Callable[[int], None]) -> Iterator[tuple[str, str]]:
+    """(kind, message) of everything that is wrong in a run that can be opened; see `verify.Problem`.
+
+    ``checked`` is told of the bytes of each slab that was read, uncompressed.
+    """
     yield from (("schedule", message) for message in _schedule_problems(run))
     yield from (("settings", message) for message in _settings_problems(run, settings))
     yield from _reduction_problems(run)
     for path, slabs in run.slabs():
-        yield from _slab_problems(run, path, slabs)
+        yield from _slab_problems(run, path, slabs, checked)
 
 
-def _slab_problems(run: Run, path: str, slabs: SlabReader) -> Iterator[tuple[str, str]]:
+def _slab_problems(
+    run: Run, path: str, slabs: SlabReader, checked: Callable[[int], None]
+) -> Iterator[tuple[str, str]]:
     indices = list(np.ndindex(*slabs.index_shape))
     damaged: list[str] = []
     not_finite: list[str] = []
     for index in indices:
+        checked(slabs.layout.slab_bytes)
         try:
             slab = slabs.read(index, check_again=True)
         except _READING as error:

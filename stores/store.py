@@ -285,7 +285,7 @@ class Store:
         """Checks everything in the store, down to the last bit; what is wrong, or nothing.
 
         Args:
-            progress: called with (files done, files in all, file).
+            progress: called with (bytes done, bytes in all, file) for each slab.
         """
         from stores.verify import verify_store
 

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from stores.store import Store
 
 
+Progress = Callable[[int, int, str], None]
+
+
 @dataclass(frozen=True)
 class Problem:
     """Something wrong in a store.
@@ -35,25 +38,53 @@ class Problem:
     message: str
 
 
-def verify_store(store: Store, progress: Callable[[int, int, str], None] | None = None) -> list[Problem]:
+def verify_store(store: Store, progress: Progress | None = None) -> list[Problem]:
     """As `Store.verify`."""
     files = sorted(run_files(store.path))
+    sizes = {file: _size(store.path / file) for file in files}
+    total = sum(sizes.values())
     problems: list[Problem] = []
     entries: dict[str, RunEntry] = {}
-    for done, file in enumerate(files):
-        if progress is not None:
-            progress(done, len(files), file)
+    done = 0
+    for file in files:
+        told = _Told(progress, done, done + sizes[file], total, file)
+        told(0)
         try:
             with open_run(store.path, file) as run:
                 entries[file] = entry_of(run, file)
-                problems += [Problem(file, kind, message) for kind, message in check_run(run, store.settings)]
+                problems += [
+                    Problem(file, kind, message) for kind, message in check_run(run, store.settings, told)
+                ]
         except StoreError as error:
             problems.append(Problem(file, "damaged", _without_path(error, store.path / file)))
+        done += sizes[file]
     if progress is not None:
-        progress(len(files), len(files), "")
+        progress(total, total, "")
     problems += _leftovers(store.path)
     problems += _catalog_problems(store.path, files, entries)
     return problems
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        # It was removed since we listed it; opening it says so.
+        return 0
+
+
+class _Told:
+    """Tells of the bytes of one file that are checked; what is compressed counts as more than it is there."""
+
+    def __init__(self, progress: Progress | None, start: int, end: int, total: int, file: str) -> None:
+        self._progress = progress
+        self._done, self._end = start, end
+        self._total, self._file = total, file
+
+    def __call__(self, nbytes: int) -> None:
+        self._done = min(self._end, self._done + nbytes)
+        if self._progress is not None:
+            self._progress(self._done, self._total, self._file)
 
 
 def _leftovers(store: Path) -> Iterator[Problem]:

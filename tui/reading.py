@@ -9,8 +9,10 @@ from datetime import datetime
 from pathlib import Path
 
 from stores import layout, open_store
+from stores.compression import NONE
 from stores.errors import StoreError
 from stores.reader import Schedule, SiteInfo
+from stores.reduction import FULL
 from stores.selection import compact
 from tui.rows import Row
 
@@ -110,11 +112,15 @@ def _schedule_text(schedule: Schedule) -> str:
 
 
 def _site_text(info: SiteInfo) -> str:
-    grid = "x".join(map(str, info.grid))
+    shape = "x".join(map(str, info.shape))
+    kept = f"{shape} ({', '.join(info.axes)})"
+    if info.reduction == FULL:
+        kept = f"grid {'x'.join(map(str, info.grid))}, {info.channels} channels"
+    packed = "" if info.compression == NONE else f", {info.compression}"
     branches = ",".join(info.branches)
     return (
         f"layers {compact(info.layers)}, steps {compact(info.steps)}, {branches}, "
-        f"grid {grid}, {info.channels} channels, {info.dtype}"
+        f"{kept}, {info.dtype}{packed}"
     )
 
 

@@ -109,7 +109,7 @@ def verify(store: StorePath, as_json: AsJson = False) -> None:
     from stores.units import count_text
 
     opened = open_store(store)
-    with counting("verifying") as count:
+    with counting("verifying", sizes=True) as count:
         problems = opened.verify(count.reach)
     runs = len(opened.runs())
     if as_json:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import pickle
@@ -409,3 +410,23 @@ def test_a_catalog_of_10_000_runs_is_read_without_opening_their_files(
     assert len(opened.runs()) == 10_000
     assert len(opened.runs(seed=slice(0, 3))) == 300
     assert keys(opened, sample="maze-99", seed=99) == [("maze-99", 99)]
+
+
+def test_half_a_line_on_a_full_disk_spoils_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = make_store(tmp_path / "s", [("a", 0)])
+    write, full = os.write, True
+
+    def half(fd: int, data: bytes) -> int:
+        if not full:
+            return write(fd, data)
+        write(fd, data[: len(data) // 2])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", half)
+        with pytest.raises(StoreError, match="No space left"):
+            write_run(store, "a", 1)
+        full = False
+        write_run(store, "a", 2)
+    assert [entry.seed for entry in open_store(tmp_path / "s").runs()] == [0, 1, 2]
+    assert [problem.kind for problem in store.verify()] == []

@@ -73,9 +73,7 @@ def everything(path: Path) -> list[object]:
 
 
 def test_a_whole_store_has_no_problems(store: Store) -> None:
-    seen: list[tuple[int, int, str]] = []
-    assert store.verify(lambda *report: seen.append(report)) == []
-    assert seen == [(0, 2, FILE), (1, 2, "runs/a/1.h5"), (2, 2, "")]
+    assert store.verify() == []
 
 
 def damage(path: Path, position: int, bit: int) -> None:
@@ -365,3 +363,16 @@ def test_leftovers_and_foreign_files_are_named(store: Store) -> None:
         ("runs/a/007.h5", "foreign"),
         ("runs/a/notes.txt", "foreign"),
     ]
+
+
+def test_the_progress_of_verifying_is_in_bytes_and_reaches_them_all(store: Store) -> None:
+    told: list[tuple[int, int, str]] = []
+    store.verify(lambda *progress: told.append(progress))
+    total = sum(entry.size for entry in store.runs())
+    done = [reached for reached, _, _ in told]
+    assert list(dict.fromkeys(file for _, _, file in told)) == [FILE, "runs/a/1.h5", ""]
+    assert {of for _, of, _ in told} == {total}
+    assert done == sorted(done)
+    assert (done[0], done[-1]) == (0, total)
+    # Each slab moves it.
+    assert len(set(done)) > 2 * len(LAYERS) * len(STEPS) * len(BRANCHES)
