@@ -51,7 +51,8 @@ def test_the_plan_is_a_table_of_what_is_kept(run: Run, tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     assert result.stderr == ""
     lines = result.stdout.splitlines()
-    assert max(map(len, lines)) <= 80
+    # The store's line is as long as its path.
+    assert max(len(line) for line in lines if not line.startswith("store ")) <= 80
     table = [line.split() for line in lines if re.match(r" ?(resid|mlp|latents|video|other|in all)", line)]
     assert [row[0] for row in table] == [
         "resid",
