@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from hashlib import sha256
 from importlib.metadata import version
@@ -28,6 +28,7 @@ from cosinterp.samples import Sample
 from stores.layout import STORE_FILE
 from stores.selection import Selection
 from stores.store import create_store
+from stores.values import jsonable
 
 if TYPE_CHECKING:
     import torch
@@ -195,20 +196,37 @@ def runs_to_make(plan: TracePlan, path: Path, resume: bool) -> list[tuple[str, i
             f"{path} already has {len(made)} of these {len(runs)} runs, such as {name} with seed {seed}; "
             "use --resume (resume=True) to skip them, or choose another store"
         )
-    samples = {planned.sample.name: planned.sample for planned in plan.samples}
+    samples = {planned.sample.name: planned for planned in plan.samples}
     for name, seed in dict(reversed(made)).items():
         _check_same_sample(existing, samples[name], seed)
     skipped = set(made)
     return [run for run in runs if run not in skipped]
 
 
-def _check_same_sample(store: Store, sample: Sample, seed: int) -> None:
+def _check_same_sample(store: Store, planned: PlannedSample, seed: int) -> None:
+    sample = planned.sample
     with store.run(sample.name, seed) as run:
-        if run.prompt == sample.prompt and run.attrs.get("image_sha256") == _image_sha256(sample):
-            return
-    raise TraceError(
-        f"{store.path} has runs of another sample that is called {sample.name} (prompt or image differ); "
-        "give this one another name, or use another store"
+        same = {
+            "prompt": run.prompt == sample.prompt,
+            "image": run.attrs.get("image_sha256") == _image_sha256(sample),
+            "truth": _same_values(run.truth, sample.truth),
+            "sampling settings": run.attrs.get("sampling") == jsonable(planned.settings),
+        }
+    differing = [what for what, equal in same.items() if not equal]
+    if differing:
+        raise TraceError(
+            f"{store.path} has runs of another sample that is called {sample.name} (it differs in "
+            f"{', '.join(differing)}); give this one another name, or use another store"
+        )
+
+
+def _same_values(stored: Mapping[str, Any], given: Mapping[str, Any]) -> bool:
+    if stored.keys() != given.keys():
+        return False
+    pairs = [(np.asarray(stored[name]), np.asarray(given[name])) for name in stored]
+    return all(
+        np.array_equal(one, other, equal_nan=one.dtype.kind == other.dtype.kind == "f")
+        for one, other in pairs
     )
 
 

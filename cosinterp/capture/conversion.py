@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import torch
 
+from stores.dtypes import FP8_MAX
+
 # What a store's dtypes are in memory: fp8 as codes, each chunk of them with a factor (see `quantised`).
 TORCH_DTYPES = {
     "bf16": torch.bfloat16,
@@ -11,9 +13,6 @@ TORCH_DTYPES = {
     "fp32": torch.float32,
     "uint8": torch.uint8,
 }
-FP8_LARGEST = 240.0
-"""The largest code of a store's fp8. e4m3 goes on to 448, but in the form of HDF5's floats, where the highest
-exponent is for infinity and NaN, this is where it ends; so any HDF5 reader reads the codes right."""
 
 
 def stored_dtype(dtype: torch.dtype) -> str:
@@ -33,9 +32,9 @@ def quantised(tensor: torch.Tensor, group: int) -> tuple[torch.Tensor, torch.Ten
     values = tensor.unflatten(1, (-1, group)).float()
     inner = tuple(range(2, values.ndim))
     largest = values.abs().amax(inner)
-    factors = largest / FP8_LARGEST
+    factors = largest / FP8_MAX
     factors = torch.where(factors > 0, factors, torch.ones_like(factors))
     factors = torch.where(torch.isfinite(largest), factors, torch.full_like(factors, torch.nan))
     scaled = values / factors.view(*factors.shape, *(1 for _ in inner))
-    codes = scaled.clamp_(-FP8_LARGEST, FP8_LARGEST).to(torch.float8_e4m3fn).view(torch.uint8)
+    codes = scaled.clamp_(-FP8_MAX, FP8_MAX).to(torch.float8_e4m3fn).view(torch.uint8)
     return codes.reshape(tensor.shape), factors

@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 
 import torch
 
+from cosinterp.capture.parts import aligned, laid_out_bytes
+
 Copy = tuple[torch.Tensor, torch.Tensor]
 """(from, to): the same shape, perhaps another dtype; ``to`` is contiguous and in host memory."""
 
@@ -86,13 +88,8 @@ def _laid_out(buffer: torch.Tensor, copies: Sequence[Copy]) -> list[torch.Tensor
     for _, target in copies:
         end = start + target.nbytes
         views.append(buffer[start:end].view(target.dtype).view(target.shape))
-        start = -(-end // 16) * 16
+        start = aligned(end)
     return views
-
-
-def laid_out_bytes(sizes: Sequence[int]) -> int:
-    """Bytes that parts of these sizes take in one piece of memory, each part aligned."""
-    return sum(-(-size // 16) * 16 for size in sizes)
 
 
 def _nothing() -> None:

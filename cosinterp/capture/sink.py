@@ -10,7 +10,8 @@ import numpy as np
 import torch
 
 from cosinterp.capture.conversion import TORCH_DTYPES
-from cosinterp.capture.copying import DeviceCopier, HostCopier, laid_out_bytes
+from cosinterp.capture.copying import DeviceCopier, HostCopier
+from cosinterp.capture.parts import aligned, laid_out_bytes
 from cosinterp.capture.ring import Ring, RingClosed, Slot
 from cosinterp.capture.writers import Lane, Writers
 from cosinterp.errors import TraceError
@@ -108,7 +109,7 @@ class _RingSink:
             tensor, dtype = part
             piece = slot.memory[start : start + _nbytes(part)]
             targets.append(piece.view(TORCH_DTYPES[dtype]).view(tensor.shape))
-            start += laid_out_bytes([_nbytes(part)])
+            start += aligned(_nbytes(part))
         # The parts of one put lie on one device.
         copier = self._sinks.copier(parts[0][0].device)
         arrived = copier.start([(part[0].detach(), to) for part, to in zip(parts, targets, strict=True)])

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 
+from cosinterp.capture.parts import laid_out_bytes
 from stores import layout
 from stores.compression import NONE
 from stores.reduction import parse_reduction
@@ -107,10 +108,11 @@ def total_bytes(kept: Kept, shapes: Mapping[RunShape, int]) -> int:
 
 def waiting_items(kept: Kept, shape: RunShape) -> dict[str, int]:
     """Bytes in host memory of each kind of item that may wait there to be written."""
-    items = {
-        f"layer of {key}": slab_layout(text, shape, kept.dtype, kept.compression).slab_bytes
-        for key, (_, text) in kept.keys.items()
-    }
+    items: dict[str, int] = {}
+    for key, (_, text) in kept.keys.items():
+        slab = slab_layout(text, shape, kept.dtype, kept.compression)
+        factors = 4 * slab.groups if kept.dtype == "fp8" else 0
+        items[f"layer of {key}"] = laid_out_bytes([slab.slab_bytes, factors])
     items["latent"] = SlabLayout(shape.latent, "fp32").slab_bytes
     if kept.save_video:
         items["video"] = SlabLayout(shape.video, "uint8").slab_bytes

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from math import ceil
-from typing import Any
+from typing import Any, SupportsIndex
 
 import numpy as np
 
@@ -225,7 +225,8 @@ def _seeds(seeds: Selection) -> tuple[int, ...]:
         return parse_seeds(seeds)
     if isinstance(seeds, slice):
         raise SelectionError("seeds: a slice has no meaning here; give numbers, or a text such as 0-7")
-    numbers = [seeds] if isinstance(seeds, int) else list(seeds)
+    # An integer of any kind, such as numpy's from a table of runs.
+    numbers = [seeds] if isinstance(seeds, SupportsIndex) else list(seeds)
     if not numbers:
         raise SelectionError("seeds: nothing is selected")
     return parse_seeds(",".join(str(number) for number in numbers))

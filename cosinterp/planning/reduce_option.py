@@ -54,6 +54,11 @@ def resolve_reduce(reduce: Reduce, sites: Sequence[str], known: Sequence[str]) -
             raise SelectionError(f"reduce: {site} is not captured; add it to the sites {','.join(sites)}")
         raise SelectionError(f'reduce: unknown site "{site}"; this trace captures {", ".join(sites)}')
     every = asked.get(_EVERY, (FULL,))
+    if _EVERY in asked and all(site in asked for site in sites):
+        raise SelectionError(
+            f"reduce: {every[0]} is meant for the sites that are not named, but {', '.join(sites)} "
+            f"{'is' if len(sites) == 1 else 'are all'} named; write {sites[0]}={every[0]} to keep it as well"
+        )
     return {site: asked.get(site, every) for site in sites}
 
 

@@ -6,6 +6,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -175,14 +176,34 @@ def test_resuming_makes_only_what_is_missing(tiny_model: Callable[..., Model], t
     assert {file: file.stat().st_mtime_ns for file in before} == before
 
 
+@pytest.mark.parametrize(
+    ("other", "differs"),
+    [
+        ({"prompt": "go to the blue goal"}, "prompt"),
+        ({"num_frames": 7}, "sampling settings"),
+        ({"truth": {"path": np.eye(3), "goal": "blue"}}, "truth"),
+        ({"truth": {"path": np.eye(3)}}, "truth"),
+        ({"truth": {"path": np.zeros(3), "goal": "red"}, "prompt": "stay"}, "prompt, truth"),
+    ],
+)
 def test_resuming_refuses_another_sample_of_the_same_name(
-    tiny_model: Callable[..., Model], tmp_path: Path
+    other: dict[str, Any], differs: str, tiny_model: Callable[..., Model], tmp_path: Path
 ) -> None:
     model, path = tiny_model("wan2.1-t2v"), tmp_path / "store"
-    run_trace(model, "wan2.1-t2v", path)
-    other = sample_for("wan2.1-t2v", prompt="go to the blue goal")
-    with pytest.raises(TraceError, match="another sample that is called sample-0"):
-        run_trace(model, "wan2.1-t2v", path, samples=other, seeds="0-1", resume=True)
+    sample = replace(sample_for("wan2.1-t2v"), truth={"path": np.eye(3), "goal": "red"})
+    run_trace(model, "wan2.1-t2v", path, samples=sample)
+    run_trace(model, "wan2.1-t2v", path, samples=replace(sample), resume=True)
+    with pytest.raises(TraceError, match=rf"another sample .* sample-0 \(it differs in {differs}\)"):
+        run_trace(*(model, "wan2.1-t2v", path), samples=replace(sample, **other), seeds="0-1", resume=True)
+
+
+def test_numbers_of_any_kind_are_seeds(tiny_model: Callable[..., Model], tmp_path: Path) -> None:
+    model = tiny_model("wan2.1-t2v")
+    choices: dict[str, Any] = {"sites": "resid", "save_video": False}
+    run_trace(model, "wan2.1-t2v", tmp_path / "one", seeds=np.int64(3), **choices)
+    table = open_store(tmp_path / "one").table()
+    store = run_trace(model, "wan2.1-t2v", tmp_path / "more", seeds=table["seed"] + 1, **choices)
+    assert [entry.seed for entry in store.runs()] == [4]
 
 
 def test_too_little_space_is_refused_before_anything_is_made(

@@ -58,3 +58,10 @@ def test_what_can_be_checked_without_a_model_is() -> None:
     assert parse_reduce(["project:64", "attn=norm"]) == {"": ("project:64",), "attn": ("norm",)}
     with pytest.raises(SelectionError, match="reduces the tokens twice"):
         parse_reduce("attn=mean+frames")
+
+
+def test_what_is_meant_for_every_site_has_to_reach_one() -> None:
+    with pytest.raises(SelectionError, match="mean is meant for .* resid=mean to keep it as well"):
+        resolve_reduce(["mean", "resid=norm"], ("resid",), KNOWN)
+    with pytest.raises(SelectionError, match="resid, mlp are all named"):
+        resolve_reduce(["mean", "resid=norm", "mlp=norm"], SITES, KNOWN)
