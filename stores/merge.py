@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
 
 from stores import layout
 from stores.catalog import Catalog, open_run
@@ -15,6 +19,8 @@ from stores.entries import Key, RunEntry
 from stores.errors import StoreError
 from stores.files import check_space, copy_bytes, free_space, fsync_folder
 from stores.flat import differences
+from stores.hdf5 import Reading
+from stores.reader import Run
 from stores.remove import rewrite_catalog
 from stores.seal import have_one_seal
 from stores.settings import StoreSettings
@@ -46,6 +52,7 @@ class MergePlan:
         present: the runs of the sources that ``out`` has already.
         link: whether runs get a second name (a hard link) where they can, instead of being copied.
         copied_bytes: that are to be copied; the others are linked.
+        damaged: a line for each damaged copy of a run of which there is a whole one, too.
     """
 
     out: Path
@@ -54,6 +61,7 @@ class MergePlan:
     present: tuple[Key, ...]
     link: bool
     copied_bytes: int
+    damaged: tuple[str, ...]
 
     @property
     def size(self) -> int:
@@ -93,17 +101,18 @@ def plan_merge(
 ) -> MergePlan:
     """Compares the stores and finds what a merge into the folder ``out`` has to do; nothing is written.
 
-    Every run that is to be brought is opened, and runs of one name are compared: they are the same if
-    nothing but the time when they were finished differs. Slabs count as equal if their checksums are.
+    Runs of one name are compared: they are the same if nothing but the time when they were finished differs.
+    There slabs count as equal if their checksums are. Then every run that is to be brought is read, so that
+    no damage comes along: of several copies the first that is whole is taken.
 
     Args:
         out: a store, which is then one of the sources, too; or a folder that is empty or does not exist.
         link: give runs a second name instead of copying them, where ``out`` is on the same file system.
-        progress: called with (runs checked, runs in all, file).
+        progress: called with (bytes read, bytes in all, file), of the runs that are to be brought.
 
     Raises:
-        StoreError: the settings differ, two runs of one name differ, a run is damaged, or there is too little
-            space. All that differs is named.
+        StoreError: the settings differ, two runs of one name differ, all copies of a run are damaged, or
+            there is too little space. All that differs or is damaged is named.
     """
     if not sources:
         raise StoreError("there is nothing to merge: name the stores")
@@ -116,26 +125,17 @@ def plan_merge(
         for entry in store.runs():
             copies.setdefault(entry.key, []).append(Transfer(store.path, entry))
     held = set() if target is None else {entry.key for entry in target.runs()}
-    conflicts: list[str] = []
-    for done, (key, of_run) in enumerate(copies.items()):
-        if progress is not None:
-            progress(done, len(copies), of_run[0].entry.file)
-        if key not in held or len(of_run) > 1:
-            conflicts += _conflicts(of_run)
-    if conflicts:
-        more = [f"and {len(conflicts) - _NAMED} more"] if len(conflicts) > _NAMED else []
-        raise StoreError(
-            "nothing was merged, because runs of one name differ; remove one of the two (store rm)\n"
-            + "\n".join(f"  {line}" for line in [*conflicts[:_NAMED], *more])
-        )
-    transfers = tuple(of_run[0] for key, of_run in copies.items() if key not in held)
+    told = _Told(progress, sum(of_run[0].entry.size for key, of_run in copies.items() if key not in held))
+    damaged = _check_copies(copies, held, told)
+    missing = [of_run for key, of_run in copies.items() if key not in held]
+    transfers = tuple(_whole_copies(missing, damaged, told))
     present = tuple(key for key, of_run in copies.items() if key in held and len(of_run) > 1)
     here = free_space(folder)[0].stat().st_dev
     copied_bytes = sum(
         transfer.entry.size for transfer in transfers if not (link and transfer.source.stat().st_dev == here)
     )
     check_space(folder, copied_bytes, f"copying {count_text(len(transfers), 'run')}")
-    return MergePlan(folder, stores[0].settings, transfers, present, link, copied_bytes)
+    return MergePlan(folder, stores[0].settings, transfers, present, link, copied_bytes, tuple(damaged))
 
 
 def bring_runs(plan: MergePlan, progress: Progress | None = None) -> Merged:
@@ -218,18 +218,120 @@ def _check_settings(stores: Sequence[Store]) -> None:
             )
 
 
-def _conflicts(copies: Sequence[Transfer]) -> list[str]:
-    """A line for each of the ``copies`` of a run that is not the same as the first."""
-    first = copies[0]
-    lines = []
-    with open_run(first.source, first.entry.file) as run:
-        for other in copies[1:]:
-            with open_run(other.source, other.entry.file) as again:
-                same = have_one_seal(run.path, again.path)
-                found = () if same else diff_runs(run, again, trust=True)
-            if found:
-                lines.append(f"{first.entry.file} in {first.source} (A) and {other.source} (B): {found[0]}")
-    return lines
+class _Told:
+    """Tells of the bytes of runs that are read; of a run those of one copy count, however many are read."""
+
+    def __init__(self, progress: Progress | None, total: int) -> None:
+        self._progress = progress
+        self._total = total
+        self._done = 0
+
+    def __call__(self, done: int, file: str) -> None:
+        self._done = min(self._total, max(self._done, done))
+        if self._progress is not None:
+            self._progress(self._done, self._total, file)
+
+
+def _check_copies(copies: dict[Key, list[Transfer]], held: Collection[Key], told: _Told) -> list[str]:
+    """Compares the ``copies`` of each run, and takes out those that cannot be opened; a line for each.
+
+    Raises:
+        StoreError: two copies differ, or the only one of a run, or the one that is there, cannot be opened.
+    """
+    conflicts: list[str] = []
+    damaged: list[str] = []
+    for key, of_run in copies.items():
+        if len(of_run) > 1:
+            told(0, of_run[0].entry.file)
+            found = _compare(of_run)
+            if not found.readable or (key in held and of_run[0] is not found.readable[0]):
+                raise _nothing_merged("a run is damaged", found.damaged)
+            copies[key] = found.readable
+            conflicts += found.conflicts
+            damaged += found.damaged
+    if conflicts:
+        raise _nothing_merged("runs of one name differ; remove one of the two (store rm)", conflicts)
+    return damaged
+
+
+class _Compared(NamedTuple):
+    """The copies of a run that can be opened, and a line for each other one, and for each that differs."""
+
+    readable: list[Transfer]
+    damaged: list[str]
+    conflicts: list[str]
+
+
+def _compare(copies: Sequence[Transfer]) -> _Compared:
+    found = _Compared([], [], [])
+    with ExitStack() as files:
+        runs: list[Run] = []
+        for copy in copies:
+            try:
+                runs.append(files.enter_context(open_run(copy.source, copy.entry.file)))
+                found.readable.append(copy)
+            except StoreError as error:
+                found.damaged.append(str(error))
+        for copy, run in zip(found.readable[1:], runs[1:], strict=True):
+            first = found.readable[0]
+            same = have_one_seal(runs[0].path, run.path)
+            differing = () if same else diff_runs(runs[0], run, trust=True)
+            if differing:
+                both = f"{first.source} (A) and {copy.source} (B)"
+                found.conflicts.append(f"{first.entry.file} in {both}: {differing[0]}")
+    return found
+
+
+def _whole_copies(runs: Sequence[list[Transfer]], damaged: list[str], told: _Told) -> Iterator[Transfer]:
+    """The first copy of each run that is whole to the last bit; adds a line for each one that is not.
+
+    Raises:
+        StoreError: runs have no such copy; names them.
+    """
+    lost: list[str] = []
+    start = 0
+    for copies in runs:
+        size = copies[0].entry.size
+        found: list[str] = []
+        for copy in copies:
+            done = 0
+            try:
+                for nbytes in _read_all(copy):
+                    told(start + min(done, size), copy.entry.file)
+                    done += nbytes
+            except StoreError as error:
+                found.append(str(error))
+            else:
+                damaged += found
+                yield copy
+                break
+        else:
+            lost += found
+        start += size
+        told(start, copies[0].entry.file)
+    if lost:
+        raise _nothing_merged("of damaged runs there is no whole copy", lost)
+
+
+def _read_all(copy: Transfer) -> Iterator[int]:
+    """Reads all slabs of a run, and so checks them; 0, then the bytes of each.
+
+    Raises:
+        StoreError: the run is damaged.
+    """
+    with open_run(copy.source, copy.entry.file) as run:
+        yield 0
+        for _, slabs in run.slabs():
+            for index in np.ndindex(*slabs.index_shape):
+                with Reading(run.path):
+                    slabs.read(index)
+                yield slabs.layout.slab_bytes
+
+
+def _nothing_merged(why: str, lines: Sequence[str]) -> StoreError:
+    more = [f"and {len(lines) - _NAMED} more"] if len(lines) > _NAMED else []
+    named = "\n".join(f"  {line}" for line in [*lines[:_NAMED], *more])
+    return StoreError(f"nothing was merged, because {why}\n{named}")
 
 
 def _link(source: Path, final: Path) -> bool:

@@ -34,6 +34,9 @@ def merge(
     more than when it was made, that is an error, and nothing is copied. The stores stay as they are, and
     their results and media stay with them.
 
+    All that is brought is read and checked before anything is copied; of a run that is damaged in one store
+    the copy of another one is taken.
+
     A merge that was interrupted goes on where it was when it is given again.
     """
     from cosinterp.cli.console import err, out, print_json
@@ -43,7 +46,7 @@ def merge(
     from stores.units import count_text, size_text
 
     sources = [open_store(path) for path in stores]
-    with counting("comparing") as count:
+    with counting("checking", sizes=True) as count:
         plan = plan_merge(target, sources, link=link, progress=count.reach)
     merged = Merged((), ())
     if not dry_run:
@@ -59,6 +62,7 @@ def merge(
                     for each in plan.transfers
                 ],
                 "present": len(plan.present),
+                "damaged": list(plan.damaged),
                 "bytes": plan.size,
                 "copied_bytes": plan.copied_bytes,
                 "copied": len(merged.copied),
@@ -66,6 +70,8 @@ def merge(
             }
         )
         return
+    for line in plan.damaged:
+        err().print(f"another copy was taken: {line}", markup=False, soft_wrap=True)
     there = f"; {len(plan.present)} there already" if plan.present else ""
     what = f"{count_text(len(plan.transfers), 'run')}, {size_text(plan.size)}"
     if not plan.transfers:
