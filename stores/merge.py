@@ -169,11 +169,7 @@ def bring_runs(plan: MergePlan, progress: Progress | None = None) -> Merged:
         source, final = transfer.source / entry.file, store.path / entry.file
         with refusals(final):
             final.parent.mkdir(parents=True, exist_ok=True)
-            by_link = plan.link and _link(source, final)
-            if by_link:
-                count(entry.size)
-            else:
-                _copy(source, final, entry.size, count)
+            by_link = _bring(source, final, entry.size, plan.link, count)
             (linked if by_link else copied).append(entry)
             for folder in (final.parent, final.parent.parent):
                 fsync_folder(folder)
@@ -334,6 +330,28 @@ def _nothing_merged(why: str, lines: Sequence[str]) -> StoreError:
     return StoreError(f"nothing was merged, because {why}\n{named}")
 
 
+def _bring(source: Path, final: Path, size: int, link: bool, count: Callable[[int], object]) -> bool:
+    """Brings a run, under the claim of those who make runs; whether it was by a link."""
+    partial = final.with_name(final.name + layout.PARTIAL)
+    claim = Claim(partial, str(final))
+    try:
+        if final.exists():
+            raise _made_meanwhile(final)
+        linked = link and _link(source, final)
+        if linked:
+            partial.unlink()
+            count(size)
+        else:
+            _copy(source, claim.fileno(), size, count)
+            os.rename(partial, final)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+    finally:
+        claim.release()
+    return linked
+
+
 def _link(source: Path, final: Path) -> bool:
     """Gives ``source`` a second name; False where the file system has no such links, or it is another one."""
     try:
@@ -345,25 +363,14 @@ def _link(source: Path, final: Path) -> bool:
     return True
 
 
-def _copy(source: Path, final: Path, size: int, count: Callable[[int], object]) -> None:
-    """Copies a run: under the claim of those who make runs, whole and on the disk before it has its name."""
-    partial = final.with_name(final.name + layout.PARTIAL)
-    claim = Claim(partial, str(final))
-    try:
-        if final.exists():
-            raise _made_meanwhile(final)
-        os.ftruncate(claim.fileno(), 0)
-        with source.open("rb") as file:
-            copied = copy_bytes(file.fileno(), claim.fileno(), count)
-        if copied != size:
-            raise StoreError(f"{source}: it has {copied} bytes, not {size}; check the store it is in")
-        os.fsync(claim.fileno())
-        os.rename(partial, final)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
-    finally:
-        claim.release()
+def _copy(source: Path, target: int, size: int, count: Callable[[int], object]) -> None:
+    """Copies a run into the file ``target``, and waits until it is on the disk."""
+    os.ftruncate(target, 0)
+    with source.open("rb") as file:
+        copied = copy_bytes(file.fileno(), target, count)
+    if copied != size:
+        raise StoreError(f"{source}: it has {copied} bytes, not {size}; check the store it is in")
+    os.fsync(target)
 
 
 def _made_meanwhile(final: Path) -> StoreError:

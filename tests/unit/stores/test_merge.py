@@ -17,7 +17,6 @@ import numpy as np
 import pytest
 
 from stores import Store, StoreError, create_store, diff_stores, merge, open_store
-from stores.claim import Claim
 from stores.merge import bring_runs, merge_stores, plan_merge
 from tests.unit.stores import making
 from tests.unit.stores.making import make_store, settings, write_run
@@ -335,14 +334,16 @@ def test_a_killed_merge_leaves_whole_runs_and_goes_on(a: Store, b: Store, tmp_pa
     assert store.verify() == []
 
 
-def test_a_run_that_is_being_made_is_not_overwritten(a: Store, tmp_path: Path) -> None:
-    plan = plan_merge(tmp_path / "out", [a])
+@pytest.mark.parametrize("link", [False, True])
+def test_a_run_that_is_being_made_is_left_to_its_maker(a: Store, tmp_path: Path, link: bool) -> None:
+    plan = plan_merge(tmp_path / "out", [a], link=link)
     store = create_store(tmp_path / "out", plan.settings)
-    (store.path / "runs/maze-3").mkdir(parents=True)
-    claim = Claim(store.path / "runs/maze-3/0.h5.partial", "maze-3 0")
-    with pytest.raises(StoreError, match="another process is making this run"):
-        bring_runs(plan)
-    claim.release()
+    with store.writer("maze-3", 0):
+        with pytest.raises(StoreError, match="another process is making this run"):
+            bring_runs(plan)
+        assert list(files(store.path)) == ["runs/maze-3/0.h5.partial"]
+    bring_runs(plan)
+    assert files(store.path) == files(a.path)
 
 
 @pytest.mark.parametrize("link", [False, True])
