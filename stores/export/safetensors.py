@@ -48,6 +48,10 @@ class Tensor(NamedTuple):
     array: npt.NDArray[Any]
 
 
+# Tensors that are of no use without each other, and so are in one file.
+Together = tuple[Tensor, ...]
+
+
 @dataclass(frozen=True)
 class SafetensorsExport:
     """As a folder of shards with an index, or as one file that has the index in its own metadata.
@@ -88,9 +92,9 @@ class SafetensorsExport:
             OSError: the disk refuses.
         """
         described: list[dict[str, Any]] = []
-        tensors = (tensor for run in runs for tensor in _tensors(store, run, described, copied))
+        tensors = (together for run in runs for together in _tensors(store, run, described, copied))
         if self.single:
-            shard = _Shard(list(tensors))
+            shard = _Shard([tensor for together in tensors for tensor in together])
             text = json.dumps(_metadata(store, described, shard.size), allow_nan=False)
             shard.write(out, {"format": "pt", FORMAT: text})
             return
@@ -148,22 +152,23 @@ class _Shard:
             raise StoreError(f"{path}: cannot be written: {error}") from error
 
 
-def _shards(tensors: Iterator[Tensor], shard_size: int) -> Iterator[_Shard]:
-    """Tensors in their order, as many together as fit into ``shard_size``; one at least."""
+def _shards(tensors: Iterator[Together], shard_size: int) -> Iterator[_Shard]:
+    """Tensors in their order, as many as fit into ``shard_size``; what belongs together at least."""
     shard, size = _Shard(), 0
-    for tensor in tensors:
-        if shard.tensors and size + tensor.array.nbytes > shard_size:
+    for together in tensors:
+        needed = sum(tensor.array.nbytes for tensor in together)
+        if shard.tensors and size + needed > shard_size:
             yield shard
             shard, size = _Shard(), 0
-        shard.tensors.append(tensor)
-        size += tensor.array.nbytes
+        shard.tensors += together
+        size += needed
     if shard.tensors:
         yield shard
 
 
 def _tensors(
     store: Store, chosen: ChosenRun, described: list[dict[str, Any]], copied: Copied
-) -> Iterator[Tensor]:
+) -> Iterator[Together]:
     """The tensors of a run; adds what is said of it to ``described``."""
     with store.run(*chosen.entry.key) as run:
         texts: dict[str, Any] = {}
@@ -172,30 +177,34 @@ def _tensors(
             if array.dtype.kind == "U":
                 texts[path] = array.tolist()
             elif chosen.takes(path):
-                yield Tensor(f"{chosen.name}/{path}", array.dtype.name, array)
-        for tensor in _slabs(run, chosen):
-            yield tensor
-            copied(chosen.entry.file, tensor.array.nbytes)
+                yield (Tensor(f"{chosen.name}/{path}", array.dtype.name, array),)
+        for slab, *factors in _slabs(run, chosen):
+            yield slab, *factors
+            copied(chosen.entry.file, slab.array.nbytes)
         described.append(_description(run, chosen, texts))
 
 
-def _slabs(run: Run, chosen: ChosenRun) -> Iterator[Tensor]:
+def _slabs(run: Run, chosen: ChosenRun) -> Iterator[Together]:
+    """Each slab, with its factors if it has any."""
     for path, slabs in run.slabs():
         if path in chosen.slabs:
             for index in np.ndindex(*slabs.index_shape):
                 with Reading(run.path):
                     slab = slabs.read(index)
-                yield Tensor("/".join(map(str, (chosen.name, path, *index))), _TYPES[slabs.dtype], slab)
+                name = "/".join(map(str, (chosen.name, path, *index)))
+                yield (Tensor(name, _TYPES[slabs.dtype], slab),)
     for site in chosen.sites:
         key = site.info.key
         for step, layer, branch in site.places():
             place = f"{step}/{layer}/{branch}"
             slab = run.read(key, step, layer, branch, raw=True)
-            yield Tensor(f"{chosen.name}/{site.path}/{place}", _TYPES[site.info.dtype], slab)
+            codes = Tensor(f"{chosen.name}/{site.path}/{place}", _TYPES[site.info.dtype], slab)
             factors = run.factors(key, step, layer, branch)
-            if factors is not None:
+            if factors is None:
+                yield (codes,)
+            else:
                 name = f"{chosen.name}/{layout.factors_path(site.path)}/{place}"
-                yield Tensor(name, "float32", np.ascontiguousarray(factors))
+                yield codes, Tensor(name, "float32", np.ascontiguousarray(factors))
 
 
 def _description(run: Run, chosen: ChosenRun, texts: dict[str, Any]) -> dict[str, Any]:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import re
+import textwrap
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import safetensors
 
+from stores.export import export_store
 from tests.unit.stores import making_kinds
 from tests.unit.stores.making import SIGMA, bits, latent, make_store, widen
 from tests.unit.stores.making_kinds import Kind
@@ -46,3 +50,17 @@ def test_the_examples_with_h5py_alone(tmp_path: Path, monkeypatch: pytest.Monkey
     assert np.array_equal(found["kept"], tokens)
     assert np.array_equal(found["places"], making_kinds.token_places(5))
     assert np.array_equal(found["from_fp8"], making_kinds.slab("maze-3", 7, 0, 10, eighth, "full").values)
+
+
+def test_the_example_of_safetensors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kind = Kind("fp8")
+    store = making_kinds.make_store(tmp_path / "s", kind, (("maze-3", 7),))
+    export_store(store, tmp_path / "out", format="safetensors", shard_size=1)
+    monkeypatch.chdir(tmp_path)
+    (example,) = re.findall(
+        r"^    index = .*\n(?:    .*\n)+", DOCUMENT.read_text(encoding="utf-8"), re.MULTILINE
+    )
+    found: dict[str, Any] = {"json": json, "Path": Path, "safetensors": safetensors}
+    exec(compile(textwrap.dedent(example), str(DOCUMENT), "exec"), found)
+    expected = making_kinds.slab("maze-3", 7, 2, 10, kind, "full").values
+    assert np.array_equal(found["x"].numpy(), expected)

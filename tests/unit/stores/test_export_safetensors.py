@@ -91,6 +91,19 @@ def test_a_tensor_larger_than_a_shard_has_one_to_itself(tmp_path: Path) -> None:
     assert len(list((tmp_path / "out").glob("*.safetensors"))) == len(found)
 
 
+@pytest.mark.usefixtures("divided")
+def test_codes_and_their_factors_are_in_one_file(tmp_path: Path) -> None:
+    store = make_store(tmp_path / "s", RUNS, "fp8")
+    for size in (1, 500, 1472, 3000):
+        out = tmp_path / str(size)
+        export_store(store, out, format="safetensors", shard_size=size)
+        weight_map = json.loads((out / "store.safetensors.index.json").read_text())["weight_map"]
+        factors = [name for name in weight_map if "/factors/" in name]
+        assert len(factors) == len(RUNS) * sum(len(list(site.places())) for site in SITES)
+        for name in factors:
+            assert weight_map[name] == weight_map[name.replace("/factors/", "/activations/")]
+
+
 def test_one_file_has_the_index_in_itself(tmp_path: Path) -> None:
     from safetensors import safe_open
 
