@@ -33,7 +33,7 @@ from stores.contents import contents_of
 from stores.errors import StoreError
 from stores.export.choice import ChosenRun, ChosenSite, Copied
 from stores.export.header import FORMAT, header, json_value
-from stores.export.zarr_tree import Division, ZarrTree
+from stores.export.zarr_tree import Division, ZarrTree, are_equal
 from stores.hdf5 import Reading
 from stores.reader import Run
 from stores.slab_reader import SlabReader
@@ -176,11 +176,7 @@ class _Writing:
             self._sample = _Sample(run.sample, run.seed, said, {})
         kept = self._sample
         for path in sorted(kept.values.keys() | said.keys()):
-            if (
-                path not in kept.values
-                or path not in said
-                or not np.array_equal(kept.values[path], said[path])
-            ):
+            if path not in kept.values or path not in said or not are_equal(kept.values[path], said[path]):
                 raise StoreError(
                     f"{run.path}: its {path} is not that of seed {kept.first}, and zarr has one for each "
                     "sample; export into hdf5, or these seeds alone"

@@ -132,7 +132,7 @@ class ZarrTree:
         if path not in self._shared:
             self._shared[path] = values
             self.put(group, name, axes, values)
-        elif not np.array_equal(self._shared[path], values):
+        elif not are_equal(self._shared[path], values):
             raise _unlike(run, f"its {name}{group and f' of {group}'}")
 
     def collect(self, run: Run, group: str, name: str, axes: tuple[str, ...], values: Array) -> None:
@@ -216,6 +216,12 @@ class ZarrTree:
 
     def _place(self, run: Run) -> tuple[int, int]:
         return self._samples[run.sample], self._seeds[run.seed]
+
+
+def are_equal(a: npt.ArrayLike, b: npt.ArrayLike) -> bool:
+    """Whether two arrays have one shape and hold the same; NaN is the same as NaN."""
+    x, y = np.asarray(a), np.asarray(b)
+    return np.array_equal(x, y, equal_nan=x.dtype.kind == y.dtype.kind == "f")
 
 
 def _unlike(run: Run, what: str) -> StoreError:

@@ -130,6 +130,24 @@ def test_zarr_has_one_variant_and_one_truth_a_sample(tmp_path: Path, monkeypatch
         export_store(store, tmp_path / "more.zarr", Wanted(variant="base"))
 
 
+def test_a_truth_may_have_nan(tmp_path: Path) -> None:
+    store = make_store(tmp_path / "s")
+    distances = np.array([[0.0, np.nan], [2.0, -np.inf]])
+    for seed, goal in ((0, 1.0), (1, 1.0), (2, 4.0)):
+        with store.writer("maze-3", seed) as writer:
+            writer.set_schedule(1000 * SIGMA[:-1], SIGMA)
+            writer.set_truth(
+                {"d": distances + np.array([[0, 0], [goal, 0]]), "width": float("nan"), "goal": "red"}
+            )
+            writer.finish()
+    export_store(store, tmp_path / "out.zarr", Wanted(seeds="0-1"))
+    truth = opened(tmp_path / "out.zarr", "samples/maze-3/truth")
+    np.testing.assert_array_equal(truth.d, [[0.0, np.nan], [3.0, -np.inf]])
+    assert truth.attrs == {"width": "nan", "goal": "red"}
+    with pytest.raises(StoreError, match=r"2\.h5: its truth/d is not that of seed 0"):
+        export_store(store, tmp_path / "more.zarr")
+
+
 def test_without_zarr_the_error_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = make_store(tmp_path / "s", RUNS[:1])
     monkeypatch.setitem(sys.modules, "zarr", None)
