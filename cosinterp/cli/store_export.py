@@ -80,11 +80,11 @@ def export(
         samples=sample_names(samples),
         seeds=seeds,
         variant=variant,
-        sites=() if sites.strip() == "none" else _names(sites, "--sites"),
-        reductions=_names(reductions, "--reductions"),
+        sites=() if sites == "none" else sites,
+        reductions=reductions,
         layers=layers,
         steps=steps,
-        branches=_names(branches, "--branches"),
+        branches=branches,
         latents=latents,
         video=video,
     )
@@ -134,15 +134,3 @@ def parse_size(text: str) -> int:
     if match is None or match[2].lower() not in _UNITS or float(match[1]) * _UNITS[match[2].lower()] < 1:
         raise UserError(f'--shard-size "{text}": write a size such as 2GB or 500MB')
     return int(float(match[1]) * _UNITS[match[2].lower()])
-
-
-def _names(text: str, flag: str) -> tuple[str, ...] | None:
-    """The names in a text of names separated by commas; None for "all"."""
-    from stores import SelectionError
-
-    if text.strip() == "all":
-        return None
-    names = tuple(name.strip() for name in text.split(","))
-    if not all(names):
-        raise SelectionError(f'{flag} "{text}": a name is empty; write names separated by commas, or all')
-    return names

@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import product
 from math import prod
+from typing import NamedTuple, TypeAlias
 
 from stores import layout, selection
 from stores.entries import RunEntry
-from stores.errors import StoreError
+from stores.errors import SelectionError, StoreError
 from stores.filters import Samples, Seeds
 from stores.reader import Run
 from stores.reduction import parse_reduction
@@ -23,27 +24,31 @@ Copied = Callable[[str, int], None]
 _LATENTS = (layout.NOISY, layout.PREDICTION)
 
 
+# Some names, or a text of names separated by commas. None, and the text "all", are all of them.
+Names: TypeAlias = str | Iterable[str] | None
+
+
 @dataclass(frozen=True)
 class Wanted:
     """What is asked for; None stands for all.
 
     Attributes:
         samples, seeds, variant: runs, as in `Store.runs`.
-        sites: names ("resid") or keys ("resid@norm"); () is none.
-        reductions: "full", "project:64" and so on.
+        sites: names ("resid") or keys ("resid@norm"), as a tuple or a text ("resid,mlp"); () is none.
+        reductions: "full", "project:64" and so on, likewise.
         layers, steps: selections, as "0-9". A layer counts as stored if one of the sites has it.
-        branches: of "cond" and "uncond".
+        branches: of "cond" and "uncond", likewise.
         latents, video: whether they are taken, of the runs that have them.
     """
 
     samples: Samples = None
     seeds: Seeds = None
     variant: str | None = None
-    sites: tuple[str, ...] | None = None
-    reductions: tuple[str, ...] | None = None
+    sites: Names = None
+    reductions: Names = None
     layers: selection.Selection = "all"
     steps: selection.Selection = "all"
-    branches: tuple[str, ...] | None = None
+    branches: Names = None
     latents: bool = True
     video: bool = True
 
@@ -133,32 +138,59 @@ def choose(store: Store, wanted: Wanted, progress: Progress | None = None) -> tu
             damaged.
         SelectionError: a selection cannot be read, or reaches beyond what is stored.
     """
+    named = _named(wanted)
     entries = store.runs(wanted.samples, wanted.seeds, wanted.variant)
     if not entries:
         raise StoreError(f"{store.path}: no run is selected")
-    _check_asked(wanted, {key for entry in entries for key in entry.sites}, store)
+    _check_named(named, {key for entry in entries for key in entry.sites}, store)
     chosen: list[ChosenRun] = []
     for done, entry in enumerate(entries):
         if progress is not None:
             progress(done, len(entries), entry.file)
         with store.run(*entry.key) as run:
-            chosen.append(_choose_run(run, entry, wanted))
+            chosen.append(_choose_run(run, entry, wanted, named))
     return tuple(chosen)
 
 
-def _check_asked(wanted: Wanted, stored: set[str], store: Store) -> None:
+class _Named(NamedTuple):
+    """The names in a `Wanted`; those of reductions are canonical."""
+
+    sites: tuple[str, ...] | None
+    reductions: tuple[str, ...] | None
+    branches: tuple[str, ...] | None
+
+
+def _named(wanted: Wanted) -> _Named:
+    reductions = _names(wanted.reductions, "reductions")
+    if reductions is not None:
+        reductions = tuple(str(parse_reduction(text)) for text in reductions)
+    return _Named(_names(wanted.sites, "sites"), reductions, _names(wanted.branches, "branches"))
+
+
+def _names(given: Names, what: str) -> tuple[str, ...] | None:
+    if given is None or given == "all":
+        return None
+    if not isinstance(given, str):
+        return tuple(given)
+    names = tuple(name.strip() for name in given.split(","))
+    if not all(names):
+        raise SelectionError(f'{what} "{given}": a name is empty; write names separated by commas, or all')
+    return names
+
+
+def _check_named(named: _Named, stored: set[str], store: Store) -> None:
     """Raises StoreError if a site or a reduction is asked for that no selected run has."""
     known = ", ".join(sorted(stored)) or "no sites"
-    for site in wanted.sites or ():
+    for site in named.sites or ():
         if not any(site in (key, layout.split_site_key(key)[0]) for key in stored):
             raise StoreError(f"site {site!r}: the selected runs of {store.path} have {known}")
-    for reduction in _reductions(wanted) or ():
+    for reduction in named.reductions or ():
         if not any(layout.split_site_key(key)[1] == reduction for key in stored):
             raise StoreError(f"reduction {reduction}: the selected runs of {store.path} have {known}")
 
 
-def _choose_run(run: Run, entry: RunEntry, wanted: Wanted) -> ChosenRun:
-    sites = tuple(_choose_sites(run, wanted))
+def _choose_run(run: Run, entry: RunEntry, wanted: Wanted, named: _Named) -> ChosenRun:
+    sites = tuple(_choose_sites(run, wanted, named))
     sizes = {path: prod(slabs.index_shape) * slabs.layout.slab_bytes for path, slabs in run.slabs()}
     others = tuple(
         path
@@ -177,13 +209,12 @@ def _choose_run(run: Run, entry: RunEntry, wanted: Wanted) -> ChosenRun:
     )
 
 
-def _choose_sites(run: Run, wanted: Wanted) -> Iterator[ChosenSite]:
-    reductions = _reductions(wanted)
+def _choose_sites(run: Run, wanted: Wanted, named: _Named) -> Iterator[ChosenSite]:
     infos = [
         info
         for key, info in run.sites.items()
-        if (wanted.sites is None or key in wanted.sites or info.site in wanted.sites)
-        and (reductions is None or info.reduction in reductions)
+        if (named.sites is None or key in named.sites or info.site in named.sites)
+        and (named.reductions is None or info.reduction in named.reductions)
     ]
     if not infos:
         return
@@ -195,17 +226,11 @@ def _choose_sites(run: Run, wanted: Wanted) -> Iterator[ChosenSite]:
             info,
             tuple(step for step in info.steps if step in steps),
             tuple(layer for layer in info.layers if layer in layers),
-            select_branches(wanted.branches, info.branches, run.path),
+            select_branches(named.branches, info.branches, run.path),
         )
         # A sublayer's site has no layer 0.
         if site.steps and site.layers:
             yield site
-
-
-def _reductions(wanted: Wanted) -> set[str] | None:
-    if wanted.reductions is None:
-        return None
-    return {str(parse_reduction(text)) for text in wanted.reductions}
 
 
 def _union(numbers: Iterable[tuple[int, ...]]) -> list[int]:

@@ -62,6 +62,24 @@ def test_selections_choose_runs_and_slabs(tmp_path: Path) -> None:
     assert {key for _, key, _ in taken(store, Wanted())} == set(KEYS)
 
 
+def test_names_may_be_one_text(tmp_path: Path) -> None:
+    store = make_store(tmp_path / "s", RUNS)
+    for text, names in (
+        (Wanted(sites="resid"), Wanted(sites=("resid",))),
+        (Wanted(sites="mlp, resid@norm"), Wanted(sites=["mlp", "resid@norm"])),
+        (Wanted(reductions="full"), Wanted(reductions=("full",))),
+        (Wanted(reductions="full,tokens:5"), Wanted(reductions={"full", "tokens:5"})),
+        (Wanted(branches="uncond,cond"), Wanted(branches=BRANCHES)),
+        (Wanted(samples="maze-4", branches="cond"), Wanted(samples=["maze-4"], branches=("cond",))),
+        (Wanted(sites="all", reductions="all", branches="all"), Wanted()),
+    ):
+        assert taken(store, text) == taken(store, names) != set()
+    assert taken(store, Wanted(sites="resid")) != taken(store, Wanted())
+    for lacking in (Wanted(sites="resid,"), Wanted(reductions=" "), Wanted(branches=",cond")):
+        with pytest.raises(SelectionError, match="a name is empty"):
+            taken(store, lacking)
+
+
 @pytest.mark.parametrize("format", FORMATS)
 def test_only_what_is_selected_is_there(tmp_path: Path, format: str) -> None:
     store = make_store(tmp_path / "s", RUNS)

@@ -254,7 +254,7 @@ def test_export_refuses_what_it_cannot_read(store: Store, tmp_path: Path) -> Non
     assert "which format" in refused("export", store.path, tmp_path / "out")
     assert "format 'csv'" in refused("export", store.path, out, "--format", "csv")
     assert "site 'mlp'" in refused("export", store.path, out, "--sites", "mlp")
-    assert '--sites "resid,": a name is empty' in refused("export", store.path, out, "--sites", "resid,")
+    assert 'sites "resid,": a name is empty' in refused("export", store.path, out, "--sites", "resid,")
     assert "there is no layer 7" in refused("export", store.path, out, "--layers", "7")
     for size in ("much", "2XB", "0", "-1", "0.1B"):
         assert "write a size such as" in refused("export", store.path, out, f"--shard-size={size}")
