@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -32,6 +33,7 @@ Array = npt.NDArray[Any]
 Progress = Callable[[int, int, str], None]
 
 _KEPT_OPEN = 8
+_stores: weakref.WeakSet[Store] = weakref.WeakSet()
 
 
 def open_store(path: str | os.PathLike[str]) -> Store:
@@ -101,7 +103,7 @@ class Store:
         self._catalog = Catalog(path)
         self._by_sample: dict[str, list[RunEntry]] | None = None
         self._open_runs: OrderedDict[str, tuple[object, Run]] = OrderedDict()
-        self._pid = os.getpid()
+        _stores.add(self)
 
     def runs(self, sample: Samples = None, seed: Seeds = None, variant: str | None = None) -> list[RunEntry]:
         """The finished runs, by sample, seed and variant; None leaves a filter out.
@@ -369,10 +371,6 @@ class Store:
         identity = (status.st_ino, status.st_size, status.st_mtime_ns)
         key = str(path)
         with self._lock:
-            if self._pid != os.getpid():
-                # HDF5 files must not be shared across a fork.
-                self._open_runs.clear()
-                self._pid = os.getpid()
             found = self._open_runs.get(key)
             if found is None or found[0] != identity:
                 found = (identity, Run(path))
@@ -383,6 +381,15 @@ class Store:
                 self._open_runs.popitem(last=False)
             return found[1]
 
+    def _begin_anew_in_child(self) -> None:
+        # HDF5 files must not be shared across a fork.
+        self._open_runs = OrderedDict()
+        if self._lock.locked():
+            # By a thread that is not in the child, perhaps in the middle of reading the catalog.
+            self._lock = Lock()
+            self._catalog = Catalog(self.path)
+            self._by_sample = None
+
 
 def _listed(names: list[str]) -> str:
     shown = ", ".join(names[:8])
@@ -391,3 +398,11 @@ def _listed(names: list[str]) -> str:
         if len(names) > 8
         else shown and f"the samples {shown}"
     )
+
+
+def _begin_all_anew_in_child() -> None:
+    for store in list(_stores):
+        store._begin_anew_in_child()
+
+
+os.register_at_fork(after_in_child=_begin_all_anew_in_child)

@@ -7,6 +7,7 @@ import json
 import os
 import pickle
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -17,7 +18,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stores import SelectionError, Store, StoreError, StoreSettings, create_store, open_store, sample_name
+import stores.store
+from stores import (
+    Run,
+    SelectionError,
+    Store,
+    StoreError,
+    StoreSettings,
+    create_store,
+    open_store,
+    sample_name,
+)
 from tests.unit.stores.making import (
     BRANCHES,
     CHANNELS,
@@ -296,6 +307,35 @@ def test_a_store_is_read_after_a_fork(store: Store) -> None:
         right = np.array_equal(store.read("resid", 0, 0, "a", 0, raw=True), expected)
         os._exit(0 if right else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_a_store_is_read_after_a_fork_while_another_thread_opens_a_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = make_store(tmp_path / "s", [("a", 0)])
+    opening, go_on = threading.Event(), threading.Event()
+
+    def slow(path: Path) -> Run:
+        if threading.current_thread() is not threading.main_thread():
+            opening.set()
+            go_on.wait(60)
+        return Run(path)
+
+    monkeypatch.setattr(stores.store, "Run", slow)
+    other = threading.Thread(target=store.read, args=("resid", 0, 0, "a", 0))
+    other.start()
+    assert opening.wait(60)
+    child = os.fork()
+    if child == 0:
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.alarm(20)
+        found = store.read("resid", 0, 0, "a", 0, raw=True)
+        right = len(store.runs()) == 1 and np.array_equal(found, bits("a", 0, 0, 0, "cond"))
+        os._exit(0 if right else 1)
+    status = os.waitpid(child, 0)[1]
+    go_on.set()
+    other.join()
+    assert os.waitstatus_to_exitcode(status) == 0
 
 
 def test_threads_read_one_store(tmp_path: Path) -> None:
