@@ -5,17 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from stores.comparing import Difference, diff_runs
 from stores.entries import Key, RunEntry
 from stores.errors import StoreError
+from stores.filters import Samples, Seeds
 from stores.flat import differences
+from stores.opening import AnyStore, opened
 from stores.seal import have_one_seal
-
-if TYPE_CHECKING:
-    from stores.filters import Samples, Seeds
-    from stores.store import Store
 
 Progress = Callable[[int, int, str], None]
 
@@ -54,8 +51,8 @@ class StoreDiff:
 
 
 def diff_stores(
-    a: Store,
-    b: Store,
+    a: AnyStore,
+    b: AnyStore,
     *,
     samples: Samples = None,
     seeds: Seeds = None,
@@ -71,6 +68,7 @@ def diff_stores(
     Everything is read, and so checked, but a file that both stores share (a hard link) and with ``quick``.
 
     Args:
+        a, b: stores, or their folders.
         samples, seeds, variant: which runs, as in `Store.runs`.
         tolerance: the largest absolute difference of numbers that still counts as equal. 0: bit for bit.
         quick: do not read slabs whose checksums in the files are equal. They are equal, too, unless a file
@@ -82,6 +80,7 @@ def diff_stores(
     """
     if not 0 <= tolerance < float("inf"):
         raise StoreError(f"tolerance {tolerance}: use a number from 0 on")
+    a, b = opened(a), opened(b)
     ours = {entry.key: entry for entry in a.runs(samples, seeds, variant)}
     theirs = {entry.key: entry for entry in b.runs(samples, seeds, variant)}
     if not ours and not theirs and (a.runs() or b.runs()):

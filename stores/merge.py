@@ -20,6 +20,7 @@ from stores.errors import StoreError
 from stores.files import check_space, copy_bytes, free_space, fsync_folder
 from stores.flat import differences
 from stores.hdf5 import Reading
+from stores.opening import AnyStore, opened
 from stores.reader import Run
 from stores.remove import rewrite_catalog
 from stores.seal import have_one_seal
@@ -79,7 +80,7 @@ class Merged:
 
 def merge_stores(
     out: str | os.PathLike[str],
-    sources: Sequence[Store],
+    sources: AnyStore | Sequence[AnyStore],
     *,
     link: bool = False,
     progress: Progress | None = None,
@@ -94,7 +95,7 @@ def merge_stores(
 
 def plan_merge(
     out: str | os.PathLike[str],
-    sources: Sequence[Store],
+    sources: AnyStore | Sequence[AnyStore],
     *,
     link: bool = False,
     progress: Progress | None = None,
@@ -107,6 +108,7 @@ def plan_merge(
 
     Args:
         out: a store, which is then one of the sources, too; or a folder that is empty or does not exist.
+        sources: stores, or their folders.
         link: give runs a second name instead of copying them, where ``out`` is on the same file system.
         progress: called with (bytes read, bytes in all, file), of the runs that are to be brought.
 
@@ -114,11 +116,12 @@ def plan_merge(
         StoreError: the settings differ, two runs of one name differ, all copies of a run are damaged, or
             there is too little space. All that differs or is damaged is named.
     """
-    if not sources:
+    given = [sources] if isinstance(sources, Store | str | os.PathLike) else sources
+    if not given:
         raise StoreError("there is nothing to merge: name the stores")
     folder = Path(out)
     target = _target(folder)
-    stores = _distinct(sources if target is None else [target, *sources])
+    stores = _distinct([*([] if target is None else [target]), *map(opened, given)])
     _check_settings(stores)
     copies: dict[Key, list[Transfer]] = {}
     for store in stores:

@@ -11,6 +11,7 @@ from typing import Protocol
 from stores.errors import StoreError
 from stores.export.choice import ChosenRun, Copied, Progress, Wanted, choose
 from stores.files import check_space, refuse_existing, replacing
+from stores.opening import AnyStore, opened
 from stores.store import Store
 from stores.units import count_text
 
@@ -80,7 +81,7 @@ def format_of(out: Path, asked: str | None = None) -> str:
 
 
 def export_store(
-    store: Store,
+    store: AnyStore,
     out: str | os.PathLike[str],
     wanted: Wanted | None = None,
     *,
@@ -99,7 +100,7 @@ def export_store(
 
 
 def plan_export(
-    store: Store,
+    store: AnyStore,
     out: str | os.PathLike[str],
     wanted: Wanted | None = None,
     *,
@@ -111,6 +112,7 @@ def plan_export(
     """Finds what an export takes, and whether it can be made; nothing is written.
 
     Args:
+        store: a store, or its folder.
         out: a file for hdf5, or safetensors if its suffix is .safetensors; else a folder.
         wanted: what is taken; None is everything.
         format: one of `FORMATS`; None is what the suffix of ``out`` means.
@@ -123,7 +125,7 @@ def plan_export(
             there is too little space.
         SelectionError: a selection cannot be read, or reaches beyond what is stored.
     """
-    path = Path(out)
+    store, path = opened(store), Path(out)
     name = format_of(path, format)
     writer = _writer(name, path, shard_size)
     if path.resolve().is_relative_to(store.path.resolve()):
