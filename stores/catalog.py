@@ -209,7 +209,7 @@ def entry_of(run: Run, file: str) -> RunEntry:
         variant=run.variant,
         num_steps=run.num_steps,
         sites=tuple(run.sites),
-        size=run.path.stat().st_size,
+        size=run.size,
         finished=str(run.attrs.get("finished", "")),
         file=file,
     )

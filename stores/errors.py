@@ -21,3 +21,15 @@ class SelectionError(UserError):
 
 class StoreError(UserError):
     """A store that cannot be opened, made, read or written as asked."""
+
+
+class NoRunError(StoreError):
+    """A run that is not there, or not any more."""
+
+
+class UnreadableError(StoreError):
+    """A file that the system does not let us read; what is in it may be whole."""
+
+
+class VersionError(StoreError):
+    """A store or run of another format version."""

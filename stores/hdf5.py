@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from pathlib import Path
@@ -10,7 +11,7 @@ from types import TracebackType
 import h5py
 
 from stores.descriptor import Descriptor
-from stores.errors import StoreError
+from stores.errors import NoRunError, StoreError, UnreadableError
 from stores.seal import check_seal
 
 # What HDF5, h5py and our own checks raise on a file that is not as we wrote it.
@@ -22,8 +23,9 @@ _DAMAGE = (
     TypeError,
     AttributeError,
     ArithmeticError,
-    MemoryError,
 )
+# What the system says of a place that no file has: our own files do not ask for any.
+_OF_DAMAGE = frozenset((errno.EINVAL, errno.EFBIG, errno.EOVERFLOW))
 _REMEDY = "delete it and trace it again with --resume"
 
 
@@ -42,7 +44,10 @@ def open_twice(path: Path) -> tuple[h5py.File, Descriptor]:
     """Opens a finished run for reading by HDF5 and past it, once its seal is found to be whole.
 
     Raises:
-        StoreError: it is not there, may not be read, is damaged, or of another format version.
+        NoRunError: it is not there.
+        UnreadableError: the system does not let us read it.
+        VersionError: it is of another format version.
+        StoreError: it is damaged.
     """
     try:
         with Reading(path):
@@ -54,16 +59,26 @@ def open_twice(path: Path) -> tuple[h5py.File, Descriptor]:
                 if os.path.samestat(os.fstat(file.id.get_vfd_handle()), descriptor.status()):
                     return file, descriptor
                 file.close()
-    except StoreError as error:
+    except UnreadableError as error:
         if isinstance(error.__cause__, FileNotFoundError):
-            raise StoreError(f"{path}: no such run") from None
-        if isinstance(error.__cause__, PermissionError):
-            raise StoreError(f"{path}: no permission to read it") from None
+            raise NoRunError(f"{path}: no such run") from None
         raise
 
 
+def why_unreadable(error: BaseException) -> str | None:
+    """What the system says if it does not let us read a file; None if the file itself is at fault."""
+    if isinstance(error, MemoryError):
+        return "not enough memory"
+    if not isinstance(error, OSError) or not error.errno or error.errno in _OF_DAMAGE:
+        return None
+    return os.strerror(error.errno)
+
+
 class Reading:
-    """A block in which whatever HDF5 makes of a damaged file becomes a StoreError that names the file."""
+    """A block in which what goes wrong becomes a StoreError that names the file.
+
+    That is an UnreadableError where the system refuses, and otherwise whatever HDF5 makes of a damaged file.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -74,6 +89,9 @@ class Reading:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        reason = None if error is None else why_unreadable(error)
+        if reason is not None:
+            raise UnreadableError(f"{self._path}: cannot be read: {reason}") from error
         if isinstance(error, _DAMAGE):
             raise StoreError(f"{self._path}: damaged, {_one_line(error)}; {_REMEDY}") from error
 

@@ -11,7 +11,7 @@ import re
 import unicodedata
 from pathlib import Path, PurePosixPath
 
-from stores.errors import StoreError
+from stores.errors import StoreError, VersionError
 from stores.reduction import FULL, Reduction, parse_reduction
 
 STORE_FORMAT = "cosinterp-store"
@@ -146,16 +146,21 @@ def parse_run_file(file: str) -> tuple[str, int, str] | None:
 
 
 def check_version(found: object, what: str, path: Path) -> None:
-    """Raises StoreError unless ``found`` is the format version that this code reads and writes."""
+    """Checks that ``found`` is the format version that this code reads and writes.
+
+    Raises:
+        VersionError: it is another.
+        StoreError: it is none.
+    """
     if isinstance(found, bool) or not isinstance(found, int):
         raise StoreError(f"{path}: this {what} does not say its format version; it is damaged or foreign")
     if found > VERSION:
-        raise StoreError(
+        raise VersionError(
             f"{path}: {what} of format version {found}, but this cosinterp reads version {VERSION}; "
             "upgrade cosinterp to read it"
         )
     if found < VERSION:
-        raise StoreError(
+        raise VersionError(
             f"{path}: {what} of the old format version {found}, but this cosinterp reads version {VERSION}; "
             "read it with the cosinterp that wrote it, or trace it again"
         )

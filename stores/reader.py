@@ -42,12 +42,23 @@ class Run:
     What is read is checked against the checksums in the file, so damage is an error and never data.
 
     Raises:
-        StoreError: the file is not there, damaged, or of another format version.
+        NoRunError: the file is not there.
+        UnreadableError: the system does not let us read it.
+        VersionError: it is of another format version.
+        StoreError: it is damaged.
+
+    Attributes:
+        path: of the file.
+        size: of the file, in bytes.
+        attrs: the run's attributes.
+        sample, seed, variant: what names the run.
+        schedule: its timesteps, noise levels and experts.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._file, self._descriptor = open_twice(path)
+        self.size = self._descriptor.status().st_size
         try:
             with Reading(path):
                 self.attrs: dict[str, Any] = read_attrs(self._file.attrs)

@@ -7,13 +7,14 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from stores import dtypes, layout, selection
+from stores.hdf5 import why_unreadable
 from stores.reader import Run
 from stores.reduction import FULL
 from stores.settings import StoreSettings
 from stores.sites import SiteInfo
 from stores.slab_reader import SlabReader
 
-_READING = (ValueError, OSError, RuntimeError)
+_READING = (ValueError, OSError, RuntimeError, MemoryError)
 
 
 def check_run(run: Run, settings: StoreSettings, checked: Callable[[int], None]) -> Iterator[tuple[str, str]]:
@@ -32,22 +33,22 @@ def _slab_problems(
     run: Run, path: str, slabs: SlabReader, checked: Callable[[int], None]
 ) -> Iterator[tuple[str, str]]:
     indices = list(np.ndindex(*slabs.index_shape))
-    damaged: list[str] = []
-    not_finite: list[str] = []
+    wrong: dict[str, list[str]] = {"damaged": [], "unreadable": [], "not finite": []}
     for index in indices:
         checked(slabs.layout.slab_bytes)
         try:
             slab = slabs.read(index, check_again=True)
         except _READING as error:
-            damaged.append(f"{_place(run, path, index)} ({error})")
+            reason = why_unreadable(error)
+            kind = "damaged" if reason is None else "unreadable"
+            wrong[kind].append(f"{_place(run, path, index)} ({reason or error})")
             continue
         factors = slabs.factors(index)
         if not dtypes.all_finite(slab, slabs.dtype) or (factors is not None and np.isnan(factors).any()):
-            not_finite.append(_place(run, path, index))
-    if damaged:
-        yield "damaged", f"{path}: {len(damaged)} of {len(indices)} slabs, first {damaged[0]}"
-    if not_finite:
-        yield "not finite", f"{path}: {len(not_finite)} of {len(indices)} slabs, first {not_finite[0]}"
+            wrong["not finite"].append(_place(run, path, index))
+    for kind, places in wrong.items():
+        if places:
+            yield kind, f"{path}: {len(places)} of {len(indices)} slabs, first {places[0]}"
 
 
 def _reduction_problems(run: Run) -> Iterator[tuple[str, str]]:

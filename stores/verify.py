@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from stores import layout
 from stores.catalog import Catalog, entry_of, open_run, run_files
 from stores.entries import RunEntry
-from stores.errors import StoreError
+from stores.errors import NoRunError, StoreError, UnreadableError, VersionError
 from stores.leftovers import drafts, unclaimed_runs
 from stores.run_checks import check_run
 
@@ -27,9 +27,10 @@ class Problem:
 
     Attributes:
         file: where, relative to the store.
-        kind: "damaged" (its bits are not those written), "not finite" (a NaN or infinity), "schedule" (it
-            makes no sense), "settings" (not as store.json says), "leftover" (of a process that was killed),
-            "foreign" (no part of a store), "catalog" (it does not say what the files say).
+        kind: "damaged" (its bits are not those written), "unreadable" (the system does not let us read it,
+            so it may be whole), "version" (of another format version), "not finite" (a NaN or infinity),
+            "schedule" (it makes no sense), "settings" (not as store.json says), "leftover" (of a process that
+            was killed), "foreign" (no part of a store), "catalog" (it does not say what the files say).
         message: what is wrong, in one line.
     """
 
@@ -45,6 +46,7 @@ def verify_store(store: Store, progress: Progress | None = None) -> list[Problem
     total = sum(sizes.values())
     problems: list[Problem] = []
     entries: dict[str, RunEntry] = {}
+    removed: set[str] = set()
     done = 0
     for file in files:
         told = _Told(progress, done, done + sizes[file], total, file)
@@ -55,13 +57,16 @@ def verify_store(store: Store, progress: Progress | None = None) -> list[Problem
                 problems += [
                     Problem(file, kind, message) for kind, message in check_run(run, store.settings, told)
                 ]
+        except NoRunError:
+            # It was removed since we listed it.
+            removed.add(file)
         except StoreError as error:
-            problems.append(Problem(file, "damaged", _without_path(error, store.path / file)))
+            problems.append(Problem(file, _kind(error), _without_path(error, store.path / file)))
         done += sizes[file]
     if progress is not None:
         progress(total, total, "")
     problems += _leftovers(store.path)
-    problems += _catalog_problems(store.path, files, entries)
+    problems += _catalog_problems(store.path, [file for file in files if file not in removed], entries)
     return problems
 
 
@@ -69,7 +74,7 @@ def _size(path: Path) -> int:
     try:
         return path.stat().st_size
     except FileNotFoundError:
-        # It was removed since we listed it; opening it says so.
+        # It was removed since we listed it.
         return 0
 
 
@@ -117,6 +122,12 @@ def _catalog_problems(store: Path, files: list[str], entries: dict[str, RunEntry
             yield Problem(file, "catalog", "the catalog does not name it; run store reindex")
         elif file in entries and listed[file] != entries[file]:
             yield Problem(file, "catalog", "the catalog says otherwise than the file; run store reindex")
+
+
+def _kind(error: StoreError) -> str:
+    if isinstance(error, UnreadableError):
+        return "unreadable"
+    return "version" if isinstance(error, VersionError) else "damaged"
 
 
 def _without_path(error: StoreError, path: Path) -> str:

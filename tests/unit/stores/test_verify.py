@@ -147,21 +147,25 @@ def test_another_file_under_a_runs_name_is_named(store: Store) -> None:
 
 
 @pytest.mark.parametrize(
-    ("version", "message"),
+    ("version", "kind", "message"),
     [
-        (b"1", "run of the old format version 1, but this cosinterp reads version 2; .* trace it again"),
-        (b"3", "run of format version 3, but this cosinterp reads version 2; upgrade"),
-        (b"37", "run of format version 37, but this cosinterp reads version 2; upgrade"),
-        (b"", "cut short, or no run of a store"),
+        (
+            b"1",
+            "version",
+            "run of the old format version 1, but this cosinterp reads version 2; .* trace it again",
+        ),
+        (b"3", "version", "run of format version 3, but this cosinterp reads version 2; upgrade"),
+        (b"37", "version", "run of format version 37, but this cosinterp reads version 2; upgrade"),
+        (b"", "damaged", "cut short, or no run of a store"),
     ],
 )
-def test_another_format_is_named_not_misread(store: Store, version: bytes, message: str) -> None:
+def test_another_format_is_named_not_misread(store: Store, version: bytes, kind: str, message: str) -> None:
     path = store.path / FILE
     text = path.read_bytes().removesuffix(b"cosinterp-run-2\n")
     path.write_bytes(text + b"cosinterp-run-" + version + b"\n")
     with pytest.raises(StoreError, match=message):
         store.run("a", 0)
-    assert (FILE, "damaged") in kinds(store)
+    assert (FILE, kind) in kinds(store)
 
 
 def test_foreign_hdf5_is_named(store: Store) -> None:
