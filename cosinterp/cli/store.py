@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -58,6 +57,7 @@ def info(store: StorePath, as_json: AsJson = False) -> None:
     """
     from cosinterp.cli.console import out, print_json
     from stores import open_store
+    from stores.json_value import json_value
     from stores.layout import VERSION
 
     opened = open_store(store)
@@ -65,7 +65,7 @@ def info(store: StorePath, as_json: AsJson = False) -> None:
     sites = _sites(opened, entries)
     if as_json:
         print_json(
-            _finite(
+            json_value(
                 {
                     "path": str(store),
                     "version": VERSION,
@@ -243,12 +243,3 @@ def _shown(value: Any) -> str:
     if isinstance(value, list) and value and all(type(item) is int and item >= 0 for item in value):
         return compact(value)
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-
-
-def _finite(value: Any) -> Any:
-    """``value`` with NaN and infinities as text, for which JSON has no numbers."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    if isinstance(value, dict):
-        return {name: _finite(member) for name, member in value.items()}
-    return [_finite(member) for member in value] if isinstance(value, list) else value

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -86,14 +85,14 @@ def _as_data(a: Path, b: Path, found: StoreDiff) -> dict[str, Any]:
 
 
 def _difference(found: Difference) -> dict[str, Any]:
-    largest = found.largest
+    from stores.json_value import json_value
+
     return {
         "what": found.what,
         "how": found.how,
         "differing": found.differing,
         "compared": found.compared,
-        # JSON has no number for infinity.
-        "largest": str(largest) if largest is not None and math.isinf(largest) else largest,
+        "largest": json_value(found.largest),
         "place": found.place or None,
     }
 

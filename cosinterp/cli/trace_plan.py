@@ -15,8 +15,9 @@ from cosinterp.cli.console import out
 from cosinterp.cli.plain import table
 from cosinterp.planning.disk_speed import MOST_BYTES, measure_write_speed
 from cosinterp.planning.estimate import run_parts, slab_layout
-from cosinterp.planning.fitting import Runs, free_space, ways_that_fit
+from cosinterp.planning.fitting import Runs, ways_that_fit
 from cosinterp.planning.plan import TracePlan
+from stores.files import free_space
 from stores.selection import compact
 from stores.units import count_text, size_text
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,6 +13,7 @@ from cosinterp.errors import TraceError
 from cosinterp.planning.estimate import Kept, RunShape, total_bytes
 from cosinterp.planning.plan import TracePlan
 from stores import dtypes
+from stores.files import free_space
 from stores.layout import STORE_FILE
 from stores.reduction import FULL
 from stores.selection import compact
@@ -31,14 +31,6 @@ class Way:
 
     flags: str
     size: int
-
-
-def free_space(path: Path) -> tuple[Path, int]:
-    """The nearest folder to ``path`` that exists, and the bytes that are free there."""
-    place = path.resolve()
-    while not place.exists():
-        place = place.parent
-    return place, shutil.disk_usage(place).free
 
 
 def check_space(path: Path, plan: TracePlan, todo: Runs) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from stores import layout
@@ -21,12 +20,3 @@ def header(store: Store) -> dict[str, Any]:
         "capture": settings.capture,
         "sampling": settings.sampling,
     }
-
-
-def json_value(value: Any) -> Any:
-    """``value`` with NaN and infinities as text, for which JSON has no numbers."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    if isinstance(value, dict):
-        return {name: json_value(member) for name, member in value.items()}
-    return [json_value(member) for member in value] if isinstance(value, list) else value

@@ -27,8 +27,9 @@ from stores import layout
 from stores.contents import contents_of
 from stores.errors import StoreError
 from stores.export.choice import ChosenRun, Copied
-from stores.export.header import FORMAT, header, json_value
+from stores.export.header import FORMAT, header
 from stores.hdf5 import Reading
+from stores.json_value import json_value
 from stores.reader import Run
 from stores.store import Store
 from stores.units import size_text

@@ -32,9 +32,10 @@ from stores import dtypes, layout
 from stores.contents import contents_of
 from stores.errors import StoreError
 from stores.export.choice import ChosenRun, ChosenSite, Copied
-from stores.export.header import FORMAT, header, json_value
+from stores.export.header import FORMAT, header
 from stores.export.zarr_tree import Division, ZarrTree, are_equal
 from stores.hdf5 import Reading
+from stores.json_value import json_value
 from stores.reader import Run
 from stores.slab_reader import SlabReader
 from stores.store import Store

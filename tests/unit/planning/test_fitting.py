@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cosinterp.errors import TraceError
-from cosinterp.planning.fitting import check_space, free_space, ways_that_fit
+from cosinterp.planning.fitting import check_space, ways_that_fit
 from cosinterp.planning.plan import TracePlan
 from stores.layout import STORE_FILE
 from tests.unit.planning.making import SMALL, WAN_14B, plan_of
@@ -229,8 +229,3 @@ def test_a_disk_that_takes_nothing_is_to_be_changed(
     plan = plan_of(seeds=range(seeds))
     with pytest.raises(TraceError, match=f"no smaller selection fits {advice}"):
         check_space(tmp_path, plan, plan.runs())
-
-
-def test_the_space_is_that_of_the_nearest_folder(tmp_path: Path) -> None:
-    (tmp_path / "here").mkdir()
-    assert free_space(tmp_path / "here" / "a" / "b")[0] == tmp_path / "here"
