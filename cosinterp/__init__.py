@@ -57,13 +57,13 @@ _HOMES = {
     "StoreError": "stores",
     "TraceError": "cosinterp.errors",
     "UserError": "stores",
-    "Wanted": "stores.export",
+    "Wanted": "stores",
     "decode": "cosinterp.decoding:decode_run",
     "diff": "stores:diff_stores",
-    "export": "stores.export:export_store",
+    "export": "stores:export_store",
     "load": "cosinterp.models.loading",
     "load_dataset": "cosinterp.samples",
-    "merge": "stores.merge:merge_stores",
+    "merge": "stores:merge_stores",
     "open": "stores:open_store",
     "score": "cosinterp.scoring:score_store",
     "trace": "cosinterp.tracing",
@@ -79,12 +79,11 @@ if TYPE_CHECKING:
     from cosinterp.scoring import score_store as score
     from cosinterp.tracing import trace
     from cosinterp.verification import Check, verify
-    from stores import Run, SelectionError, Store, StoreError, UserError
+    from stores import Run, SelectionError, Store, StoreError, UserError, Wanted
     from stores import diff_stores as diff
+    from stores import export_store as export
+    from stores import merge_stores as merge
     from stores import open_store as open
-    from stores.export import Wanted
-    from stores.export import export_store as export
-    from stores.merge import merge_stores as merge
 
 
 def __getattr__(name: str) -> Any:

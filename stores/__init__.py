@@ -11,7 +11,9 @@ from stores.comparing import Difference
 from stores.diff import RunDiff, StoreDiff, diff_stores
 from stores.entries import RunEntry
 from stores.errors import SelectionError, StoreError, UserError
+from stores.export import Wanted, export_store
 from stores.layout import sample_name
+from stores.merge import Merged, merge_stores
 from stores.reader import Run, Schedule
 from stores.settings import StoreSettings
 from stores.sites import SiteInfo
@@ -22,6 +24,7 @@ from stores.writer import RunWriter
 
 __all__ = [
     "Difference",
+    "Merged",
     "Problem",
     "Run",
     "RunDiff",
@@ -36,8 +39,11 @@ __all__ = [
     "StoreError",
     "StoreSettings",
     "UserError",
+    "Wanted",
     "create_store",
     "diff_stores",
+    "export_store",
+    "merge_stores",
     "open_store",
     "sample_name",
 ]

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 import cosinterp as ci
+import stores
 from tests.unit.stores.making import make_store
 
 RUNS = [("maze-3", 0), ("maze-3", 1)]
@@ -24,6 +25,11 @@ def test_tools_take_stores_and_folders(tmp_path: Path, kind: Callable[[Any], Any
     assert len(ci.merge(tmp_path / "alone", b).copied) == 1
     assert ci.export(a, str(tmp_path / "out.h5"), ci.Wanted(sites="resid")) > 0
     assert (tmp_path / "out.h5").is_file()
+
+
+def test_the_tools_of_the_package_are_among_its_names() -> None:
+    assert {"diff_stores", "merge_stores", "export_store", "Wanted", "Merged"} <= set(stores.__all__)
+    assert (ci.diff, ci.merge, ci.export) == (stores.diff_stores, stores.merge_stores, stores.export_store)
 
 
 def test_a_folder_without_a_store_is_named(tmp_path: Path) -> None:
