@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
     from stores import RunEntry, Store
 
 _NO_WIDTH = 10_000
+# What is left of 80 columns for the sites of a run with a name such as maze-7x7-00000.
+_SITES_WIDTH = 12
 
 
 def ls(
@@ -23,7 +26,8 @@ def ls(
 ) -> None:
     """List the runs of a store.
 
-    Each line is a finished run; what is being made right now is not listed.
+    Each line is a finished run; what is being made right now is not listed. Of many sites the first are named
+    and the others counted: --json names all.
     """
     from rich.console import Console
 
@@ -43,7 +47,7 @@ def ls(
         return
     runs = table("", "sample", "seed", "variant", "steps", "sites", "size", "finished (UTC)")
     for entry in entries:
-        row = (entry.sample, entry.seed, entry.variant, entry.num_steps, ",".join(entry.sites) or "-")
+        row = (entry.sample, entry.seed, entry.variant, entry.num_steps, sites_in_short(entry.sites))
         runs.add_row(*map(str, row), size_text(entry.size), _minute(entry.finished))
     # A pipe has no width that a name would have to be cut to.
     (out() if out().is_terminal else Console(highlight=False, width=_NO_WIDTH)).print(runs)
@@ -155,6 +159,18 @@ def reindex(store: StorePath, as_json: AsJson = False) -> None:
 def _minute(finished: str) -> str:
     """A time such as 2026-11-23T01:09:22Z without its seconds: a run's line is to fit in 80 columns."""
     return finished[:16].replace("T", " ")
+
+
+def sites_in_short(sites: Sequence[str]) -> str:
+    """As many sites as there is room for, and how many more there are: ``resid,+3``."""
+    for named in range(len(sites), 0, -1):
+        more = f",+{len(sites) - named}" if named < len(sites) else ""
+        text = ",".join(sites[:named]) + more
+        if len(text) <= _SITES_WIDTH:
+            return text
+        if named == 1:
+            return sites[0][: _SITES_WIDTH - len(more) - 2] + ".." + more
+    return "-"
 
 
 def _sites(store: Store, entries: list[RunEntry]) -> dict[str, dict[str, Any]]:

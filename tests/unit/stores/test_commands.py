@@ -9,6 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from cosinterp.cli import app
+from cosinterp.cli.store import sites_in_short
 from stores import Store
 from tests.unit.stores import making, making_sites
 from tests.unit.stores.making import make_store, write_run
@@ -51,6 +52,31 @@ def test_ls_selects(store: Store) -> None:
 def test_a_line_of_ls_fits_in_80_columns(store: Store) -> None:
     write_run(store, "maze-7x7-blue-00000", 0)
     assert max(len(line.rstrip()) for line in call("ls", store.path).splitlines()) <= 80
+
+
+def test_a_line_of_ls_fits_in_80_columns_however_many_sites_there_are(tmp_path: Path) -> None:
+    many = making_sites.make_store(tmp_path / "m", [("maze-7x7-00000", 0)], "fp8", "zstd")
+    text = call("ls", many.path)
+    assert max(len(line.rstrip()) for line in text.splitlines()) <= 80
+    assert "mlp.raw..,+4" in text
+    (run,) = json.loads(call("ls", many.path, "--json"))
+    assert sorted(run["sites"]) == sorted(making_sites.KEYS)
+
+
+@pytest.mark.parametrize(
+    ("sites", "shown"),
+    [
+        ((), "-"),
+        (("resid",), "resid"),
+        (("mlp", "resid"), "mlp,resid"),
+        (("mlp", "resid", "self_attn"), "mlp,resid,+1"),
+        (("resid", "self_attn@norm", "mlp"), "resid,+2"),
+        (("resid@project:64",), "resid@proj.."),
+        (("resid@project:64", "mlp"), "resid@p..,+1"),
+    ],
+)
+def test_ls_names_as_many_sites_as_there_is_room_for(sites: tuple[str, ...], shown: str) -> None:
+    assert sites_in_short(sites) == shown
 
 
 def test_info_says_the_size_of_every_sample(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
