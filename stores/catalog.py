@@ -8,18 +8,22 @@ is found again when the store is opened.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import secrets
 import socket
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from stores import layout
 from stores.entries import Key, RunEntry
-from stores.errors import StoreError
+from stores.errors import NoRunError, StoreError
 from stores.reader import Run
+
+# A file's name and inode: whatever else gets its name is another file.
+_File = tuple[str, int]
 
 
 class Catalog:
@@ -28,7 +32,7 @@ class Catalog:
     def __init__(self, store: Path) -> None:
         self._store = store
         self._folder = store / layout.CATALOG
-        self._offsets: dict[str, int] = {}
+        self._offsets: dict[_File, int] = {}
         self._entries: dict[Key, RunEntry] = {}
         self._damaged: list[str] = []
         self._unlisted: list[RunEntry] = []
@@ -44,18 +48,19 @@ class Catalog:
 
         If a file vanished or shrank (`rewrite` did it, or a user), everything is read anew and reconciled.
         """
-        sizes = {file.name: size for file, size in self._files()}
+        sizes = self._files()
         if sizes == self._offsets:
             return False
-        anew = any(sizes.get(name, -1) < offset for name, offset in self._offsets.items())
+        anew = any(sizes.get(file, -1) < offset for file, offset in self._offsets.items())
         if anew:
             self._offsets.clear()
             self._entries.clear()
             self._damaged.clear()
+            self._unlisted.clear()
         changed = False
-        for name in sorted(sizes):
-            if sizes[name] > self._offsets.get(name, 0):
-                changed |= self._read(name)
+        for file in sorted(sizes):
+            if sizes[file] > self._offsets.get(file, 0):
+                changed |= self._read(file)
         if anew:
             self.reconcile()
         return changed or anew
@@ -66,7 +71,7 @@ class Catalog:
         Runs without a line are read from their files; damaged ones are left out, `Store.verify` names them.
         """
         files = set(run_files(self._store))
-        self._unlisted.clear()
+        self._unlisted = [entry for entry in self._unlisted if entry.file in files]
         listed = {entry.file: key for key, entry in self._entries.items()}
         for file in listed.keys() - files:
             del self._entries[listed[file]]
@@ -105,55 +110,79 @@ class Catalog:
             self._append(self._unlisted)
 
     def rewrite(self, entries: Iterable[RunEntry]) -> None:
-        """Replaces the whole catalog by one file with ``entries``.
+        """Replaces the whole catalog by one file with ``entries``, if their runs are still there.
+
+        Runs that other processes finish in the meantime keep their lines.
 
         Raises:
             OSError: it cannot be written.
         """
         self._folder.mkdir(exist_ok=True)
-        old = [file for file, _ in self._files()]
-        self._writer = None
-        path = self._folder / self._own_file()
+        old = [name for name, _ in self._files()]
+        there = set(run_files(self._store))
+        name = _new_name()
+        path = self._folder / name
         draft = path.with_suffix(".draft")
         with draft.open("x", encoding="utf-8") as file:
             for entry in entries:
-                file.write(_line(entry))
+                if entry.file in there:
+                    file.write(_line(entry))
             file.flush()
             os.fsync(file.fileno())
         os.replace(draft, path)
-        for file in old:
-            file.unlink(missing_ok=True)
+        self._writer = (os.getpid(), name)
+        for name in old:
+            (self._folder / name).unlink(missing_ok=True)
+        # The lines of those that were finished since were perhaps in the files that are gone.
+        self.refresh()
+        self.reconcile()
+        self.complete()
 
     def _append(self, entries: Iterable[RunEntry]) -> None:
         self._folder.mkdir(exist_ok=True)
         lines = "".join(map(_line, entries)).encode()
-        path = self._folder / self._own_file()
-        fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
-        try:
-            _write_all(fd, lines)
-            self._unlisted.clear()
-            os.fsync(fd)
-        finally:
-            os.close(fd)
+        is_there = False
+        while not is_there:
+            fd = self._open_own_file()
+            try:
+                _write_all(fd, lines)
+                os.fsync(fd)
+                # `rewrite` of another process may have removed it just now.
+                is_there = os.fstat(fd).st_nlink > 0
+            finally:
+                os.close(fd)
+        self._unlisted.clear()
 
-    def _files(self) -> list[tuple[Path, int]]:
+    def _files(self) -> dict[_File, int]:
+        """The size of every file."""
+        sizes: dict[_File, int] = {}
         try:
             with os.scandir(self._folder) as found:
-                return [(Path(f.path), f.stat().st_size) for f in found if f.name.endswith(".jsonl")]
+                for item in found:
+                    if item.name.endswith(".jsonl"):
+                        # It may have been removed since it was listed.
+                        with contextlib.suppress(FileNotFoundError):
+                            status = item.stat()
+                            sizes[item.name, status.st_ino] = status.st_size
         except FileNotFoundError:
-            return []
+            pass
+        return sizes
 
-    def _read(self, name: str) -> bool:
-        start = self._offsets.get(name, 0)
+    def _read(self, known: _File) -> bool:
+        name, inode = known
+        start = self._offsets.get(known, 0)
         try:
             with (self._folder / name).open("rb") as file:
+                if os.fstat(file.fileno()).st_ino != inode:
+                    # Another file by now, which the next `refresh` finds.
+                    return True
                 file.seek(start)
                 text = file.read()
         except FileNotFoundError:
             return True
         # A last line without its end is still being written, or its writer was killed.
         whole = text[: text.rfind(b"\n") + 1]
-        self._offsets[name] = start + len(whole)
+        self._offsets[known] = start + len(whole)
         for line in whole.splitlines():
             try:
                 entry = RunEntry.from_json(json.loads(line))
@@ -161,17 +190,58 @@ class Catalog:
                 self._damaged.append(f"{layout.CATALOG}/{name}: a line is damaged ({error!r})")
             else:
                 # A run that was deleted and made anew has lines in several files, which come in any order.
-                known = self._entries.get(entry.key)
-                if known is None or known.finished <= entry.finished:
+                other = self._entries.get(entry.key)
+                if other is None or other.finished <= entry.finished:
                     self._entries[entry.key] = entry
         return bool(whole)
 
-    def _own_file(self) -> str:
+    def _open_own_file(self) -> int:
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC
         # A forked child is another writer.
-        if self._writer is None or self._writer[0] != os.getpid():
-            host = re.sub(r"[^A-Za-z0-9-]+", "-", socket.gethostname())[:64]
-            self._writer = (os.getpid(), f"{host}-{os.getpid()}-{secrets.token_hex(4)}.jsonl")
-        return self._writer[1]
+        if self._writer is not None and self._writer[0] == os.getpid():
+            # Once `rewrite` has removed it, its name is not used again: who has read the old file would go on
+            # in the new one from where the old one ended.
+            with contextlib.suppress(FileNotFoundError):
+                return os.open(self._folder / self._writer[1], flags)
+        name = _new_name()
+        fd = os.open(self._folder / name, flags | os.O_CREAT | os.O_EXCL, 0o666)
+        self._writer = (os.getpid(), name)
+        return fd
+
+
+def index_anew(store: Path, progress: Callable[[int, int, str], None] | None = None) -> list[StoreError]:
+    """As `Store.reindex`, but for what it raises.
+
+    Raises:
+        OSError: the catalog cannot be written.
+    """
+    files = sorted(run_files(store))
+    entries, failures = [], []
+    for done, file in enumerate(files):
+        if progress is not None:
+            progress(done, len(files), file)
+        try:
+            with open_run(store, file) as run:
+                entries.append(entry_of(run, file))
+        except NoRunError:
+            # It was removed since we listed it.
+            continue
+        except StoreError as error:
+            failures.append(error)
+    Catalog(store).rewrite(entries)
+    return failures
+
+
+def rewrite_catalog(store: Path) -> None:
+    """Replaces the catalog by one of the runs whose files are there; only those without a line are opened.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    catalog = Catalog(store)
+    catalog.refresh()
+    catalog.reconcile()
+    catalog.rewrite(catalog.entries())
 
 
 def run_files(store: Path) -> Iterator[str]:
@@ -213,6 +283,11 @@ def entry_of(run: Run, file: str) -> RunEntry:
         finished=str(run.attrs.get("finished", "")),
         file=file,
     )
+
+
+def _new_name() -> str:
+    host = re.sub(r"[^A-Za-z0-9-]+", "-", socket.gethostname())[:64]
+    return f"{host}-{os.getpid()}-{secrets.token_hex(4)}.jsonl"
 
 
 def _write_all(fd: int, lines: bytes) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stores import layout
-from stores.catalog import Catalog, run_files
+from stores.catalog import rewrite_catalog, run_files
 from stores.errors import StoreError
 from stores.files import fsync_folder
 from stores.filters import Samples, Seeds, seed_filter
@@ -126,24 +126,6 @@ def _remove_empty_folders(folders: Iterable[Path]) -> None:
         except OSError as error:
             if error.errno not in _IN_USE:
                 raise
-
-
-def rewrite_catalog(store: Path) -> None:
-    """Replaces the catalog by one of the runs whose files are there; only those without a line are opened.
-
-    Raises:
-        OSError: it cannot be written.
-    """
-    # Twice if another process finished a run in the meantime, whose line would be lost.
-    for _ in range(2):
-        catalog = Catalog(store)
-        catalog.refresh()
-        catalog.reconcile()
-        catalog.rewrite(catalog.entries())
-        written = Catalog(store)
-        written.refresh()
-        if {entry.file for entry in written.entries()}.issuperset(run_files(store)):
-            break
 
 
 def _refused(store: Path, error: OSError) -> StoreError:

@@ -6,6 +6,7 @@ import os
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy.typing as npt
 
 from stores import layout, selection
-from stores.catalog import Catalog, entry_of, open_run, run_files
+from stores.catalog import Catalog, index_anew
 from stores.entries import RunEntry
 from stores.errors import StoreError
 from stores.filters import Samples, Seeds, seed_filter
@@ -299,21 +300,8 @@ class Store:
         Raises:
             StoreError: the catalog cannot be written.
         """
-        files = sorted(run_files(self.path))
-        entries, failures = [], []
-        for done, file in enumerate(files):
-            if progress is not None:
-                progress(done, len(files), file)
-            try:
-                with open_run(self.path, file) as run:
-                    entries.append(entry_of(run, file))
-            except StoreError as error:
-                failures.append(error)
-        try:
-            self._catalog.rewrite(entries)
-        except OSError as error:
-            reason = error.strerror or error
-            raise StoreError(f"{self.path / layout.CATALOG}: cannot be written: {reason}") from error
+        with _writing_catalog(self.path):
+            failures = index_anew(self.path, progress)
         with self._lock:
             self._by_sample = None
         return failures
@@ -325,11 +313,8 @@ class Store:
             StoreError: the catalog cannot be written.
         """
         self._index()
-        try:
+        with _writing_catalog(self.path):
             self._catalog.complete()
-        except OSError as error:
-            reason = error.strerror or error
-            raise StoreError(f"{self.path / layout.CATALOG}: cannot be written: {reason}") from error
 
     def __reduce__(self) -> tuple[Callable[[Path], Store], tuple[Path]]:
         return open_store, (self.path,)
@@ -389,6 +374,14 @@ class Store:
             self._lock = Lock()
             self._catalog = Catalog(self.path)
             self._by_sample = None
+
+
+@contextmanager
+def _writing_catalog(store: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StoreError(f"{store / layout.CATALOG}: cannot be written: {error.strerror or error}") from error
 
 
 def _listed(names: list[str]) -> str:
