@@ -53,7 +53,7 @@ class MergePlan:
         present: the runs of the sources that ``out`` has already.
         link: whether runs get a second name (a hard link) where they can, instead of being copied.
         copied_bytes: that are to be copied; the others are linked.
-        damaged: a line for each damaged copy of a run of which there is a whole one, too.
+        damaged: a line for each copy of a run that is damaged, or cannot be read, while another one is whole.
     """
 
     out: Path
@@ -244,7 +244,7 @@ def _check_copies(copies: dict[Key, list[Transfer]], held: Collection[Key], told
             told(0, of_run[0].entry.file)
             found = _compare(of_run)
             if not found.readable or (key in held and of_run[0] is not found.readable[0]):
-                raise _nothing_merged("a run is damaged", found.damaged)
+                raise _nothing_merged("a run cannot be read", found.damaged)
             copies[key] = found.readable
             conflicts += found.conflicts
             damaged += found.damaged
@@ -309,14 +309,14 @@ def _whole_copies(runs: Sequence[list[Transfer]], damaged: list[str], told: _Tol
         start += size
         told(start, copies[0].entry.file)
     if lost:
-        raise _nothing_merged("of damaged runs there is no whole copy", lost)
+        raise _nothing_merged("of some runs there is no whole copy", lost)
 
 
 def _read_all(copy: Transfer) -> Iterator[int]:
     """Reads all slabs of a run, and so checks them; 0, then the bytes of each.
 
     Raises:
-        StoreError: the run is damaged.
+        StoreError: the run is damaged, or cannot be read.
     """
     with open_run(copy.source, copy.entry.file) as run:
         yield 0
