@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from stores import layout
-from stores.catalog import Catalog, open_run
+from stores.catalog import Catalog, open_run, rewrite_catalog
 from stores.claim import Claim
 from stores.comparing import diff_runs
 from stores.entries import Key, RunEntry
@@ -22,7 +22,6 @@ from stores.flat import differences
 from stores.hdf5 import Reading
 from stores.opening import AnyStore, opened
 from stores.reader import Run
-from stores.remove import rewrite_catalog
 from stores.seal import have_one_seal
 from stores.settings import StoreSettings
 from stores.sink import refusals

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stores import layout
-from stores.catalog import rewrite_catalog, run_files
+from stores.catalog import Catalog, rewrite_catalog, run_files
+from stores.entries import Key, RunEntry
 from stores.errors import StoreError
 from stores.files import fsync_folder
 from stores.filters import Samples, Seeds, seed_filter
@@ -48,17 +49,58 @@ def find_runs(
     Raises:
         SelectionError: ``seeds`` cannot be read.
     """
-    names = None if samples is None else {samples} if isinstance(samples, str) else set(samples)
-    is_wanted = seed_filter(seeds)
+    is_wanted = _filter(samples, seeds, variant)
     files = {key: file for file in run_files(store.path) if (key := layout.parse_run_file(file)) is not None}
     found: list[StoredRun] = []
     for key, file in sorted(files.items()):
-        sample, seed, kind = key
-        if (names is None or sample in names) and is_wanted(seed) and variant in (None, kind):
+        if is_wanted(key):
             # Others may remove one while we look.
             with contextlib.suppress(FileNotFoundError):
                 found.append(StoredRun(file, (store.path / file).stat().st_size, *key))
     return found
+
+
+def find_gone(
+    store: Store, samples: Samples = None, seeds: Seeds = None, variant: str | None = None
+) -> list[RunEntry]:
+    """The runs that the catalog names and whose files are gone: a killed removal leaves such lines.
+
+    Raises:
+        SelectionError: ``seeds`` cannot be read.
+    """
+    is_wanted = _filter(samples, seeds, variant)
+    catalog = Catalog(store.path)
+    catalog.refresh()
+    return [
+        entry
+        for entry in catalog.entries()
+        if is_wanted(entry.key) and not (store.path / entry.file).exists()
+    ]
+
+
+def forget_gone(store: Store, gone: Sequence[RunEntry]) -> None:
+    """Ends what `find_gone` found: drops the lines of all runs whose files are gone, and empty folders.
+
+    Raises:
+        StoreError: the store cannot be written.
+    """
+    try:
+        _remove_empty_folders({(store.path / entry.file).parent for entry in gone})
+        if gone:
+            rewrite_catalog(store.path)
+    except OSError as error:
+        raise _refused(store.path, error) from error
+
+
+def _filter(samples: Samples, seeds: Seeds, variant: str | None) -> Callable[[Key], bool]:
+    names = None if samples is None else {samples} if isinstance(samples, str) else set(samples)
+    is_wanted = seed_filter(seeds)
+
+    def is_meant(key: Key) -> bool:
+        sample, seed, kind = key
+        return (names is None or sample in names) and is_wanted(seed) and variant in (None, kind)
+
+    return is_meant
 
 
 def find_leftovers(store: Store) -> list[StoredFile]:
@@ -89,7 +131,8 @@ def remove_runs(store: Store, runs: Sequence[StoredFile], progress: Progress | N
     """Removes finished runs, their files first and then their lines in the catalog.
 
     The files are the truth: whatever ends this in between, the runs whose files are gone are not in the
-    store, and opening it or `Store.reindex` corrects the catalog. Who is reading one of them reads on.
+    store, and opening it, `forget_gone` or `Store.reindex` corrects the catalog. Who is reading one of them
+    reads on.
 
     Args:
         runs: as `find_runs` gives them; those that are gone already are passed over.

@@ -37,11 +37,20 @@ def rm(
     All that is named has to fit: --samples maze-3 --seeds 0-3 removes these seeds of this sample, in every
     variant. Asks first. A process that is reading one of the runs reads on undisturbed; the space is free
     once it is done. Results and media stay.
+
+    A removal that was killed is ended when it is given again.
     """
     from cosinterp.cli.console import out, print_json
     from cosinterp.cli.counting import counting
     from stores import StoreError, open_store
-    from stores.remove import find_leftovers, find_runs, remove_leftovers, remove_runs
+    from stores.remove import (
+        find_gone,
+        find_leftovers,
+        find_runs,
+        forget_gone,
+        remove_leftovers,
+        remove_runs,
+    )
     from stores.units import count_text, size_text
 
     selected = bool(samples) or seeds is not None or variant is not None
@@ -52,10 +61,11 @@ def rm(
     opened = open_store(store)
     names = sample_names(samples)
     runs = find_runs(opened, names, seeds, variant) if every or selected else []
+    gone = find_gone(opened, names, seeds, variant) if every or selected else []
     for name in names or []:
-        if all(run.sample != name for run in runs):
+        if all(run.sample != name for run in (*runs, *gone)):
             raise StoreError(f"{store}: no run of sample {name!r} is selected; nothing was removed")
-    if selected and not runs:
+    if selected and not (runs or gone):
         raise StoreError(f"{store}: no run is selected; nothing was removed")
     left = find_leftovers(opened) if leftovers else []
     parts = [
@@ -71,12 +81,15 @@ def rm(
         removed_left = remove_leftovers(opened, left)
     else:
         removed_left = left
+    if not dry_run:
+        forget_gone(opened, gone)
     if as_json:
         print_json(
             {
                 "path": str(store),
                 "dry_run": dry_run,
                 "runs": [run.file for run in runs],
+                "gone": [entry.file for entry in gone],
                 "leftovers": [file.file for file in removed_left],
                 "bytes": sum(file.size for file in (*runs, *removed_left)),
             }
@@ -85,8 +98,13 @@ def rm(
     if dry_run:
         for line in _shortened([*_of_runs(runs), *(file.file for file in left)]):
             out().print(f"  {line}", markup=False, soft_wrap=True)
-    verb = "would remove" if dry_run else "removed"
-    out().print(f"{store}: {verb} {what}", markup=False, soft_wrap=True)
+    if parts or not gone:
+        verb = "would remove" if dry_run else "removed"
+        out().print(f"{store}: {verb} {what}", markup=False, soft_wrap=True)
+    if gone:
+        verb = "would drop" if dry_run else "dropped"
+        runs_gone = f"{count_text(len(gone), 'run')} whose files were gone already"
+        out().print(f"{store}: {verb} from the catalog {runs_gone}", markup=False, soft_wrap=True)
 
 
 def can_ask() -> bool:

@@ -15,7 +15,15 @@ import pytest
 from stores import Store, StoreError, open_store
 from stores.catalog import Catalog
 from stores.claim import Claim
-from stores.remove import StoredFile, find_leftovers, find_runs, remove_leftovers, remove_runs
+from stores.remove import (
+    StoredFile,
+    find_gone,
+    find_leftovers,
+    find_runs,
+    forget_gone,
+    remove_leftovers,
+    remove_runs,
+)
 from tests.unit.stores.making import make_store, write_run
 
 RUNS = [("maze-3", 0), ("maze-3", 1), ("maze-4", 0)]
@@ -132,6 +140,22 @@ def test_a_kill_between_files_and_catalog_is_named_and_mended(
     assert all("it is gone; run store reindex" in problem.message for problem in problems)
     assert opened.reindex() == []
     assert opened.verify() == []
+
+
+def test_what_a_killed_removal_left_is_found_and_forgotten(store: Store) -> None:
+    for file in ("maze-3/0.h5", "maze-4/0.h5"):
+        (store.path / "runs" / file).unlink()
+    opened = open_store(store.path)
+    gone = find_gone(opened, samples=["maze-4"])
+    assert [entry.key for entry in gone] == [("maze-4", 0, "base")]
+    assert [entry.sample for entry in find_gone(opened)] == ["maze-3", "maze-4"]
+    assert find_gone(opened, seeds="1-5") == find_gone(opened, variant="patched") == []
+    assert find_runs(opened, samples=["maze-4"]) == []
+    forget_gone(opened, gone)
+    assert find_gone(opened) == []
+    assert not (store.path / "runs/maze-4").exists()
+    assert opened.verify() == open_store(store.path).verify() == []
+    assert len(opened.runs()) == 2
 
 
 def test_a_run_that_another_process_finishes_meanwhile_keeps_its_line(

@@ -200,6 +200,23 @@ def test_rm_asks_and_takes_no_for_an_answer(store: Store, monkeypatch: pytest.Mo
     assert open_store(store.path).runs() == []
 
 
+def test_rm_given_again_ends_what_was_killed(store: Store) -> None:
+    for seed in (0, 1):
+        (store.path / f"runs/maze-3/{seed}.h5").unlink()
+    call("verify", store.path, code=1)
+    selected = ("rm", store.path, "--samples", "maze-3", "--seeds", "0-1")
+    line = "from the catalog 2 runs whose files were gone already"
+    assert call(*selected, "--dry-run") == f"{store.path}: would drop {line}\n"
+    call("verify", store.path, code=1)
+    assert call(*selected) == f"{store.path}: dropped {line}\n"
+    call("verify", store.path)
+    assert "no run of sample 'maze-3' is selected" in refused(*selected)
+    (store.path / "runs/maze-4/0.h5").unlink()
+    found = json.loads(call("rm", store.path, "--all", "--json"))
+    assert (found["runs"], found["gone"]) == ([], ["runs/maze-4/0.h5"])
+    call("verify", store.path)
+
+
 def test_rm_takes_leftovers_alone(store: Store) -> None:
     partial = store.path / "runs/maze-3/7.h5.partial"
     assert "removed nothing" in call("rm", store.path, "--leftovers")
