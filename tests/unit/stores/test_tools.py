@@ -134,6 +134,18 @@ def test_merge_says_what_it_brought(store: Store, tmp_path: Path) -> None:
     call("verify", store.path)
 
 
+def test_merge_names_the_damaged_copy_that_it_did_not_take(store: Store, tmp_path: Path) -> None:
+    other = make_store(tmp_path / "other", [("maze-3", 0)])
+    damaged = other.path / "runs/maze-3/0.h5"
+    damaged.write_bytes(b"damaged")
+    result = invoke("merge", tmp_path / "out", other.path, store.path)
+    assert result.exit_code == 0
+    assert result.stderr.startswith(f"another copy was taken: {damaged}: damaged, ")
+    call("verify", tmp_path / "out")
+    found = json.loads(invoke("merge", tmp_path / "o", other.path, store.path, "--json", "--dry-run").stdout)
+    assert [line.partition(": ")[0] for line in found["damaged"]] == [str(damaged)]
+
+
 def test_merge_refuses_what_differs(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     other = create_store(tmp_path / "t", settings(layers=[0]))
     assert "capture.layers: 0,10,20 there, 0 here" in refused(
