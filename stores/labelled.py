@@ -62,9 +62,9 @@ def labelled_array(
         select_branches(branches, info.branches, run.path),
     )
     tokens = choice.of(info)
-    slabs = SlabArray(store, info, variant, labels, tokens)
+    places = run.token_places(info.key) if "token" in info.axes else None
+    slabs = SlabArray(store, info, places, variant, labels, tokens)
     coords: dict[str, Any] = dict(zip(slabs.dims, map(list, labels), strict=False))
-    places = run.token_places(info.key) if info.axes[0] == "token" else None
     array = xarray.DataArray(
         xarray.Variable(slabs.dims, indexing.LazilyIndexedArray(slabs)),
         coords | _token_coords(info, tokens, places),

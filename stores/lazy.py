@@ -30,6 +30,7 @@ class SlabArray(BackendArray):
     Args:
         store: where it is.
         info: of the site in the first run; the others must have slabs of the same shape.
+        places: which tokens the first run keeps, if it keeps some only; the others must keep the same.
         variant: of the runs.
         labels: samples, seeds, steps, layers and branches.
         tokens: the selection; None is everything.
@@ -42,12 +43,14 @@ class SlabArray(BackendArray):
         self,
         store: Store,
         info: SiteInfo,
+        places: npt.NDArray[np.int64] | None,
         variant: str,
         labels: tuple[tuple[Any, ...], ...],
         tokens: TokenSelection | None,
     ) -> None:
         self._store = store
         self._info = info
+        self._places = places
         self._variant = variant
         self._labels = labels
         self._tokens = tokens
@@ -74,7 +77,7 @@ class SlabArray(BackendArray):
         reading = _Part(parts, self._slab_shape, self._axes, self._tokens)
         for sample, seed in product(*self._named(runs, 0)):
             run = self._store.shared_run(sample, seed, self._variant)
-            self._require_same_shape(run.site(self._info.key), sample)
+            self._require_same_tokens(run, sample)
             for index in product(*self._named(slabs, 2)):
                 reading.fill(next(places), run, self._info.key, *index)
         return found.reshape([len(part) for part in chosen if part.ndim])
@@ -82,11 +85,18 @@ class SlabArray(BackendArray):
     def _named(self, numbers: list[Indices], first: int) -> list[list[Any]]:
         return [[self._labels[first + axis][n] for n in part] for axis, part in enumerate(numbers)]
 
-    def _require_same_shape(self, info: SiteInfo, sample: str) -> None:
-        if info.shape != self._info.shape:
+    def _require_same_tokens(self, run: Run, sample: str) -> None:
+        info = run.site(self._info.key)
+        # Of what is reduced further, only what is left of the token grid has to be the same.
+        if info.shape != self._info.shape or (self._places is not None and info.grid != self._info.grid):
             raise StoreError(
                 f"site {info.key}: sample {sample} has the token grid {_grid(info)}, sample "
                 f"{self._labels[0][0]} {_grid(self._info)}; select samples of one size"
+            )
+        if self._places is not None and not np.array_equal(run.token_places(info.key), self._places):
+            raise StoreError(
+                f"site {info.key}: {run.path} keeps other tokens of the token grid than sample "
+                f"{self._labels[0][0]}; select samples that keep the same, or read them one by one"
             )
 
 

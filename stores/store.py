@@ -248,8 +248,8 @@ class Store:
                 what is read. Frames, rows, columns and tokens are coordinates.
 
         Raises:
-            StoreError: some sample lacks a seed that another has, or samples differ in their token grids; of
-                an array that is not read yet, the latter when it is.
+            StoreError: some sample lacks a seed that another has, or samples differ in their token grids or
+                in which tokens they keep; of an array that is not read yet, the latter when it is.
         """
         from stores.labelled import labelled_array
 

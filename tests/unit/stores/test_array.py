@@ -175,3 +175,37 @@ def test_token_grids_of_two_sizes_are_told_when_the_array_is_read(tmp_path: Path
         StoreError, match=r"sample b has the token grid 2x4x4, sample a 2x3x4; select samples"
     ):
         lazy.load()
+
+
+@pytest.mark.parametrize(
+    ("grid", "places", "message"),
+    [
+        (
+            (2, 2, 2),
+            [(0, 0, 1), (1, 1, 1)],
+            "sample b has the token grid 2x2x2, sample a 2x4x4; select samples",
+        ),
+        ((2, 4, 4), [(0, 0, 1), (1, 1, 0)], r"b/0\.h5 keeps other tokens of the token grid than sample a"),
+    ],
+)
+@pytest.mark.parametrize("reduction", ["tokens:2", "tokens:2+norm"])
+def test_tokens_of_other_places_are_not_taken_for_the_same(
+    tmp_path: Path,
+    grid: tuple[int, int, int],
+    places: list[tuple[int, int, int]],
+    message: str,
+    reduction: str,
+) -> None:
+    store = create_store(tmp_path / "s", making.settings(Kind()))
+    first = ("a", (2, 4, 4), [(0, 0, 1), (1, 1, 1)])
+    for sample, its_grid, its_places in (first, ("b", grid, places)):
+        with store.writer(sample, 0) as writer:
+            writer.set_schedule([1000], [1.0, 0.0])
+            kept = np.array(its_places)
+            writer.add_site("resid", [0], [0], ["cond"], its_grid, 5, reduction, token_places=kept)
+            shape = (2, 5) if reduction == "tokens:2" else (2,)
+            writer.write("resid", 0, 0, "cond", np.zeros(shape, np.uint16), reduction)
+            writer.finish()
+    assert store.array("resid", samples="b").sizes["token"] == 2
+    with pytest.raises(StoreError, match=message):
+        store.array("resid")
