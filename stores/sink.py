@@ -14,7 +14,8 @@ import contextlib
 import errno
 import io
 import os
-from collections.abc import Iterator
+import weakref
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -22,6 +23,7 @@ from typing import Any
 from stores.errors import StoreError
 
 _FLUSH = 128 * 2**20
+_sinks: weakref.WeakSet[Sink] = weakref.WeakSet()
 
 
 class Sink(io.RawIOBase):
@@ -40,6 +42,11 @@ class Sink(io.RawIOBase):
         self._unflushed = 0
         self._counting = Lock()
         self._flushing = Lock()
+        self._users = 0
+        self._using = Lock()
+        self._is_retired = False
+        self._close: Callable[[], object] | None = None
+        _sinks.add(self)
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         """Moves to ``offset``, as files do."""
@@ -55,12 +62,13 @@ class Sink(io.RawIOBase):
         """Reads at the position; zeros where a write was swallowed."""
         view = memoryview(buffer).cast("B")
         done = 0
-        while done < len(view):
-            count = os.preadv(self._fd, [view[done:]], self._position + done)
-            if count == 0:
-                view[done:] = bytes(len(view) - done)
-                break
-            done += count
+        with self._open() as fd:
+            while fd is not None and done < len(view):
+                count = os.preadv(fd, [view[done:]], self._position + done)
+                if count == 0:
+                    break
+                done += count
+        view[done:] = bytes(len(view) - done)
         self._position += len(view)
         return len(view)
 
@@ -69,8 +77,9 @@ class Sink(io.RawIOBase):
         view = memoryview(data).cast("B")
         done = 0
         try:
-            while self.error is None and done < len(view):
-                done += os.pwrite(self._fd, view[done:], self._position + done)
+            with self._open() as fd:
+                while fd is not None and self.error is None and done < len(view):
+                    done += os.pwrite(fd, view[done:], self._position + done)
         except OSError as error:
             self.error = error
         self._position += len(view)
@@ -79,7 +88,22 @@ class Sink(io.RawIOBase):
 
     def give_up(self) -> None:
         """Swallows all that HDF5 still wants to write: the file is about to be removed."""
-        self.error = self.error or OSError(errno.ECANCELED, os.strerror(errno.ECANCELED))
+        self.error = self.error or _cancelled()
+
+    def retire(self, close: Callable[[], object]) -> None:
+        """Uses the descriptor no more, and has ``close`` called, here or by the last thread that still does.
+
+        Its number may be another file's as soon as it is closed. Retiring again does nothing.
+        """
+        with self._using:
+            if self._is_retired:
+                return
+            self._is_retired = True
+            in_use = self._users > 0
+            if in_use:
+                self._close = close
+        if not in_use:
+            close()
 
     def check(self) -> None:
         """Raises what the disk refused, if it did."""
@@ -96,8 +120,11 @@ class Sink(io.RawIOBase):
         view = memoryview(data)
         done = 0
         try:
-            while done < len(view):
-                done += os.pwrite(self._fd, view[done:], offset + done)
+            with self._open() as fd:
+                if fd is None:
+                    raise _cancelled()
+                while done < len(view):
+                    done += os.pwrite(fd, view[done:], offset + done)
         except OSError as error:
             self.error = self.error or error
             raise
@@ -118,7 +145,10 @@ class Sink(io.RawIOBase):
                 return
             self._unflushed = 0
         try:
-            os.fsync(self._fd)
+            with self._open() as fd:
+                if fd is None:
+                    raise _cancelled()
+                os.fsync(fd)
         except OSError as error:
             # The system tells of a failed write once, so it must not be forgotten.
             self.error = self.error or error
@@ -129,8 +159,9 @@ class Sink(io.RawIOBase):
     def truncate(self, size: int) -> int:
         """Makes the file ``size`` bytes long."""
         try:
-            if self.error is None:
-                os.ftruncate(self._fd, size)
+            with self._open() as fd:
+                if fd is not None and self.error is None:
+                    os.ftruncate(fd, size)
         except OSError as error:
             self.error = error
         self._size = size
@@ -138,6 +169,40 @@ class Sink(io.RawIOBase):
 
     def flush(self) -> None:
         """Does nothing: there is no buffer."""
+
+    @contextlib.contextmanager
+    def _open(self) -> Iterator[int | None]:
+        """The descriptor, which stays open for as long as the block lasts; None once it is retired."""
+        with self._using:
+            fd = None if self._is_retired else self._fd
+            self._users += fd is not None
+        try:
+            yield fd
+        finally:
+            if fd is not None:
+                with self._using:
+                    self._users -= 1
+                    close = None if self._users else self._close
+                if close is not None:
+                    close()
+
+    def _retire_in_child(self) -> None:
+        # The file is its parent's, and the claim has closed the descriptor.
+        self._using = Lock()
+        self._is_retired = True
+        self.give_up()
+
+
+def _cancelled() -> OSError:
+    return OSError(errno.ECANCELED, os.strerror(errno.ECANCELED))
+
+
+def _retire_all_in_child() -> None:
+    for sink in list(_sinks):
+        sink._retire_in_child()
+
+
+os.register_at_fork(after_in_child=_retire_all_in_child)
 
 
 @contextlib.contextmanager

@@ -75,6 +75,7 @@ class RunWriter:
         self._sites: dict[str, SiteWriter] = {}
         self._slabs: dict[str, SlabWriter] = {}
         self._making_slabs = Lock()
+        self._pid = os.getpid()
         with refusals(self._final):
             self._refuse_finished()
             self._final.parent.mkdir(parents=True, exist_ok=True)
@@ -288,8 +289,10 @@ class RunWriter:
 
         Raises:
             ValueError: something that was announced was not written.
-            StoreError: the disk refuses.
+            StoreError: the disk refuses, or this is a forked child: the run is its parent's.
         """
+        if os.getpid() != self._pid:
+            raise StoreError(f"{self._final}: only the process that began this run can finish it")
         num_steps = self._steps()
         finished = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         for path, slabs in self._slabs.items():
@@ -331,7 +334,7 @@ class RunWriter:
             self._open = False
             try:
                 # HDF5 locks what it reads, and would be refused while this writer holds the file.
-                self._claim.release()
+                self._sink.retire(self._claim.release)
                 # So that the names survive a power cut.
                 for folder in (self._final.parent, self._final.parent.parent, self._store):
                     fsync_folder(folder)
@@ -341,13 +344,18 @@ class RunWriter:
         return entry
 
     def discard(self) -> None:
-        """Removes what was written and gives the claim up; after `finish` it does nothing."""
+        """Removes what was written and gives the claim up; after `finish` it does nothing.
+
+        Nor does it in a forked child: the run is its parent's.
+        """
+        if os.getpid() != self._pid:
+            return
         if self._open:
             self._open = False
             self._sink.give_up()
             self._file.close()
             self._partial.unlink(missing_ok=True)
-        self._claim.release()
+        self._sink.retire(self._claim.release)
 
     def __enter__(self) -> RunWriter:
         return self

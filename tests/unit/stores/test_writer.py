@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from threading import Event, Thread, current_thread, main_thread
 from typing import Any
 
 import numpy as np
 import pytest
 
 from stores import RunWriter, Store, StoreError, create_store
+from stores.verify import Problem
 from tests.unit.stores.making import CHANNELS, GRID, bits, latent, make_store, settings, write_run
 
 ROOT = Path(__file__).parents[3]
@@ -258,6 +262,64 @@ def test_a_folder_that_cannot_be_made_is_a_clear_error(tmp_path: Path) -> None:
     (store.path / "runs" / "a").write_text("in the way")
     with pytest.raises(StoreError, match=r"0\.h5: cannot be written: (File exists|Not a directory)"):
         store.writer("a", 0)
+
+
+def test_a_forked_child_leaves_the_run_to_its_parent(store: Store, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    with store.writer("a", 0) as writer:
+        writer.set_schedule([1000], [1.0, 0.0])
+        child = os.fork()
+        if child == 0:
+            status = 1
+            try:
+                # It gets the number that the run's file had.
+                with other.open("wb"):
+                    with pytest.raises(StoreError, match="only the process that began this run"):
+                        writer.finish()
+                    writer.__exit__(SystemExit, SystemExit(), None)
+                    writer._file.close()
+                    status = int(other.stat().st_size > 0)
+            finally:
+                os._exit(status)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        assert files(store) == ["runs/a/0.h5.partial"]
+        writer.finish()
+    assert store.verify() == [Problem("runs/a/0.h5", "settings", "site resid of store.json is not stored")]
+
+
+def test_what_is_still_being_written_when_a_run_is_discarded_goes_to_no_other_file(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer = store.writer("a", 0)
+    writer.set_schedule([1000], [1.0, 0.0])
+    writer.add_site("resid", [0], [0], ["cond"], GRID, CHANNELS)
+    writing, go_on = Event(), Event()
+    pwrite = os.pwrite
+
+    def slow(*given: Any) -> int:
+        if current_thread() is not main_thread():
+            writing.set()
+            go_on.wait(60)
+        return pwrite(*given)
+
+    monkeypatch.setattr(os, "pwrite", slow)
+    slab = bits("a", 0, 0, 0, "cond")
+
+    def write() -> None:
+        with contextlib.suppress(StoreError):
+            writer.write("resid", 0, 0, "cond", slab)
+
+    thread = Thread(target=write)
+    thread.start()
+    assert writing.wait(60)
+    writer.discard()
+    writer.discard()
+    with (tmp_path / "other").open("wb"):
+        go_on.set()
+        thread.join()
+    assert (tmp_path / "other").stat().st_size == 0
+    assert files(store) == []
+    write_run(store, "a", 0)
 
 
 INTERRUPTED = """
