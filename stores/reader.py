@@ -219,6 +219,11 @@ class Run:
         return layout.NOISY in self._file and layout.PREDICTION in self._file
 
     @property
+    def has_video(self) -> bool:
+        """Whether the video is stored."""
+        return layout.VIDEO in self._file
+
+    @property
     def truth(self) -> dict[str, Any]:
         """What is known of the sample: name to array, number or text."""
         return self._values(layout.TRUTH)

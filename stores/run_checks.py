@@ -14,6 +14,7 @@ from stores.settings import StoreSettings
 from stores.sites import SiteInfo
 from stores.slab_reader import SlabReader
 
+_RESIDUAL = "resid"
 _READING = (ValueError, OSError, RuntimeError, MemoryError)
 
 
@@ -99,17 +100,33 @@ def _settings_problems(run: Run, settings: StoreSettings) -> Iterator[str]:
             found, said = getattr(info, name), capture.get(name)
             if said is not None and found != said:
                 yield f"site {info.key} is stored with the {name} {found}, {layout.STORE_FILE} says {said}"
-        yield from _selection_problems(info, settings)
+        yield from _selection_problems(info, settings, run.variant == layout.BASE)
+    if run.variant == layout.BASE:
+        yield from _output_problems(run, capture.get("video"))
 
 
-def _selection_problems(info: SiteInfo, settings: StoreSettings) -> Iterator[str]:
+def _output_problems(run: Run, video: bool | None) -> Iterator[str]:
+    # Settings that say whether videos are kept are those of a trace, which keeps the latents anyway.
+    if video is not None and not run.has_latents:
+        yield "its latents are not stored"
+    if video and not run.has_video:
+        yield f"its video is not stored, {layout.STORE_FILE} says it is"
+
+
+def _selection_problems(info: SiteInfo, settings: StoreSettings, is_base: bool) -> Iterator[str]:
     for name in ("steps", "layers"):
         found, said = getattr(info, name), settings.capture.get(name)
-        if said is not None and not set(found) <= set(said):
+        if said is None:
+            continue
+        # Layer 0 is what goes into the first block, so only the residual stream has it.
+        needed = set(said) - ({0} if name == "layers" and info.site != _RESIDUAL else set())
+        if not set(found) <= set(said) or (is_base and not needed <= set(found)):
             shown = selection.compact(said) or "none"
             yield f"site {info.key} has {name} {selection.compact(found)}, {layout.STORE_FILE} says {shown}"
     said = settings.capture.get("branches")
-    if said is not None and not set(info.branches) <= set(said):
+    if said is not None and (
+        not set(info.branches) <= set(said) or (is_base and not set(said) <= set(info.branches))
+    ):
         shown = ", ".join(said) or "none"
         yield f"site {info.key} has branches {', '.join(info.branches)}, {layout.STORE_FILE} says {shown}"
 

@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -241,7 +242,8 @@ def test_a_run_that_makes_no_sense_is_named(
 
 
 def test_nan_and_infinity_are_named(tmp_path: Path) -> None:
-    store = create_store(tmp_path / "s", making.settings(dtype="fp32"))
+    chosen = {"dtype": "fp32", "layers": [0, 10], "steps": [0], "branches": ["cond"]}
+    store = create_store(tmp_path / "s", making.settings(**chosen))
     with store.writer("a", 0) as writer:
         writer.set_schedule([1000], [1.0, 0.0])
         writer.add_site("resid", [0, 10], [0], ["cond"], GRID, CHANNELS)
@@ -280,7 +282,12 @@ SETTINGS: dict[str, tuple[dict[str, object], list[str]]] = {
         {"branches": ["cond"]},
         ["site resid has branches cond, uncond, store.json says cond"],
     ),
-    "more layers": ({"layers": list(range(21))}, []),
+    "more layers": (
+        {"layers": list(range(21))},
+        ["site resid has layers 0,10,20, store.json says 0-20"],
+    ),
+    "more steps": ({"steps": [0, 1, 2]}, ["site resid has steps 0,2, store.json says 0-2"]),
+    "nothing": ({"layers": None, "steps": None, "branches": None, "video": None}, []),
     "another reduction": (
         {"reductions": {"resid": ["norm"]}},
         [
@@ -308,6 +315,60 @@ def test_what_is_stored_otherwise_than_the_settings_say_is_named(
     problems = open_store(store.path).verify()
     assert [(problem.kind, problem.message) for problem in problems] == [
         ("settings", message) for message in messages
+    ]
+
+
+def write_little(store: Store, variant: str = "base", **sites: list[int]) -> None:
+    """A run of one step and branch, with some layers of the sites, without latents and video."""
+    with store.writer("a", 0, variant) as writer:
+        writer.set_schedule([1000], [1.0, 0.0])
+        for site, layers in sites.items():
+            writer.add_site(site, layers, [0], ["cond"], GRID, CHANNELS, "mean")
+            for layer in layers:
+                writer.write(site, 0, layer, "cond", np.zeros(CHANNELS, np.uint16), "mean")
+        writer.finish()
+
+
+LITTLE: dict[str, Any] = {
+    "sites": ["resid", "mlp"],
+    "reductions": {"resid": ["mean"], "mlp": ["mean"]},
+    "steps": [0],
+    "branches": ["cond"],
+}
+
+
+def test_what_a_run_lacks_of_what_the_settings_say_is_named(tmp_path: Path) -> None:
+    store = create_store(tmp_path / "s", making.settings(**LITTLE | {"steps": [0, 1], "branches": BRANCHES}))
+    write_little(store, resid=[10], mlp=[10, 20])
+    write_little(store, "patched", resid=[10])
+    assert [(problem.file, problem.kind, problem.message) for problem in store.verify()] == [
+        (FILE, "settings", message)
+        for message in (
+            "site mlp@mean has steps 0, store.json says 0-1",
+            "site mlp@mean has branches cond, store.json says cond, uncond",
+            "site resid@mean has steps 0, store.json says 0-1",
+            "site resid@mean has layers 10, store.json says 0,10,20",
+            "site resid@mean has branches cond, store.json says cond, uncond",
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    ("video", "messages"),
+    [
+        (True, ["its latents are not stored", "its video is not stored, store.json says it is"]),
+        (False, ["its latents are not stored"]),
+        (None, []),
+    ],
+)
+def test_latents_and_a_video_that_are_not_there_are_named(
+    tmp_path: Path, video: bool | None, messages: list[str]
+) -> None:
+    store = create_store(tmp_path / "s", making.settings(**LITTLE | {"video": video}))
+    write_little(store, resid=[0, 10, 20], mlp=[10, 20])
+    write_little(store, "patched", resid=[10])
+    assert [(problem.file, problem.message) for problem in store.verify()] == [
+        (FILE, message) for message in messages
     ]
 
 
