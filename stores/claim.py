@@ -14,6 +14,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import secrets
 import socket
 import time
 import weakref
@@ -147,13 +148,26 @@ def _remove_if_stale(sidecar: Path, run: str) -> None:
     if owner is None:
         return
     if _is_gone(*owner):
-        sidecar.unlink(missing_ok=True)
+        _remove(sidecar, owner)
         return
     host, pid = owner
     raise StoreError(
         f"{run}: process {pid or '?'} on {host or 'an unknown machine'} is making this run; "
         f"if it is gone, delete {sidecar}"
     )
+
+
+def _remove(sidecar: Path, owner: tuple[str, str]) -> None:
+    """Removes the claim of ``owner``, and no other that has taken its place in the meantime."""
+    aside = sidecar.with_name(f"{sidecar.name}.{os.getpid()}-{secrets.token_hex(4)}")
+    try:
+        os.rename(sidecar, aside)
+    except FileNotFoundError:
+        return
+    if _owner(aside) != owner:
+        os.rename(aside, sidecar)
+        return
+    aside.unlink(missing_ok=True)
 
 
 def _owner(sidecar: Path) -> tuple[str, str] | None:

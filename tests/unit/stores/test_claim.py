@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from stores import RunEntry, RunWriter, Store, StoreError, open_store
+from stores import RunEntry, RunWriter, Store, StoreError, claim, open_store
 from tests.unit.stores.making import make_store, write_run
 
 ROOT = Path(__file__).parents[3]
@@ -89,7 +89,8 @@ def test_while_one_process_makes_a_run_another_is_told_so(store: Store) -> None:
         said, _ = owner.communicate("")
     assert said == "finished\n"
     assert [entry.seed for entry in store.runs()] == [0, 1]
-    assert store.verify() == []
+    # It holds less than the store says, and is whole.
+    assert {(problem.file, problem.kind) for problem in store.verify()} == {("runs/a/0.h5", "settings")}
 
 
 def test_two_writers_of_one_process_cannot_make_the_same_run(store: Store) -> None:
@@ -169,39 +170,65 @@ def no_locks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("no_locks")
 def test_without_locks_a_file_is_the_claim(store: Store) -> None:
-    claim = store.path / "runs/a/0.h5.partial.claim"
+    sidecar = store.path / "runs/a/0.h5.partial.claim"
     with store.writer("a", 0) as writer:
-        assert claim.read_text() == f"{socket.gethostname()} {os.getpid()}"
+        assert sidecar.read_text() == f"{socket.gethostname()} {os.getpid()}"
         with pytest.raises(
             StoreError, match=rf"process {os.getpid()} on .* is making this run; if it is gone, delete"
         ):
             store.writer("a", 0)
-        assert claim.exists()
+        assert sidecar.exists()
         assert store.verify() == []
         writer.discard()
-    assert not claim.exists()
+    assert not sidecar.exists()
     write_run(store, "a", 0)
-    assert not claim.exists()
+    assert not sidecar.exists()
 
 
 @pytest.mark.usefixtures("no_locks")
 def test_without_locks_a_dead_process_of_this_machine_blocks_nobody(store: Store) -> None:
     dead = subprocess.Popen([sys.executable, "-c", ""])
     dead.wait()
-    claim = store.path / "runs/a/0.h5.partial.claim"
-    claim.parent.mkdir()
-    claim.write_text(f"{socket.gethostname()} {dead.pid}")
+    sidecar = store.path / "runs/a/0.h5.partial.claim"
+    sidecar.parent.mkdir()
+    sidecar.write_text(f"{socket.gethostname()} {dead.pid}")
     write_run(store, "a", 0)
     assert store.has("a", 0)
 
 
 @pytest.mark.usefixtures("no_locks")
+def test_without_locks_a_claim_that_was_taken_over_in_between_is_left_alone(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    sidecar = store.path / "runs/a/0.h5.partial.claim"
+    sidecar.parent.mkdir()
+    sidecar.write_text(f"{socket.gethostname()} {dead.pid}")
+    alive = f"{socket.gethostname()} {os.getppid()}"
+    is_gone = claim._is_gone
+
+    def taken_over_meanwhile(*owner: str) -> bool:
+        gone = is_gone(*owner)
+        if gone:
+            sidecar.unlink()
+            sidecar.write_text(alive)
+        return gone
+
+    monkeypatch.setattr(claim, "_is_gone", taken_over_meanwhile)
+    with pytest.raises(StoreError, match=rf"process {os.getppid()} on .* is making this run"):
+        store.writer("a", 0)
+    assert sidecar.read_text() == alive
+    assert [path.name for path in sidecar.parent.glob("*.claim*")] == [sidecar.name]
+
+
+@pytest.mark.usefixtures("no_locks")
 def test_without_locks_another_machine_is_named_and_left_alone(store: Store) -> None:
-    claim = store.path / "runs/a/0.h5.partial.claim"
-    claim.parent.mkdir()
-    claim.write_text("node-17 1234")
+    sidecar = store.path / "runs/a/0.h5.partial.claim"
+    sidecar.parent.mkdir()
+    sidecar.write_text("node-17 1234")
     with pytest.raises(
         StoreError, match=r"process 1234 on node-17 is making this run; if it is gone, delete .*\.claim"
     ):
         store.writer("a", 0)
-    assert claim.exists()
+    assert sidecar.exists()
