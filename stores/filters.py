@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TypeAlias
+from operator import index
+from typing import SupportsIndex, TypeAlias
 
 from stores import selection
 from stores.errors import StoreError
 
 Samples: TypeAlias = str | Iterable[str] | None
-Seeds: TypeAlias = str | int | slice | Iterable[int] | None
+Seeds: TypeAlias = str | SupportsIndex | slice | Iterable[SupportsIndex] | None
 
 
 def seed_filter(seed: Seeds) -> Callable[[int], bool]:
@@ -18,6 +19,7 @@ def seed_filter(seed: Seeds) -> Callable[[int], bool]:
     Raises:
         StoreError: a slice that does not run upwards from 0.
         SelectionError: a text that means no seeds.
+        TypeError: no whole number.
     """
     if seed is None:
         return lambda _: True
@@ -28,4 +30,6 @@ def seed_filter(seed: Seeds) -> Callable[[int], bool]:
         if start < 0 or stride < 0 or (stop is not None and stop < 0):
             raise StoreError(f"seeds {seed}: a slice of seeds runs upwards from 0 or more")
         return lambda n: n >= start and (stop is None or n < stop) and (n - start) % stride == 0
-    return frozenset((seed,) if isinstance(seed, int) else seed).__contains__
+    if isinstance(seed, Iterable):
+        return frozenset(map(index, seed)).__contains__
+    return frozenset((index(seed),)).__contains__

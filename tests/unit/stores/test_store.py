@@ -174,6 +174,15 @@ def test_runs_are_filtered_by_sample_seed_and_variant(store: Store) -> None:
         store.runs(seed=slice(-2, None))
 
 
+def test_seeds_are_whole_numbers_of_any_kind(store: Store) -> None:
+    table = store.table()
+    assert keys(store, seed=table["seed"][1]) == [("a", 1), ("b", 1)]
+    assert keys(store, seed=table["seed"][1:3], sample="a") == [("a", 1), ("a", 5)]
+    assert keys(store, seed=np.array([0, 5]), sample="b") == [("b", 0), ("b", 5)]
+    with pytest.raises(TypeError):
+        store.runs(seed=1.5)  # type: ignore[arg-type]
+
+
 def test_a_run_that_is_not_there_is_told_with_what_is(store: Store) -> None:
     with pytest.raises(StoreError, match=r"sample 'c': .* has the samples a, b"):
         store.read("resid", 0, 0, "c", 0)
