@@ -96,9 +96,9 @@ class Run:
         step: int,
         layer: int,
         branch: str | None = None,
+        *,
         reduction: str | None = None,
         raw: bool = False,
-        *,
         frames: selection.Selection | None = None,
         rows: selection.Selection | None = None,
         cols: selection.Selection | None = None,
@@ -134,14 +134,20 @@ class Run:
     def read_selected(
         self, key: str, step: int, layer: int, branch: str, tokens: TokenSelection | None
     ) -> Float32:
-        """As `read`, for a key of `sites` and tokens that were selected before; None is all of them."""
+        """As `read`, for a key of `sites` and tokens that were selected before; None is all of them.
+
+        For the package's own use.
+        """
         found = self._find(key, None)
         index = found.index(step, layer, branch)
         with Reading(self.path):
             return found.read(index, tokens)
 
     def fill(self, out: Float32, key: str, step: int, layer: int, branch: str) -> None:
-        """Reads all of one (step, layer, branch) into ``out``, of its shape and contiguous; as `read`."""
+        """Reads all of one (step, layer, branch) into ``out``, of its shape and contiguous; as `read`.
+
+        For the package's own use.
+        """
         found = self._find(key, None)
         index = found.index(step, layer, branch)
         with Reading(self.path):
@@ -268,7 +274,10 @@ class Run:
         return f"<Run {self.sample} seed {self.seed} {self.variant}, {self.num_steps} steps, {self.path}>"
 
     def slabs(self) -> Iterator[tuple[str, SlabReader]]:
-        """Every large dataset of the file, with its path: activations, latents, the video."""
+        """Every large dataset of the file, with its path: activations, latents, the video.
+
+        For the package's own use.
+        """
         with Reading(self.path):
             for key, site in self._sites.items():
                 yield f"{layout.ACTIVATIONS}/{key}", site.slabs

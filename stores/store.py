@@ -166,8 +166,8 @@ class Store:
             step,
             layer,
             branch,
-            reduction,
-            raw,
+            reduction=reduction,
+            raw=raw,
             frames=frames,
             rows=rows,
             cols=cols,
@@ -176,6 +176,8 @@ class Store:
 
     def shared_run(self, sample: str, seed: int, variant: str = layout.BASE) -> Run:
         """One run, for a moment: the same open file for all who ask, so it is not to be closed.
+
+        For the package's own use.
 
         Raises:
             StoreError: as `run`.

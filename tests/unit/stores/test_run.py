@@ -215,3 +215,10 @@ def test_two_variants_of_one_seed_are_two_runs(tmp_path: Path) -> None:
     assert [entry.file for entry in store.runs("a", 0)] == ["runs/a/0.h5", "runs/a/0.patched.h5"]
     with store.run("a", 0, "patched") as run:
         assert run.variant == "patched"
+
+
+def test_how_a_slab_is_read_is_said_by_name(store: Store) -> None:
+    with store.run("maze-3", store.runs("maze-3")[0].seed) as run:
+        assert run.read("resid", 0, 0, "cond", reduction="full", raw=True).dtype == np.uint16
+        with pytest.raises(TypeError, match="positional"):
+            run.read("resid", 0, 0, "cond", "full", True)  # type: ignore[misc]
