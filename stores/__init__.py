@@ -7,18 +7,18 @@
 `docs/store.md` describes the format.
 """
 
-from stores.comparing import Difference
-from stores.diff import RunDiff, StoreDiff, diff_stores
 from stores.entries import RunEntry
 from stores.errors import SelectionError, StoreError, UserError
 from stores.export import Wanted, export_store
 from stores.layout import sample_name
-from stores.merge import Merged, merge_stores
 from stores.reader import Run, Schedule
 from stores.settings import StoreSettings
 from stores.sites import SiteInfo
-from stores.slab_layout import SlabLayout
+from stores.slabs.layout import SlabLayout
 from stores.store import Store, create_store, open_store
+from stores.tools.comparing import Difference
+from stores.tools.diff import RunDiff, StoreDiff, diff_stores
+from stores.tools.merge import Merged, merge_stores
 from stores.verify import Problem
 from stores.writer import RunWriter
 

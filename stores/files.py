@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from stores.errors import StoreError
-from stores.sink import refusals
+from stores.guarded_file import refusals
 from stores.units import size_text
 
 _PIECE = 2**26

@@ -10,9 +10,9 @@ from types import TracebackType
 
 import h5py
 
-from stores.descriptor import Descriptor
 from stores.errors import NoRunError, StoreError, UnreadableError
 from stores.seal import check_seal
+from stores.slabs.descriptor import Descriptor
 
 # What HDF5, h5py and our own checks raise on a file that is not as we wrote it.
 _DAMAGE = (

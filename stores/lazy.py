@@ -14,7 +14,7 @@ from xarray.core import indexing
 from stores import layout
 from stores.errors import StoreError
 from stores.sites import SiteInfo
-from stores.slab_parts import Indices
+from stores.slabs.parts import Indices
 from stores.token_selection import TokenSelection
 
 if TYPE_CHECKING:

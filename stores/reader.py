@@ -14,7 +14,7 @@ from stores import layout, selection
 from stores.errors import StoreError
 from stores.hdf5 import Reading, dataset, group, open_twice
 from stores.sites import SiteInfo, SiteReader, find_site, slab_reader
-from stores.slab_reader import SlabReader
+from stores.slabs.reader import SlabReader
 from stores.token_selection import TokenChoice, Tokens, TokenSelection
 from stores.values import read_attrs, read_value
 

@@ -12,7 +12,7 @@ from stores.reader import Run
 from stores.reduction import FULL
 from stores.settings import StoreSettings
 from stores.sites import SiteInfo
-from stores.slab_reader import SlabReader
+from stores.slabs.reader import SlabReader
 
 _RESIDUAL = "resid"
 _READING = (ValueError, OSError, RuntimeError, MemoryError)

@@ -24,7 +24,7 @@ from pathlib import Path
 import xxhash
 
 from stores import layout
-from stores.descriptor import Descriptor
+from stores.slabs.descriptor import Descriptor
 
 _MAGIC = re.compile(rb"cosinterp-run-([1-9][0-9]*)\n\Z")
 _FOOTER = 40

@@ -9,11 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from stores import layout
+from stores.guarded_file import GuardedFile
 from stores.hdf5 import dataset
 from stores.reduction import Reduction
-from stores.sink import Sink
-from stores.slab_layout import SlabLayout
-from stores.slab_writer import SlabWriter
+from stores.slabs.layout import SlabLayout
+from stores.slabs.writer import SlabWriter
 
 
 @dataclass(frozen=True)
@@ -91,11 +91,11 @@ class SitePlan:
 class SiteWriter:
     """Writes the activations of one site under one reduction; see `RunWriter.write`."""
 
-    def __init__(self, file: h5py.File, sink: Sink, plan: SitePlan, slab: SlabLayout) -> None:
+    def __init__(self, file: h5py.File, guarded: GuardedFile, plan: SitePlan, slab: SlabLayout) -> None:
         shape = (len(plan.steps), len(plan.layers), len(plan.branches))
         axes = (*layout.INDEX_AXES, *plan.reduction.axes)
         self.path = f"{layout.ACTIVATIONS}/{plan.key}"
-        self.slabs = SlabWriter(file, sink, self.path, shape, slab, axes)
+        self.slabs = SlabWriter(file, guarded, self.path, shape, slab, axes)
         self._steps = {number: index for index, number in enumerate(plan.steps)}
         self._layers = {number: index for index, number in enumerate(plan.layers)}
         self._branches = {name: index for index, name in enumerate(plan.branches)}

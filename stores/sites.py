@@ -13,11 +13,11 @@ import numpy as np
 import numpy.typing as npt
 
 from stores import dtypes, layout, selection
-from stores.descriptor import Descriptor
 from stores.errors import SelectionError, StoreError
 from stores.hdf5 import dataset, group
 from stores.reduction import Reduction, parse_reduction
-from stores.slab_reader import SlabReader
+from stores.slabs.descriptor import Descriptor
+from stores.slabs.reader import SlabReader
 from stores.token_selection import ITEM_AXES, TokenSelection
 
 Array = npt.NDArray[Any]

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from stores import selection
 from stores.errors import SelectionError, StoreError
-from stores.slab_parts import Indices
+from stores.slabs.parts import Indices
 
 if TYPE_CHECKING:
     from stores.sites import SiteInfo

@@ -20,12 +20,12 @@ from stores.claim import Claim
 from stores.entries import RunEntry
 from stores.errors import StoreError
 from stores.files import fsync_folder
+from stores.guarded_file import GuardedFile, refusals
 from stores.reduction import FULL, parse_reduction
 from stores.seal import write_seal
-from stores.sink import Sink, refusals
 from stores.site_writer import SitePlan, SiteWriter
-from stores.slab_layout import SlabLayout
-from stores.slab_writer import SlabWriter
+from stores.slabs.layout import SlabLayout
+from stores.slabs.writer import SlabWriter
 from stores.values import write_attrs, write_value
 
 Array = npt.NDArray[Any]
@@ -84,9 +84,9 @@ class RunWriter:
             with refusals(self._final):
                 self._refuse_finished()
                 os.ftruncate(self._claim.fileno(), 0)
-                self._sink = Sink(self._claim.fileno())
+                self._guarded = GuardedFile(self._claim.fileno())
             with self._writing():
-                self._file = _new_file(self._sink)
+                self._file = _new_file(self._guarded)
         except BaseException:
             self._partial.unlink(missing_ok=True)
             self._claim.release()
@@ -234,7 +234,7 @@ class RunWriter:
             raise ValueError(f"{plan.key} is announced already")
         slab = SlabLayout(plan.slab_shape, dtype or self._dtype, compression or self._compression)
         with self._writing():
-            found = SiteWriter(self._file, self._sink, plan, slab)
+            found = SiteWriter(self._file, self._guarded, plan, slab)
         self._slabs[found.path] = found.slabs
         self._sites[plan.key] = found
 
@@ -317,7 +317,7 @@ class RunWriter:
             )
             places = [place for slabs in self._slabs.values() for place in slabs.places()]
             self._file.close()
-            self._sink.check()
+            self._guarded.check()
             write_seal(self._claim.fileno(), places)
             os.fsync(self._claim.fileno())
             entry = RunEntry(
@@ -334,7 +334,7 @@ class RunWriter:
             self._open = False
             try:
                 # HDF5 locks what it reads, and would be refused while this writer holds the file.
-                self._sink.retire(self._claim.release)
+                self._guarded.retire(self._claim.release)
                 # So that the names survive a power cut.
                 for folder in (self._final.parent, self._final.parent.parent, self._store):
                     fsync_folder(folder)
@@ -352,10 +352,10 @@ class RunWriter:
             return
         if self._open:
             self._open = False
-            self._sink.give_up()
+            self._guarded.give_up()
             self._file.close()
             self._partial.unlink(missing_ok=True)
-        self._sink.retire(self._claim.release)
+        self._guarded.retire(self._claim.release)
 
     def __enter__(self) -> RunWriter:
         return self
@@ -392,7 +392,7 @@ class RunWriter:
     def _new_slabs(
         self, path: str, index_shape: tuple[int, ...], slab: SlabLayout, axes: tuple[str, ...]
     ) -> SlabWriter:
-        slabs = SlabWriter(self._file, self._sink, path, index_shape, slab, axes)
+        slabs = SlabWriter(self._file, self._guarded, path, index_shape, slab, axes)
         self._slabs[path] = slabs
         return slabs
 
@@ -403,9 +403,9 @@ class RunWriter:
             )
 
     def _writing(self) -> contextlib.AbstractContextManager[None]:
-        return refusals(self._final, self._sink)
+        return refusals(self._final, self._guarded)
 
 
-def _new_file(sink: Sink) -> h5py.File:
+def _new_file(guarded: GuardedFile) -> h5py.File:
     # Large chunks begin at pages of the file, which are quicker to copy; small ones lie side by side.
-    return h5py.File(sink, "w", alignment_threshold=layout.PIECE, alignment_interval=4096)
+    return h5py.File(guarded, "w", alignment_threshold=layout.PIECE, alignment_interval=4096)

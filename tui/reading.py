@@ -9,11 +9,11 @@ from datetime import datetime
 from pathlib import Path
 
 from stores import layout, open_store
-from stores.compression import NONE
 from stores.errors import StoreError
 from stores.reader import Schedule, SiteInfo
 from stores.reduction import FULL
 from stores.selection import compact
+from stores.slabs.compression import NONE
 from tui.rows import Row
 
 MAX_DEPTH = 3

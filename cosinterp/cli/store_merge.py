@@ -42,7 +42,7 @@ def merge(
     from cosinterp.cli.console import err, out, print_json
     from cosinterp.cli.counting import counting
     from stores import open_store
-    from stores.merge import Merged, bring_runs, plan_merge
+    from stores.tools.merge import Merged, bring_runs, plan_merge
     from stores.units import count_text, size_text
 
     sources = [open_store(path) for path in stores]

@@ -11,7 +11,7 @@ import typer
 from cosinterp.cli.store_options import AsJson, Samples, Seeds, StorePath, Variant, sample_names
 
 if TYPE_CHECKING:
-    from stores.remove import StoredRun
+    from stores.tools.remove import StoredRun
 
 _MOST = 20
 
@@ -43,7 +43,7 @@ def rm(
     from cosinterp.cli.console import out, print_json
     from cosinterp.cli.counting import counting
     from stores import StoreError, open_store
-    from stores.remove import (
+    from stores.tools.remove import (
         find_gone,
         find_leftovers,
         find_runs,

@@ -8,9 +8,9 @@ from functools import cache
 
 from cosinterp.capture.parts import laid_out_bytes
 from stores import layout
-from stores.compression import NONE
 from stores.reduction import parse_reduction
-from stores.slab_layout import SlabLayout
+from stores.slabs.compression import NONE
+from stores.slabs.layout import SlabLayout
 
 LATENTS = "latents"
 VIDEO = "video"

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from cosinterp.errors import TraceError
-from stores.compression import COMPRESSIONS
 from stores.dtypes import DTYPES
+from stores.slabs.compression import COMPRESSIONS
 
 AUTO = "auto"
 """The dtype that stands for the model's own."""

@@ -11,8 +11,8 @@ from typing import Protocol
 from stores.errors import StoreError
 from stores.export.choice import ChosenRun, Copied, Progress, Wanted, choose
 from stores.files import check_space, refuse_existing, replacing
-from stores.opening import AnyStore, opened
 from stores.store import Store
+from stores.tools.opening import AnyStore, opened
 from stores.units import count_text
 
 FORMATS = ("hdf5", "safetensors", "zarr")

@@ -13,13 +13,13 @@ import numpy as np
 from h5py import h5s
 
 from stores import layout
-from stores.checksums import checksums
-from stores.compression import NONE
 from stores.export.choice import ChosenRun, ChosenSite, Copied
 from stores.export.header import header
+from stores.guarded_file import GuardedFile, refusals
 from stores.hdf5 import Reading, dataset, open_run_file
-from stores.sink import Sink, refusals
-from stores.slab_reader import SlabReader
+from stores.slabs.checksums import checksums
+from stores.slabs.compression import NONE
+from stores.slabs.reader import SlabReader
 from stores.store import Store
 
 _WHOLE = (layout.SCHEDULE, layout.CONDITION, layout.TRUTH)
@@ -47,19 +47,21 @@ class Hdf5Export:
         """
         fd = os.open(out, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
         try:
-            sink = Sink(fd)
-            with refusals(out, sink), h5py.File(sink, "w") as file:
+            guarded = GuardedFile(fd)
+            with refusals(out, guarded), h5py.File(guarded, "w") as file:
                 for name, value in header(store).items():
                     file.attrs[name] = json.dumps(value) if isinstance(value, dict) else value
                 for chosen in runs:
-                    _write_run(store, chosen, file.create_group(chosen.name), sink, copied)
+                    _write_run(store, chosen, file.create_group(chosen.name), guarded, copied)
         finally:
             os.close(fd)
 
 
-def _write_run(store: Store, chosen: ChosenRun, target: h5py.Group, sink: Sink, copied: Copied) -> None:
+def _write_run(
+    store: Store, chosen: ChosenRun, target: h5py.Group, guarded: GuardedFile, copied: Copied
+) -> None:
     def count(size: int) -> None:
-        sink.check()
+        guarded.check()
         copied(chosen.entry.file, size)
 
     with store.run(*chosen.entry.key) as run, open_run_file(run.path) as source:

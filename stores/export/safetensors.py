@@ -24,7 +24,6 @@ import numpy as np
 import numpy.typing as npt
 
 from stores import layout
-from stores.contents import contents_of
 from stores.errors import StoreError
 from stores.export.choice import ChosenRun, Copied
 from stores.export.header import FORMAT, header
@@ -32,6 +31,7 @@ from stores.hdf5 import Reading
 from stores.json_value import json_value
 from stores.reader import Run
 from stores.store import Store
+from stores.tools.contents import contents_of
 from stores.units import size_text
 
 STEM = "store"

@@ -29,7 +29,6 @@ import numpy as np
 import numpy.typing as npt
 
 from stores import dtypes, layout
-from stores.contents import contents_of
 from stores.errors import StoreError
 from stores.export.choice import ChosenRun, ChosenSite, Copied
 from stores.export.header import FORMAT, header
@@ -37,8 +36,9 @@ from stores.export.zarr_tree import Division, ZarrTree, are_equal
 from stores.hdf5 import Reading
 from stores.json_value import json_value
 from stores.reader import Run
-from stores.slab_reader import SlabReader
+from stores.slabs.reader import SlabReader
 from stores.store import Store
+from stores.tools.contents import contents_of
 
 Array = npt.NDArray[Any]
 Count = Callable[[int], None]

@@ -21,8 +21,8 @@ from pathlib import Path
 import numpy as np
 
 from stores import Run, SlabLayout, Store, StoreSettings, create_store
-from stores.compression import COMPRESSIONS
 from stores.dtypes import DTYPES
+from stores.slabs.compression import COMPRESSIONS
 
 GRID = (30, 52)
 CHANNELS = 5120

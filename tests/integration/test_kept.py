@@ -13,7 +13,7 @@ from cosinterp.models.loading import load
 from cosinterp.models.model import Model
 from cosinterp.tracing import trace
 from stores import Run, Store
-from stores.diff import diff_stores
+from stores.tools.diff import diff_stores
 from tests.tiny import sample_for
 
 KIND = "wan2.2-t2v-a14b"

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from stores import open_store
-from stores.diff import diff_stores
+from stores.tools.diff import diff_stores
 from tests.integration.faults.contents import Contents, differing, listed, run_contents
 from tests.integration.faults.workshop import Workshop, note, trace_of
 

@@ -15,7 +15,7 @@ from stores import Store, StoreSettings, create_store
 from stores.dtypes import memory_type
 from stores.layout import site_key
 from stores.reduction import parse_reduction
-from stores.slab_layout import SlabLayout
+from stores.slabs.layout import SlabLayout
 from tests.unit.stores.making import SIGMA, latent, widen
 
 GRID = (4, 3, 2)

@@ -8,7 +8,7 @@ import pytest
 
 from stores import Store, catalog, open_store
 from stores.catalog import Catalog
-from stores.remove import find_runs, remove_runs
+from stores.tools.remove import find_runs, remove_runs
 from tests.unit.stores.making import make_store, write_run
 
 

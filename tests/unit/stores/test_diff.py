@@ -340,7 +340,7 @@ def test_quick_trusts_the_checksums_and_finds_what_differs(
         raise AssertionError("a slab was read")
 
     monkeypatch.setattr("stores.reader.Run.read", fail)
-    monkeypatch.setattr("stores.slab_reader.SlabReader.read", fail)
+    monkeypatch.setattr("stores.slabs.reader.SlabReader.read", fail)
     assert diff_stores(a, b, seeds=0, quick=True).equal
     with pytest.raises(AssertionError, match="a slab was read"):
         diff_stores(a, b, seeds=0)

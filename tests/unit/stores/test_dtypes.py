@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from stores import dtypes
-from stores.descriptor import Descriptor
-from stores.sink import Sink
-from stores.slab_layout import SlabLayout
-from stores.slab_reader import SlabReader
-from stores.slab_writer import SlabWriter
+from stores.guarded_file import GuardedFile
+from stores.slabs.descriptor import Descriptor
+from stores.slabs.layout import SlabLayout
+from stores.slabs.reader import SlabReader
+from stores.slabs.writer import SlabWriter
 from tests.unit.stores.making import widen
 
 EVERY_PATTERN = np.arange(2**16, dtype=np.uint16)
@@ -33,9 +33,9 @@ def same_floats(left: np.ndarray, right: np.ndarray) -> bool:
 
 def write(path: Path, slab: np.ndarray, dtype: str) -> None:
     with path.open("w+b") as target:
-        sink = Sink(target.fileno())
-        with h5py.File(sink, "w") as file:
-            writer = SlabWriter(file, sink, "x", (), SlabLayout(slab.shape, dtype), ())
+        guarded = GuardedFile(target.fileno())
+        with h5py.File(guarded, "w") as file:
+            writer = SlabWriter(file, guarded, "x", (), SlabLayout(slab.shape, dtype), ())
             writer.write((), slab, np.ones(1, np.float32) if dtype == "fp8" else None)
             writer.finish()
 

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from stores import StoreError, layout
-from stores.compression import COMPRESSIONS
 from stores.dtypes import DTYPES
 from stores.reduction import parse_reduction
+from stores.slabs.compression import COMPRESSIONS
 from tests.unit.stores import making_kinds as making
 from tests.unit.stores.making_kinds import CHANNELS, GRID, LAYERS, REDUCTIONS, STEPS, Kind, make_store
 

@@ -16,8 +16,9 @@ import h5py
 import numpy as np
 import pytest
 
-from stores import Store, StoreError, create_store, diff_stores, merge, open_store
-from stores.merge import bring_runs, merge_stores, plan_merge
+from stores import Store, StoreError, create_store, diff_stores, open_store
+from stores.tools import merge
+from stores.tools.merge import bring_runs, merge_stores, plan_merge
 from tests.unit.stores import making
 from tests.unit.stores.making import make_store, settings, write_run
 
@@ -303,7 +304,8 @@ def test_an_interrupted_merge_leaves_whole_runs_and_goes_on(a: Store, b: Store, 
 
 KILLED = """
 import os, signal, sys
-from stores import merge, open_store
+from stores import open_store
+from stores.tools import merge
 
 def killed(source, target, copied):
     global runs

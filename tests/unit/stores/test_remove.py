@@ -15,7 +15,7 @@ import pytest
 from stores import Store, StoreError, open_store
 from stores.catalog import Catalog
 from stores.claim import Claim
-from stores.remove import (
+from stores.tools.remove import (
     StoredFile,
     find_gone,
     find_leftovers,

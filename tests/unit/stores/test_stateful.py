@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from stores import StoreError, StoreSettings, create_store, layout, open_store
-from stores.compression import COMPRESSIONS
 from stores.dtypes import DTYPES
 from stores.reduction import parse_reduction
+from stores.slabs.compression import COMPRESSIONS
 from tests.unit.stores import making_kinds as making
 from tests.unit.stores.making_kinds import LAYERS, STEPS, Kind
 

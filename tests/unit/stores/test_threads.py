@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from stores import RunWriter, Store, StoreError, create_store, layout, open_store
-from stores.parallel import for_each
+from stores.slabs.parallel import for_each
 from tests.unit.stores import making_kinds as making
 from tests.unit.stores.making_kinds import CHANNELS, GRID, Kind, make_store
 

@@ -6,13 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from stores.comparing import Difference, diff_runs
 from stores.entries import Key, RunEntry
 from stores.errors import StoreError
 from stores.filters import Samples, Seeds
 from stores.flat import differences
-from stores.opening import AnyStore, opened
 from stores.seal import have_one_seal
+from stores.tools.comparing import Difference, diff_runs
+from stores.tools.opening import AnyStore, opened
 
 Progress = Callable[[int, int, str], None]
 

@@ -14,18 +14,18 @@ import numpy as np
 from stores import layout
 from stores.catalog import Catalog, open_run, rewrite_catalog
 from stores.claim import Claim
-from stores.comparing import diff_runs
 from stores.entries import Key, RunEntry
 from stores.errors import StoreError
 from stores.files import check_space, copy_bytes, free_space, fsync_folder
 from stores.flat import differences
+from stores.guarded_file import refusals
 from stores.hdf5 import Reading
-from stores.opening import AnyStore, opened
 from stores.reader import Run
 from stores.seal import have_one_seal
 from stores.settings import StoreSettings
-from stores.sink import refusals
 from stores.store import Store, create_store, open_store
+from stores.tools.comparing import diff_runs
+from stores.tools.opening import AnyStore, opened
 from stores.units import count_text
 
 Progress = Callable[[int, int, str], None]

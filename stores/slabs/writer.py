@@ -16,11 +16,12 @@ import numpy as np
 import numpy.typing as npt
 from h5py import h5s, h5t
 
-from stores import compression, dtypes, layout
-from stores.checksums import checksums
-from stores.chunks import chunk_places
-from stores.sink import Sink
-from stores.slab_layout import SlabLayout
+from stores import dtypes, layout
+from stores.guarded_file import GuardedFile
+from stores.slabs import compression
+from stores.slabs.checksums import checksums
+from stores.slabs.chunks import chunk_places
+from stores.slabs.layout import SlabLayout
 
 
 class SlabWriter:
@@ -28,7 +29,7 @@ class SlabWriter:
 
     Args:
         file: the run's file, open for writing.
-        sink: what ``file`` writes to.
+        guarded: what ``file`` writes to.
         path: of the dataset.
         index_shape: how many slabs there are, along each index axis; () for a single one.
         slab: how a slab is divided.
@@ -38,14 +39,14 @@ class SlabWriter:
     def __init__(
         self,
         file: h5py.File,
-        sink: Sink,
+        guarded: GuardedFile,
         path: str,
         index_shape: tuple[int, ...],
         slab: SlabLayout,
         axes: tuple[str, ...],
     ) -> None:
         self._file = file
-        self._sink = sink
+        self._guarded = guarded
         self._path = path
         self._layout = slab
         self._dataset = _create(file, path, index_shape, slab)
@@ -82,7 +83,7 @@ class SlabWriter:
         data = np.ascontiguousarray(slab, self._layout.memory_type)
         for group, chunk in enumerate(data.reshape(self._layout.groups, -1)):
             self._checksums[(*index, group)] = self._write_chunk(index, group, chunk)
-            self._sink.flush_behind(chunk.nbytes)
+            self._guarded.flush_behind(chunk.nbytes)
         self._written[index] = True
 
     def missing(self) -> list[tuple[int, ...]]:
@@ -129,7 +130,7 @@ class SlabWriter:
         for start in range(0, len(data), layout.PIECE):
             piece = data[start : start + layout.PIECE]
             found += checksums(piece, self._layout.block)
-            self._sink.put(piece, offset + start)
+            self._guarded.put(piece, offset + start)
         return found
 
 

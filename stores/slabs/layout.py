@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from stores import dtypes, layout
-from stores.compression import NONE, check_compression
+from stores.slabs.compression import NONE, check_compression
 
 
 @dataclass(frozen=True)

@@ -11,12 +11,12 @@ import numpy as np
 import numpy.typing as npt
 
 from stores import dtypes, layout
-from stores.contents import contents_of
 from stores.flat import differences
 from stores.hdf5 import Reading
 from stores.reader import Run
 from stores.selection import compact
-from stores.slab_reader import SlabReader
+from stores.slabs.reader import SlabReader
+from stores.tools.contents import contents_of
 from stores.units import count_text
 
 Array = npt.NDArray[Any]

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from stores import compression, layout
-from stores.checksums import checksums
-from stores.descriptor import Descriptor, read_exactly
-from stores.slab_layout import SlabLayout
+from stores import layout
+from stores.slabs import compression
+from stores.slabs.checksums import checksums
+from stores.slabs.descriptor import Descriptor, read_exactly
+from stores.slabs.layout import SlabLayout
 
 Bytes = npt.NDArray[np.uint8]
 

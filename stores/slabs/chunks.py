@@ -6,7 +6,7 @@ import h5py.h5d as h5d
 import numpy as np
 import numpy.typing as npt
 
-from stores.slab_layout import SlabLayout
+from stores.slabs.layout import SlabLayout
 
 Int64 = npt.NDArray[np.int64]
 

@@ -16,13 +16,14 @@ import numpy as np
 import numpy.typing as npt
 from h5py import h5t
 
-from stores import compression, dtypes, layout
-from stores.chunks import Int64, chunk_places
-from stores.descriptor import Descriptor
-from stores.parallel import for_each
-from stores.slab_bytes import SlabBytes
-from stores.slab_layout import SlabLayout
-from stores.slab_parts import Indices, spans
+from stores import dtypes, layout
+from stores.slabs import compression
+from stores.slabs.chunks import Int64, chunk_places
+from stores.slabs.descriptor import Descriptor
+from stores.slabs.file_bytes import SlabBytes
+from stores.slabs.layout import SlabLayout
+from stores.slabs.parallel import for_each
+from stores.slabs.parts import Indices, spans
 
 Array = npt.NDArray[Any]
 Float32 = npt.NDArray[np.float32]

@@ -5,7 +5,7 @@ closed, and ends in a crash of the process. So HDF5 writes through this object, 
 the first error for the writer to raise, and from then on swallows what is written, to a file that is about to
 be removed.
 
-What is large goes to its place in the file directly, past HDF5 (`Sink.put`).
+What is large goes to its place in the file directly, past HDF5 (`GuardedFile.put`).
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from typing import Any
 from stores.errors import StoreError
 
 _FLUSH = 128 * 2**20
-_sinks: weakref.WeakSet[Sink] = weakref.WeakSet()
+_guarded_files: weakref.WeakSet[GuardedFile] = weakref.WeakSet()
 
 
-class Sink(io.RawIOBase):
+class GuardedFile(io.RawIOBase):
     """A file-like object for h5py over an open file descriptor, which it does not own.
 
     Attributes:
@@ -46,7 +46,7 @@ class Sink(io.RawIOBase):
         self._using = Lock()
         self._is_retired = False
         self._close: Callable[[], object] | None = None
-        _sinks.add(self)
+        _guarded_files.add(self)
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         """Moves to ``offset``, as files do."""
@@ -198,22 +198,22 @@ def _cancelled() -> OSError:
 
 
 def _retire_all_in_child() -> None:
-    for sink in list(_sinks):
-        sink._retire_in_child()
+    for guarded in list(_guarded_files):
+        guarded._retire_in_child()
 
 
 os.register_at_fork(after_in_child=_retire_all_in_child)
 
 
 @contextlib.contextmanager
-def refusals(path: Path, sink: Sink | None = None) -> Iterator[None]:
+def refusals(path: Path, guarded: GuardedFile | None = None) -> Iterator[None]:
     """A block in which what the disk refuses, perhaps unseen by HDF5, becomes a StoreError about ``path``."""
     try:
         yield
-        if sink is not None:
-            sink.check()
+        if guarded is not None:
+            guarded.check()
     except Exception as error:
-        refusal = sink.error if sink is not None else None
+        refusal = guarded.error if guarded is not None else None
         if refusal is None and isinstance(error, OSError):
             refusal = error
         if refusal is None:

@@ -9,8 +9,8 @@ from threading import Thread
 
 import pytest
 
-from stores import sink as sinks
-from stores.sink import Sink
+from stores import guarded_file
+from stores.guarded_file import GuardedFile
 
 
 @pytest.fixture
@@ -21,30 +21,30 @@ def fd(tmp_path: Path) -> Iterator[int]:
 
 def test_it_is_brought_to_the_disk_now_and_then(fd: int, monkeypatch: pytest.MonkeyPatch) -> None:
     synced: list[int] = []
-    monkeypatch.setattr(sinks, "_FLUSH", 1000)
+    monkeypatch.setattr(guarded_file, "_FLUSH", 1000)
     monkeypatch.setattr(os, "fsync", lambda _: synced.append(os.fstat(fd).st_size))
-    sink = Sink(fd)
+    guarded = GuardedFile(fd)
     for number in range(10):
-        sink.put(bytes(300), 300 * number)
-        sink.flush_behind(300)
+        guarded.put(bytes(300), 300 * number)
+        guarded.flush_behind(300)
     assert synced == [1200, 2400]
 
 
 def test_threads_that_write_do_not_wait_for_the_one_that_flushes(
     fd: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sinks, "_FLUSH", 1000)
-    sink = Sink(fd)
+    monkeypatch.setattr(guarded_file, "_FLUSH", 1000)
+    guarded = GuardedFile(fd)
     others_went_on: list[bool] = []
 
     def slow(_: int) -> None:
-        other = Thread(target=lambda: sink.flush_behind(5000))
+        other = Thread(target=lambda: guarded.flush_behind(5000))
         other.start()
         other.join(10)
         others_went_on.append(not other.is_alive())
 
     monkeypatch.setattr(os, "fsync", slow)
-    sink.flush_behind(1000)
+    guarded.flush_behind(1000)
     assert others_went_on == [True]
 
 
@@ -52,12 +52,12 @@ def test_a_refusal_of_the_disk_is_kept(fd: int, monkeypatch: pytest.MonkeyPatch)
     def refuse(_: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(sinks, "_FLUSH", 1)
+    monkeypatch.setattr(guarded_file, "_FLUSH", 1)
     monkeypatch.setattr(os, "fsync", refuse)
-    sink = Sink(fd)
+    guarded = GuardedFile(fd)
     with pytest.raises(OSError, match="No space left"):
-        sink.flush_behind(1)
+        guarded.flush_behind(1)
     with pytest.raises(OSError, match="No space left"):
-        sink.check()
+        guarded.check()
     with pytest.raises(OSError, match="No space left"):
-        sink.put(b"more", 0)
+        guarded.put(b"more", 0)
