@@ -1,6 +1,9 @@
 """What every test stands on: no network, no display, and times that do not fail a slow machine."""
 
 import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
 
 # Set before any test imports the libraries that read them, once, at import.
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -21,3 +24,14 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
         if not torch.cuda.is_available():
             pytest.skip("needs a CUDA device")
+
+
+@pytest.fixture
+def free(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[int], None]:
+    """Sets how many bytes of the disk are said to be free."""
+    usage = shutil.disk_usage(tmp_path)
+
+    def set_free(size: int) -> None:
+        monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=size))
+
+    return set_free

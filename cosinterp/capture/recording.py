@@ -16,8 +16,8 @@ from cosinterp.capture.reducing import Reducer
 from cosinterp.capture.sink import Part, Sink
 from cosinterp.denoising import Schedule, Step
 from cosinterp.models.anatomy import Pinned
-from stores.layout import chunk_length
 from stores.reduction import parse_reduction
+from stores.slabs.layout import SlabLayout
 
 if TYPE_CHECKING:
     from cosinterp.planning.plan import PlannedSample, TracePlan
@@ -113,8 +113,8 @@ class BatchRecording:
         """``kept`` (batch, ...) as the store has it."""
         if self.plan.dtype != "fp8":
             return [(kept, self.plan.dtype)]
-        row_bytes = prod(kept.shape[2:])
-        codes, factors = quantised(kept, chunk_length(kept.shape[1], row_bytes))
+        slab = SlabLayout(tuple(kept.shape[1:]), self.plan.dtype, self.plan.compression)
+        codes, factors = quantised(kept, slab.group)
         return [(codes, "uint8"), (factors, "fp32")]
 
     def _add_site(self, writer: RunWriter, site: str, reducer: Reducer) -> None:

@@ -14,6 +14,7 @@ from cosinterp.models.model import Model
 from cosinterp.tracing import trace
 from stores import Run, Store
 from stores.tools.diff import diff_stores
+from tests.reductions import reduced
 from tests.tiny import sample_for
 
 KIND = "wan2.2-t2v-a14b"
@@ -35,20 +36,9 @@ def traced(model: Model, path: Path, **choices: Any) -> Store:
 
 def expected(run: Run, reduction: str, full: np.ndarray) -> np.ndarray:
     """The reduction of (frame, row, col, channel), in float64, by what the run says of itself."""
-    x = full.astype(np.float64)
-    for part in reduction.split("+"):
-        name = part.partition(":")[0]
-        if name == "frames":
-            x = x.mean((1, 2))
-        elif name == "mean":
-            x = x.mean((0, 1, 2))
-        elif name == "norm":
-            x = np.linalg.norm(x, axis=-1)
-        elif name == "tokens":
-            x = x[tuple(run.token_places("resid", reduction).T)]
-        elif name == "project":
-            x = x @ run.projection("resid", reduction).astype(np.float64)
-    return x
+    places = run.token_places("resid", reduction) if "tokens" in reduction else None
+    projection = run.projection("resid", reduction) if "project" in reduction else None
+    return reduced(reduction, full, places, projection)
 
 
 @pytest.mark.parametrize("model", DEVICES, indirect=True)

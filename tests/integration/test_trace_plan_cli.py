@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -26,16 +25,6 @@ def run(tiny_folder: Callable[[str], Path], tmp_path: Path) -> Run:
     flags = ["trace", "--model", tiny_folder("wan2.1-t2v"), "--prompt", "go", "--name", "a", *SIZE]
     flags += ["--store", tmp_path / "store"]
     return lambda *more: CliRunner().invoke(app, [str(word) for word in (*flags, *more)])
-
-
-@pytest.fixture
-def free(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[int], None]:
-    usage = shutil.disk_usage(tmp_path)
-
-    def set_free(size: int) -> None:
-        monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=size))
-
-    return set_free
 
 
 def data(result: Result) -> dict[str, Any]:

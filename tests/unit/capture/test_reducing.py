@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from cosinterp.capture.reducing import Reducer
 from cosinterp.capture.seeded import projection_matrix, token_indices
 from stores.reduction import parse_reduction
+from tests.reductions import reduced
 
 GRID = (3, 4, 5)
 CHANNELS = 24
@@ -27,26 +28,6 @@ def tokens(dtype: torch.dtype, batch: int = 2) -> torch.Tensor:
     return torch.randn(batch, TOKENS, CHANNELS, generator=torch.Generator().manual_seed(1)).to(dtype)
 
 
-def expected(text: str, x: np.ndarray, made: Reducer) -> np.ndarray:
-    """The reduction of (frame, row, col, channel), in float64."""
-    for part in text.split("+"):
-        name = part.partition(":")[0]
-        if name == "frames":
-            x = x.mean((1, 2))
-        elif name == "mean":
-            x = x.mean((0, 1, 2))
-        elif name == "norm":
-            x = np.sqrt((x**2).sum(-1))
-        elif name == "tokens":
-            places = made.token_places
-            assert places is not None
-            x = np.stack([x[tuple(place)] for place in places])
-        elif name == "project":
-            assert made.projection is not None
-            x = x @ made.projection.astype(np.float64)
-    return x
-
-
 TEXTS = [
     *("full", "frames", "mean", "norm", "tokens:7", "project:6"),
     *("frames+project:6", "frames+norm", "norm+frames", "mean+project:3", "tokens:7+norm"),
@@ -59,7 +40,8 @@ TEXTS = [
 def test_each_reduction_is_its_closed_form(text: str, dtype: torch.dtype) -> None:
     made, x = reducer(text), tokens(dtype)
     kept = made(x)
-    exact = np.stack([expected(text, row.reshape(*GRID, CHANNELS).double().numpy(), made) for row in x])
+    rows = x.reshape(-1, *GRID, CHANNELS).double().numpy()
+    exact = np.stack([reduced(text, row, made.token_places, made.projection) for row in rows])
     assert kept.shape == exact.shape == (2, *made.shape)
     # A bfloat16 product is rounded once, everything else is float32.
     eps = 2.0**-8 if kept.dtype == torch.bfloat16 and "project" in text else 2.0**-20

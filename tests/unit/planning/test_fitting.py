@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -20,16 +19,6 @@ from tests.unit.planning.making import SMALL, WAN_14B, plan_of
 GB = 10**9
 NO_STORE = Path("no-store-yet")
 OFFER = "added to your flags, each of these would make it fit:"
-
-
-@pytest.fixture
-def free(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[int], None]:
-    usage = shutil.disk_usage(tmp_path)
-
-    def set_free(size: int) -> None:
-        monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=size))
-
-    return set_free
 
 
 def flags(plan: TracePlan, free: int) -> dict[str, int]:

@@ -67,6 +67,10 @@ def write_run(store: Store, sample: str, seed: int, variant: str = "base") -> Ru
         return writer.finish()
 
 
+def keys(store: Store, **chosen: object) -> list[tuple[str, int]]:
+    return [(entry.sample, entry.seed) for entry in store.runs(**chosen)]  # type: ignore[arg-type]
+
+
 def widen(stored: NDArray[np.uint16]) -> NDArray[np.float32]:
     """bfloat16 by its definition, without any bit tricks: (-1)^s * 2^(e-127) * (1 + m/128)."""
     sign = np.where(stored >> 15, -1.0, 1.0)

@@ -17,6 +17,7 @@ import pytest
 from stores import RunWriter, Store, StoreError, create_store
 from stores.verify import Problem
 from tests.unit.stores.making import CHANNELS, GRID, bits, latent, make_store, settings, write_run
+from tests.unit.stores.scripts import output_of
 
 ROOT = Path(__file__).parents[3]
 
@@ -240,19 +241,9 @@ for seed, limit in enumerate(range(0, size, size // 30), start=1):
 def test_a_disk_that_refuses_anywhere_in_a_run_is_a_clear_error_and_spares_the_finished_runs(
     store: Store,
 ) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", FULL_DISK, str(store.path)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    lines = done.stdout.splitlines()
+    lines = output_of(FULL_DISK, store.path).splitlines()
     assert len(lines) >= 30
     assert all("cannot be written: File too large" in line for line in lines)
-    assert done.stderr == ""
     assert files(store) == ["runs/a/0.h5"]
     assert store.verify() == []
 
