@@ -6,6 +6,7 @@ A command annotates its parameters with these, and hands the values of all of th
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import islice
 from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 MACHINE = "Machine"
 BUNDLED = "maze-wan"
+_MOST_COMPLETED = 100
 MODEL_HELP = f"{BUNDLED}, a diffusers folder, or a hub id."
 
 
@@ -29,6 +31,20 @@ def one_of(*names: str, after: str = "") -> Callable[[str], list[str]]:
         return [incomplete[:start] + name for name in names if name.startswith(incomplete[start:])]
 
     return complete
+
+
+def dataset_names(ctx: typer.Context, incomplete: str) -> list[str]:
+    """What the shell completes a sample's name with: those of the dataset that stands before it."""
+    from cosinterp.errors import SampleError
+    from cosinterp.samples import sample_names
+
+    start = incomplete.rfind(",") + 1
+    try:
+        names = (name for name in sample_names(ctx.params["dataset"]) if name.startswith(incomplete[start:]))
+        return [incomplete[:start] + name for name in islice(names, _MOST_COMPLETED)]
+    except (KeyError, TypeError, OSError, SampleError):
+        # No dataset yet, or one that cannot be read: nothing to offer.
+        return []
 
 
 ModelName: TypeAlias = Annotated[str, typer.Option(help=MODEL_HELP, autocompletion=one_of(BUNDLED))]

@@ -36,7 +36,22 @@ def trace(
     seeds: Annotated[str, typer.Option(help="Seeds of the initial noise, such as 0-7.")] = "0",
     dataset: Annotated[
         Path | None,
-        typer.Option(help="A folder of samples.", rich_help_panel=_SAMPLES, show_default=False),
+        typer.Option(
+            help="Samples: a folder in VBVR-Bench layout, or a .jsonl or .csv.",
+            rich_help_panel=_SAMPLES,
+            show_default=False,
+        ),
+    ] = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="PATTERN",
+            help="Only the samples of the dataset that are called so, as in 'In-Domain_50-*' or "
+            "'*-00000,*-00001'.",
+            rich_help_panel=_SAMPLES,
+            show_default=False,
+            autocompletion=options.dataset_names,
+        ),
     ] = None,
     prompt: Annotated[
         str | None, typer.Option(help="One sample's prompt.", rich_help_panel=_SAMPLES, show_default=False)
@@ -194,7 +209,7 @@ def trace(
     """
     if as_json and not dry_run:
         raise TraceError("--json prints the plan; give --dry-run too")
-    samples = _samples(dataset, prompt, prompt_file, image, name, limit)
+    samples = _samples(dataset, only, limit, prompt, prompt_file, image, name)
     _check_early(seeds, sites, reduce, store_dtype, compression, host_memory)
     loaded = options.load_model(
         model,
@@ -286,15 +301,19 @@ def _carry_out(model: Model, plan: TracePlan, store: Path, resume: bool, host_me
 
 def _samples(
     dataset: Path | None,
+    only: list[str] | None,
+    limit: int | None,
     prompt: str | None,
     prompt_file: Path | None,
     image: Path | None,
     name: str | None,
-    limit: int | None,
 ) -> list[Sample]:
     from cosinterp.samples import load_dataset, sample_from_flags
 
     if dataset is None:
+        for flag, value in {"--only": only, "--limit": limit}.items():
+            if value is not None:
+                raise SampleError(f"{flag} chooses among the samples of a dataset: give --dataset")
         if prompt is None and prompt_file is None:
             raise SampleError("nothing to generate from: give --dataset, --prompt or --prompt-file")
         return [sample_from_flags(prompt, prompt_file=prompt_file, image=image, name=name)]
@@ -302,7 +321,8 @@ def _samples(
     clashing = [flag for flag, value in given.items() if value is not None]
     if clashing:
         raise SampleError(f"--dataset brings its own samples: leave out {', '.join(clashing)}")
-    return load_dataset(dataset)[:limit]
+    patterns = None if only is None else [pattern.strip() for text in only for pattern in text.split(",")]
+    return load_dataset(dataset, only=patterns, limit=limit)
 
 
 def _check_early(
