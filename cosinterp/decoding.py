@@ -5,18 +5,16 @@ Latents come from the store; only the VAE of the model runs.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import imageio.v2 as imageio
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
-from cosinterp.errors import ModelError, SelectionError, UserError
+from cosinterp.errors import ModelError, SelectionError
+from cosinterp.media_files import Frames, replace, write_video
 from cosinterp.scorers import task_of
 from probes import pictures
 from probes.pictures import StripRow
@@ -24,8 +22,6 @@ from probes.pictures import StripRow
 if TYPE_CHECKING:
     from cosinterp.models.model import Model
     from stores import Run, Store
-
-Frames = NDArray[np.uint8]
 
 PICTURE = "steps.png"
 ANIMATION = "steps.gif"
@@ -160,55 +156,9 @@ def decode_run(
         final_frame=None if task is None else task.final_frame(run.truth),
         frame_numbers=pictures.choose_frames(num_frames, 8),
     )
-    _replace(folder / PICTURE, lambda path: picture.save(path, format="PNG"))
-    _replace(folder / ANIMATION, lambda path: _write_animation(scenes, path))
+    replace(folder / PICTURE, lambda path: picture.save(path, format="PNG"))
+    replace(folder / ANIMATION, lambda path: _write_animation(scenes, path))
     return Media(folder, folder / PICTURE, folder / ANIMATION, written)
-
-
-def write_video(frames: Frames, path: Path, frame_rate: float) -> None:
-    """Write uint8 (frame, row, col, rgb) as H.264 that players show (an odd side loses 1 px).
-
-    Raises:
-        UserError: it did not become a whole file, as on a full disk.
-    """
-    even = frames[:, : frames.shape[1] // 2 * 2, : frames.shape[2] // 2 * 2]
-
-    def write(partial: Path) -> None:
-        imageio.mimwrite(
-            partial,
-            list(even),
-            format="FFMPEG",  # type: ignore[arg-type]
-            fps=frame_rate,
-            codec="libx264",
-            macro_block_size=1,
-            output_params=["-crf", "16", "-preset", "veryfast"],
-            # Its errors would come without the path; they are found below.
-            ffmpeg_log_level="fatal",
-        )
-        # imageio does not look at how ffmpeg ended.
-        if not _is_whole_mp4(partial):
-            raise OSError("the video is cut off; is there space on the disk?")
-
-    _replace(path, write)
-
-
-def _is_whole_mp4(path: Path) -> bool:
-    """Whether a file's boxes (ISO/IEC 14496-12, section 4.2) fill it exactly and its index is among them."""
-    left, names = path.stat().st_size, set()
-    with path.open("rb") as file:
-        while left > 0:
-            head = file.read(16)
-            if len(head) < 8:
-                return False
-            size, name = int.from_bytes(head[:4], "big"), head[4:8]
-            if size == 1:
-                size = int.from_bytes(head[8:], "big")
-            names.add(name)
-            left -= size
-            if size < 8 or left < 0:
-                return False
-            file.seek(-left, os.SEEK_END)
-    return b"moov" in names
 
 
 def _title(run: Run) -> str:
@@ -231,18 +181,3 @@ def _write_animation(scenes: Sequence[Frames], path: Path) -> None:
     images = [Image.fromarray(scene) for scene in scenes]
     times = [_STEP_MS] * (len(images) - 1) + [_LAST_MS]
     images[0].save(path, format="GIF", save_all=True, append_images=images[1:], duration=times, loop=0)
-
-
-def _replace(path: Path, write: Callable[[Path], object]) -> None:
-    partial = path.with_name(f".{path.stem}.partial{path.suffix}")
-    try:
-        write(partial)
-        os.replace(partial, path)
-    except OSError as error:
-        if error.filename is not None:
-            raise
-        # A full disk is noticed while writing, where the system does not say which file it is.
-        reason = error.strerror or str(error).strip().splitlines()[0]
-        raise UserError(f"{path}: cannot be written: {reason}") from error
-    finally:
-        partial.unlink(missing_ok=True)

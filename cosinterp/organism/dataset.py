@@ -11,8 +11,8 @@ from typing import Any, Literal, get_args
 import numpy as np
 from PIL import Image
 
-from cosinterp.decoding import write_video
 from cosinterp.errors import SampleError, UserError
+from cosinterp.media_files import write_video
 from cosinterp.organism.mazes import GOALS, Goal, Maze, Split, generate_maze
 from cosinterp.organism.rendering import render_video
 from cosinterp.organism.tasks import PROMPTS, truth

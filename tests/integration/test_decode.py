@@ -118,23 +118,6 @@ def test_a_full_disk_names_the_file(store, tmp_path, monkeypatch):
         decode_run(CellDecoder(), run, tmp_path / "media", videos=False)
 
 
-@pytest.mark.parametrize("lost", [1, 400, None])
-def test_a_video_that_is_cut_off_is_not_kept(tmp_path, monkeypatch, lost):
-    whole_write = imageio.mimwrite
-
-    def write_less(path, *arguments, **options):
-        whole_write(path, *arguments, **options)
-        content = path.read_bytes()
-        path.write_bytes(content[: len(content) - lost if lost else 0])
-
-    frames = np.zeros((5, 32, 32, 3), np.uint8)
-    decoding.write_video(frames, tmp_path / "whole.mp4", 4)
-    monkeypatch.setattr(decoding.imageio, "mimwrite", write_less)
-    with pytest.raises(UserError, match=r"cut\.mp4: cannot be written: the video is cut off"):
-        decoding.write_video(frames, tmp_path / "cut.mp4", 4)
-    assert [path.name for path in tmp_path.iterdir()] == ["whole.mp4"]
-
-
 def test_one_run_goes_into_the_stores_media(store, decoder):
     result = invoke(store.path, "--sample", "maze-0", "--seed", 3)
     assert result.exit_code == 0, result.output
