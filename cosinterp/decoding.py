@@ -74,7 +74,7 @@ def model_of(store: Store, name: str | None = None, **load_options: Any) -> Mode
 def _check_channels(model: Model, store: Store) -> None:
     for entry in store.runs()[:1]:
         with store.run(entry.sample, entry.seed, entry.variant) as run:
-            stored, taken = run.noisy(0).shape[0], model.anatomy.latent_channels
+            stored, taken = run.noisy(0).shape[0], model.anatomy.geometry.latent_channels
             if stored != taken:
                 raise ModelError(
                     f"{model.name} cannot decode {store.path}: its latents have {taken} channels, the stored "
@@ -93,13 +93,17 @@ def clean_videos(model: Model, run: Run, steps: Sequence[int] | None = None) -> 
         estimates = [run.clean_estimate(wanted[start])]
         together = wanted[start : start + max(1, _BATCH_NUMBERS // estimates[0].size)]
         estimates += [run.clean_estimate(step) for step in together[1:]]
-        yield from zip(together, model.decode(np.stack(estimates)), strict=True)
+        yield from zip(together, model.decode(np.stack(estimates), _num_frames(run)), strict=True)
         start += len(together)
 
 
 def final_video(model: Model, run: Run) -> Frames:
     """The video that the run ended with, uint8 (frame, row, col, rgb): the stored one, else decoded."""
-    return run.video if run.video is not None else model.decode(run.noisy(run.num_steps))
+    return run.video if run.video is not None else model.decode(run.noisy(run.num_steps), _num_frames(run))
+
+
+def _num_frames(run: Run) -> int | None:
+    return run.attrs.get("sampling", {}).get("num_frames")
 
 
 def media_folder(root: Path, sample: str, seed: int, variant: str = "base") -> Path:

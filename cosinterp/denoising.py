@@ -1,13 +1,16 @@
 """The clock: where in the denoising a pipeline is, read from what happens.
 
-Pipelines call their denoiser a different number of times a step (once for each branch, from one expert or
-another), so a position computed from a count of calls can be off without a sign. `Clock` watches instead:
-``scheduler.step`` tells that a step is over and shows (guided prediction, timestep, x_t); the denoiser's
-cache context names the branch; the module that is called is the expert. Everything is put back afterwards.
+Pipelines call their denoiser a different number of times a step (once for each branch, or once for all of
+them in one batch, from one expert or another), so a position computed from a count of calls can be off
+without a sign. `Clock` watches instead: ``scheduler.step`` tells that a step is over and shows (guided
+prediction, timestep, x_t); the denoiser's cache context and the rows of its batch tell the branches; the
+module that is called is the expert. Everything is put back afterwards.
 """
 
 from __future__ import annotations
 
+import functools
+import inspect
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -17,6 +20,8 @@ import numpy as np
 import torch
 
 from cosinterp.models.anatomy import Anatomy, Pinned
+from cosinterp.models.geometry import Size
+from cosinterp.noise_levels import noise_levels
 
 
 class ClockError(RuntimeError):
@@ -25,7 +30,7 @@ class ClockError(RuntimeError):
 
 @dataclass(frozen=True)
 class Call:
-    """One call of the denoiser: ``expert`` is an index into `Anatomy.experts`."""
+    """One branch of one call of the denoiser: ``expert`` is an index into `Anatomy.experts`."""
 
     step: int
     branch: str
@@ -36,22 +41,24 @@ class Call:
 class Step:
     """One denoising step that is over.
 
-    ``noisy`` (x_t), ``prediction`` (guided) and ``after`` (x_{t-1}): (batch, channel, frame, row, col), as
-    the scheduler saw them; ``sigma`` belongs to ``noisy``.
+    ``noisy`` (x_t), ``prediction`` (guided) and ``after`` (x_{t-1}): (batch, channel, frame, row, col), in
+    the dtype in which the scheduler saw them. ``clean`` are the factors of x̂0, ``final`` those of the latent
+    that a last step ends with; see `NoiseLevels`.
     """
 
     index: int
     timestep: float
-    sigma: float
     expert: int
     noisy: torch.Tensor
     prediction: torch.Tensor
     after: torch.Tensor
+    clean: tuple[float, float]
+    final_factors: tuple[float, float] | None
     pinned: Pinned | None
 
     def clean_estimate(self) -> torch.Tensor:
         """x̂0 of this step: float32 (batch, channel, frame, row, col)."""
-        return clean_estimate(self.noisy, self.prediction, self.sigma, self.pinned)
+        return clean_estimate(self.noisy, self.prediction, self.clean, self.pinned)
 
     def final(self) -> torch.Tensor:
         """``after`` with the pinned frames in place: of the last step, what the pipeline decodes."""
@@ -59,10 +66,14 @@ class Step:
 
 
 def clean_estimate(
-    noisy: torch.Tensor, prediction: torch.Tensor, sigma: float, pinned: Pinned | None = None
+    noisy: torch.Tensor,
+    prediction: torch.Tensor,
+    factors: tuple[float, float],
+    pinned: Pinned | None = None,
 ) -> torch.Tensor:
-    """x̂0 = x_t - sigma_t * v, for a flow-matching prediction v (Lipman et al. 2023, arXiv 2210.02747)."""
-    return with_pinned(noisy.float() - sigma * prediction.float(), pinned)
+    """x̂0 = a x_t + b prediction_t, for the ``factors`` (a, b) of the step; see `cosinterp.noise_levels`."""
+    own, predicted = factors
+    return with_pinned(own * noisy.float() + predicted * prediction.float(), pinned)
 
 
 def with_pinned(latents: torch.Tensor, pinned: Pinned | None) -> torch.Tensor:
@@ -75,11 +86,16 @@ def with_pinned(latents: torch.Tensor, pinned: Pinned | None) -> torch.Tensor:
 
 @dataclass(frozen=True)
 class Schedule:
-    """What a pipeline is about to do: timestep (step,), sigma (step+1,), expert (step,)."""
+    """What a pipeline is about to do: timestep (step,), sigma (step+1,), expert (step,), clean (step, 2).
+
+    ``clean`` and ``final`` are those of `NoiseLevels`.
+    """
 
     timestep: np.ndarray
     sigma: np.ndarray
     expert: np.ndarray
+    clean: np.ndarray
+    final: np.ndarray | None
 
     @property
     def num_steps(self) -> int:
@@ -89,7 +105,7 @@ class Schedule:
 
 @dataclass
 class Clock:
-    """Watches one call of a pipeline.
+    """Watches one call of a pipeline that makes ``rows`` videos of a size.
 
     Use ``with clock.watching():`` around the call, then `check`. ``on_start`` is called with the schedule
     when the denoiser is first called, ``on_step`` with each `Step` as soon as it is over; both inside the
@@ -99,12 +115,16 @@ class Clock:
 
     pipeline: Any
     anatomy: Anatomy
+    size: Size
+    rows: int = 1
     on_step: Callable[[Step], None] | None = None
     on_start: Callable[[Schedule], None] | None = None
     calls: list[Call] = field(default_factory=list)
+    under_way: tuple[Call, ...] = ()
+    """The branches of the denoiser call under way, in the order of its rows."""
     timesteps: list[float] = field(default_factory=list)
-    sigmas: list[float] = field(default_factory=list)
     pinned: Pinned | None = None
+    _schedule: Schedule | None = None
     _label: str | None = None
 
     @property
@@ -112,19 +132,11 @@ class Clock:
         """The index of the step under way."""
         return len(self.timesteps)
 
-    @property
-    def call(self) -> Call:
-        """The denoiser call under way."""
-        if not self.calls:
-            raise ClockError("the denoiser has not been called yet")
-        return self.calls[-1]
-
     @contextmanager
     def watching(self) -> Iterator[Clock]:
         """Watch the pipeline within the block; what is wrapped is put back, also after an error."""
         with ExitStack() as stack:
-            scheduler = self.pipeline.scheduler
-            stack.enter_context(_replaced(scheduler, "step", self._watched_step(scheduler)))
+            stack.enter_context(_watched_scheduler(self.pipeline.scheduler, self._stepped))
             prepare = getattr(self.pipeline, "prepare_latents", None)
             if prepare is not None:
                 stack.enter_context(
@@ -132,10 +144,10 @@ class Clock:
                 )
             for expert, component in enumerate(self.anatomy.experts):
                 denoiser = getattr(self.pipeline, component)
-                stack.enter_context(
-                    _replaced(denoiser, "cache_context", self._watched_context(denoiser.cache_context))
-                )
-                handle = denoiser.register_forward_pre_hook(self._watched_call(expert))
+                context = getattr(denoiser, "cache_context", None)
+                if context is not None:
+                    stack.enter_context(_replaced(denoiser, "cache_context", self._watched_context(context)))
+                handle = denoiser.register_forward_pre_hook(self._watched_call(expert), with_kwargs=True)
                 stack.callback(handle.remove)
             yield self
 
@@ -148,7 +160,7 @@ class Clock:
         planned = self.schedule()
         if planned.num_steps != num_steps:
             raise ClockError(f"the schedule has {planned.num_steps} steps where {num_steps} were asked for")
-        if self.timesteps != planned.timestep.tolist() or self.sigmas != planned.sigma[:-1].tolist():
+        if self.timesteps != planned.timestep.tolist():
             raise ClockError(f"the {len(self.timesteps)} steps made are not the {num_steps} of the schedule")
         for step in range(num_steps):
             calls = [call for call in self.calls if call.step == step]
@@ -166,39 +178,73 @@ class Clock:
         """What the scheduler, as it is set now, plans."""
         scheduler = self.pipeline.scheduler
         experts = [self.anatomy.expert_at(self.pipeline, timestep) for timestep in scheduler.timesteps]
+        levels = noise_levels(scheduler, self.anatomy.prediction_type)
         return Schedule(
             timestep=np.asarray([float(t) for t in scheduler.timesteps]),
-            sigma=np.asarray([float(sigma) for sigma in scheduler.sigmas]),
+            sigma=levels.sigma,
             expert=np.asarray(experts, dtype=np.int64),
+            clean=levels.clean,
+            final=levels.final,
         )
 
-    def _watched_step(self, scheduler: Any) -> Callable[..., Any]:
-        original = scheduler.step
+    def _stepped(self, scheduler: Any, arguments: dict[str, Any], result: Any) -> None:
+        needed = self.anatomy.step_argument
+        if needed is not None and arguments.get(needed) is None:
+            return
+        index, schedule = self.step, self._schedule
+        if schedule is None:
+            raise ClockError("the scheduler made a step before the denoiser was called")
+        # step() has moved the scheduler's own index, where it has one, on by one.
+        own = getattr(scheduler, "step_index", None)
+        if own is not None and own - 1 != index:
+            raise ClockError(f"step {index} is the scheduler's step {own - 1}")
+        self.timesteps.append(float(arguments["timestep"]))
+        if self.on_step is None or index >= schedule.num_steps:
+            return
+        after = result[0] if isinstance(result, tuple) else result.prev_sample
+        expert = self.calls[-1].expert
+        # A pipeline may write the next latents into the tensor that this was read from.
+        noisy = self._whole(arguments["sample"]).clone()
+        prediction = self._whole(arguments["model_output"], is_prediction=True)
+        clean = _pair(schedule.clean[index])
+        final = None if schedule.final is None else _pair(schedule.final)
+        self.on_step(
+            Step(
+                index,
+                self.timesteps[-1],
+                expert,
+                noisy,
+                prediction,
+                self._whole(after),
+                clean,
+                final,
+                self.pinned,
+            )
+        )
 
-        def step(model_output: torch.Tensor, timestep: Any, sample: torch.Tensor, *args: Any, **kwargs: Any):
-            result = original(model_output, timestep, sample, *args, **kwargs)
-            after = result[0] if isinstance(result, tuple) else result.prev_sample
-            self._over(scheduler, float(timestep), sample, model_output, after)
-            return result
+    def _whole(self, seen: torch.Tensor, is_prediction: bool = False) -> torch.Tensor:
+        """What the scheduler saw as (batch, channel, frame, row, col), with the frames that it was not shown.
 
-        return step
-
-    def _over(
-        self, scheduler: Any, timestep: float, noisy: torch.Tensor, guided: torch.Tensor, after: torch.Tensor
-    ) -> None:
-        # step() has moved the scheduler's own index on by one: the sigma of x_t is the one before.
-        sigma = float(scheduler.sigmas[scheduler.step_index - 1])
-        index = self.step
-        self.timesteps.append(timestep)
-        self.sigmas.append(sigma)
-        if self.on_step is not None:
-            expert = self.call.expert
-            self.on_step(Step(index, timestep, sigma, expert, noisy, guided, after, self.pinned))
+        Those are pinned: the latents there are the condition, and nothing is predicted.
+        """
+        latents = seen[: self.rows]
+        if self.anatomy.unpack is not None:
+            latents = self.anatomy.unpack(latents, self.size)
+        expected = self.anatomy.geometry.latent_shape(self.size)
+        missing = expected[1] - latents.shape[2]
+        if missing and self.pinned is not None and bool(self.pinned.frames[:missing].all()):
+            shown = self.pinned.latents[:, :, :missing].to(latents.dtype)
+            shown = shown.expand(latents.shape[0], -1, -1, -1, -1)
+            latents = torch.cat([torch.zeros_like(shown) if is_prediction else shown, latents], dim=2)
+        if tuple(latents.shape[1:]) != expected:
+            raise ClockError(f"a latent is {tuple(latents.shape[1:])}, where its size says {expected}")
+        return latents
 
     def _watched_prepare(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(original)
         def prepare_latents(*args: Any, **kwargs: Any) -> Any:
             prepared = original(*args, **kwargs)
-            self.pinned = self.anatomy.pinned(prepared)
+            self.pinned = self.anatomy.pinned(prepared, self.size)
             return prepared
 
         return prepare_latents
@@ -216,14 +262,54 @@ class Clock:
         return cache_context
 
     def _watched_call(self, expert: int) -> Callable[..., None]:
-        def note(*_: Any) -> None:
-            if self._label is None:
-                raise ClockError("the pipeline called its denoiser without naming the guidance branch")
-            if not self.calls and self.on_start is not None:
-                self.on_start(self.schedule())
-            self.calls.append(Call(self.step, self._label, expert))
+        def note(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+            if self._schedule is None:
+                self._schedule = self.schedule()
+                if self.on_start is not None:
+                    self.on_start(self._schedule)
+            batch = (args[0] if args else kwargs["hidden_states"]).shape[0]
+            made = tuple(call.branch for call in self.calls if call.step == self.step)
+            parts = batch // self.rows if batch % self.rows == 0 else 0
+            branches = self.anatomy.guidance.of_call(self._label, parts, made)
+            if branches is None:
+                labelled = "" if self._label is None else f", labelled {self._label}"
+                raise ClockError(
+                    f"step {self.step}: cannot tell the guidance branch of a denoiser call{labelled}: "
+                    f"{batch} rows for {self.rows} videos, after {', '.join(made) or 'no other branch'}"
+                )
+            self.under_way = tuple(Call(self.step, branch, expert) for branch in branches)
+            self.calls.extend(self.under_way)
 
         return note
+
+
+def _pair(factors: np.ndarray) -> tuple[float, float]:
+    own, predicted = factors.tolist()
+    return own, predicted
+
+
+@contextmanager
+def _watched_scheduler(scheduler: Any, stepped: Callable[[Any, dict[str, Any], Any], None]) -> Iterator[None]:
+    """Within the block, ``stepped`` is told of each ``scheduler.step``: its arguments by name, its result.
+
+    The scheduler gets another class, not another attribute: a pipeline may copy it (LTX-2 does, for its
+    audio), and the copy must step by itself and unseen.
+    """
+    kind = type(scheduler)
+    signature = inspect.signature(kind.step)
+
+    @functools.wraps(kind.step)
+    def step(self: Any, *args: Any, **kwargs: Any) -> Any:
+        result = kind.step(self, *args, **kwargs)
+        if self is scheduler:
+            stepped(self, signature.bind(self, *args, **kwargs).arguments, result)
+        return result
+
+    scheduler.__class__ = type(kind.__name__, (kind,), {"step": step, "__module__": kind.__module__})
+    try:
+        yield
+    finally:
+        scheduler.__class__ = kind
 
 
 @contextmanager

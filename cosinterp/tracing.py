@@ -328,11 +328,11 @@ def _trace_batch(
     recording.begin(run_attrs(model, plan, planned, seeds))
     output_type = "np" if plan.save_video else "latent"
     arguments = model.arguments(planned.sample, seeds, planned.settings, output_type=output_type)
-    clock = Clock(model.pipeline, model.anatomy, on_step, recording.start)
+    clock = Clock(model.pipeline, model.anatomy, planned.size, len(seeds), on_step, recording.start)
     with clock.watching():
         output = traced_call(model, arguments, clock, plan.layers, wanted, on_tensor)
     clock.check(plan.run_branches, plan.num_steps)
-    recording.end(clock.pinned, to_uint8(output.frames) if plan.save_video else None, on_finished)
+    recording.end(clock.pinned, to_uint8(model.videos(output)) if plan.save_video else None, on_finished)
 
 
 def _tell_finished(finished: SimpleQueue[tuple[str, int]], progress: Progress | None) -> None:

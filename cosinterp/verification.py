@@ -12,14 +12,16 @@ import numpy as np
 import torch
 from PIL import Image
 
-from cosinterp.capture.watching import OnTensor, traced_call
-from cosinterp.denoising import Call, Clock, ClockError, Step
-from cosinterp.models.anatomy import RAW, RESID
+from cosinterp.capture.watching import inner, traced_call
+from cosinterp.denoising import Call, Clock, ClockError, Step, clean_estimate
+from cosinterp.models.blocks import RAW, RESID, BlockCall, Stack, Sublayer
 from cosinterp.models.model import Model
 from cosinterp.samples import Sample
 
 NUM_STEPS = 4
-GUIDANCE_SCALE = 3.0
+
+_ENTERING = "entering"
+"""Not a site: the residual stream as it enters a block."""
 
 Key = tuple[str, int, Call]
 Tensors = dict[Key, torch.Tensor]
@@ -52,6 +54,21 @@ class _Generation:
     def keep(self, site: str, layer: int, tokens: torch.Tensor, call: Call) -> None:
         self.tensors[site, layer, call] = tokens.detach().to("cpu", copy=True)
 
+    def keep_whole(self, site: str, layer: int, tokens: torch.Tensor) -> None:
+        """Keep the rows of each branch of the call under way."""
+        calls = self.clock.under_way
+        for rows, call in zip(tokens.chunk(len(calls)), calls, strict=True):
+            self.keep(site, layer, rows, call)
+
+
+@dataclass(frozen=True)
+class _Case:
+    """One way to run the model: how the names of its checks end, its settings, its seeds."""
+
+    suffix: str
+    settings: dict[str, Any]
+    seeds: tuple[int, ...]
+
 
 def verify(
     model: Model,
@@ -61,14 +78,17 @@ def verify(
     on_check: Callable[[Check], None] | None = None,
     **sampling: Any,
 ) -> list[Check]:
-    """Check a model on a short, small, guided generation; a few seconds for a small model.
+    """Check a model on short, small generations; a few seconds for a small model.
+
+    All is checked with guidance on; calls and captured tensors also without guidance, and for two videos in
+    one batch.
 
     Args:
         sample: what to generate from; default: a made-up prompt, and an image if the model takes one, at
             the smallest size that has several tokens along each axis.
         seed: of the noise.
         on_check: called with each check as soon as it is done.
-        **sampling: settings of the pipeline's call; default: 4 steps, guidance 3.
+        **sampling: settings of the pipeline's call; default: 4 steps, with guidance.
 
     Returns:
         The checks, in order; all have to pass.
@@ -77,8 +97,6 @@ def verify(
         UserError: the sample or a setting does not fit the model.
     """
     probe = sample or probe_sample(model)
-    settings = model.sampling(probe, {"num_steps": NUM_STEPS, "guidance_scale": GUIDANCE_SCALE, **sampling})
-    run = partial(_generate, model, probe, seed, settings)
     checks: list[Check] = []
 
     def done(check: Check) -> None:
@@ -86,55 +104,76 @@ def verify(
         if on_check is not None:
             on_check(check)
 
-    plain = run(_plain_call)
-    done(_check_schedule(model, plain, settings))
+    main, *others = _cases(model, probe, seed, sampling)
+    plain = _generate(model, probe, main, _plain_call)
+    done(_check_schedule(model, plain, main))
     done(_check_clean_estimate(model, plain))
-    traced = run(_traced_call)
+    traced = _generate(model, probe, main, _traced_call)
     done(_check_video(plain, traced, "traced video", "video of the traced and of the plain pipeline"))
-    done(_check_captured(plain, traced))
-    done(_check_residual(model, traced))
-    patched = run(_identity_call)
+    done(_check_captured(plain, traced, main))
+    if any(stack.sublayers for stack in model.anatomy.stacks):
+        done(_check_residual(model, plain, traced))
+    patched = _generate(model, probe, main, _identity_call)
     done(
         _check_video(
             plain, patched, "identity patch", "video with each block's output replaced by itself, and without"
         )
     )
+    del plain, traced, patched
+    for case in others:
+        plain = _generate(model, probe, case, _plain_call)
+        done(_check_schedule(model, plain, case))
+        done(_check_captured(plain, _generate(model, probe, case, _traced_call), case))
     return checks
 
 
 def probe_sample(model: Model) -> Sample:
     """A made-up sample of a small size that the model takes."""
-    anatomy = model.anatomy
-    height, width = (max(32, side) for side in anatomy.size_multiple)
-    rows, cols = np.mgrid[0:height, 0:width]
-    pixels = np.stack([rows * 255 // height, cols * 255 // width, (rows * cols) % 256], axis=-1)
+    geometry = model.anatomy.geometry
+    size = geometry.smallest()
+    rows, cols = np.mgrid[0 : size.height, 0 : size.width]
+    pixels = np.stack(
+        [rows * 255 // size.height, cols * 255 // size.width, (rows * cols) % 256], axis=-1
+    ).astype(np.uint8)
     return Sample(
         name="probe",
         prompt="a red ball rolls down a hill",
-        image=Image.fromarray(pixels.astype(np.uint8)) if anatomy.image == "required" else None,
-        height=height,
-        width=width,
-        num_frames=2 * anatomy.temporal_scale + 1,
+        image=None if model.anatomy.image == "none" else Image.fromarray(pixels),
+        height=size.height,
+        width=size.width,
+        num_frames=None if geometry.is_image else size.num_frames,
     )
+
+
+def _cases(model: Model, sample: Sample, seed: int, sampling: dict[str, Any]) -> list[_Case]:
+    guidance = model.anatomy.guidance
+    asked = {"num_steps": NUM_STEPS, **sampling}
+    main = _Case("", model.sampling(sample, {**guidance.on, **asked}), (seed,))
+    cases = [main]
+    off = model.sampling(sample, {**asked, **guidance.off})
+    if guidance.computed(off) != guidance.computed(main.settings):
+        cases.append(_Case(", no guidance", off, (seed,)))
+    cases.append(_Case(", two in a batch", main.settings, (seed, seed + 1)))
+    return cases
 
 
 def _generate(
     model: Model,
     sample: Sample,
-    seed: int,
-    settings: dict[str, Any],
+    case: _Case,
     call: Callable[[Model, dict[str, Any], _Generation], Any],
 ) -> _Generation:
-    generation = _Generation(Clock(model.pipeline, model.anatomy))
-    generation.clock.on_step = partial(setattr, generation, "last_step")
-    with generation.clock.watching():
-        output = call(model, model.arguments(sample, (seed,), settings), generation)
-    generation.frames = output.frames
+    clock = Clock(model.pipeline, model.anatomy, model.size(case.settings), len(case.seeds))
+    generation = _Generation(clock)
+    clock.on_step = partial(setattr, generation, "last_step")
+    with clock.watching():
+        output = call(model, model.arguments(sample, case.seeds, case.settings), generation)
+    generation.frames = model.videos(output)
     return generation
 
 
 def _plain_call(model: Model, arguments: dict[str, Any], generation: _Generation) -> Any:
-    with _hooks(model, generation.clock, generation.keep):
+    with _hooks(model, generation.keep_whole):
         return model.pipeline(**arguments)
 
 
@@ -144,36 +183,58 @@ def _traced_call(model: Model, arguments: dict[str, Any], generation: _Generatio
 
 
 def _identity_call(model: Model, arguments: dict[str, Any], generation: _Generation) -> Any:
-    anatomy = model.anatomy
+    anatomy, clock = model.anatomy, generation.clock
 
     def put_back(site: str, layer: int, tokens: torch.Tensor, call: Call) -> None:
-        envoy = getattr(model.nn, anatomy.experts[call.expert])
-        getattr(envoy, anatomy.blocks)[layer - 1].output = tokens.clone()
+        # The rows of all branches at once, when the first of them comes.
+        if call != clock.under_way[0]:
+            return
+        stack, index = anatomy.stack_of(layer)
+        envoy = inner(getattr(model.nn, anatomy.experts[call.expert]), stack.blocks)[index]
+        stream = stack.streams[0]
+        envoy.output = stream.put(envoy.output, stream.leaving(envoy.output).clone())
 
     layers = {RESID: tuple(model.layers)[1:]}
-    return traced_call(model, arguments, generation.clock, layers, lambda call: True, put_back)
+    return traced_call(model, arguments, clock, layers, lambda call: True, put_back)
 
 
 @contextmanager
-def _hooks(model: Model, clock: Clock, keep: OnTensor) -> Iterator[None]:
-    """Plain PyTorch hooks on the residual stream and on each sublayer's module."""
-    anatomy = model.anatomy
+def _hooks(model: Model, keep: Callable[[str, int, torch.Tensor], None]) -> Iterator[None]:
+    """Plain PyTorch hooks on the streams and on each sublayer's module."""
     handles = []
 
-    def on_output(site: str, layer: int) -> Callable[..., None]:
-        return lambda _, __, output: keep(site, layer, output, clock.call)
+    def on_input(stack: Stack, layer: int, calls: list[BlockCall]) -> Callable[..., None]:
+        def entering(block: torch.nn.Module, args: tuple, kwargs: dict) -> None:
+            call = BlockCall(block, args, kwargs)
+            calls[:] = [call]
+            keep(_ENTERING, layer, stack.streams[0].entering(call))
+            for stream in stack.streams if layer == 1 else ():
+                keep(stream.site, 0, stream.entering(call))
 
-    def on_first_input(_: Any, args: tuple, kwargs: dict) -> None:
-        keep(RESID, 0, args[0] if args else kwargs[anatomy.block_arguments[0]], clock.call)
+        return entering
 
-    for component in anatomy.experts:
-        blocks = getattr(getattr(model.pipeline, component), anatomy.blocks)
-        handles.append(blocks[0].register_forward_pre_hook(on_first_input, with_kwargs=True))
-        for layer, block in enumerate(blocks, start=1):
-            handles.append(block.register_forward_hook(on_output(RESID, layer)))
-            for part in anatomy.sublayers:
-                module = block.get_submodule(part.module)
-                handles.append(module.register_forward_hook(on_output(part.site + RAW, layer)))
+    def on_output(stack: Stack, layer: int) -> Callable[..., None]:
+        def leaving(_: Any, __: Any, output: Any) -> None:
+            for stream in stack.streams:
+                keep(stream.site, layer, stream.leaving(output))
+
+        return leaving
+
+    def on_module(part: Sublayer, layer: int, calls: list[BlockCall]) -> Callable[..., None]:
+        return lambda _, __, output: keep(part.site + RAW, layer, part.take(output, calls[0]))
+
+    for component in model.anatomy.experts:
+        denoiser, layer = getattr(model.pipeline, component), 0
+        for stack in model.anatomy.stacks:
+            for block in inner(denoiser, stack.blocks):
+                layer += 1
+                calls: list[BlockCall] = []
+                entering = on_input(stack, layer, calls)
+                handles.append(block.register_forward_pre_hook(entering, with_kwargs=True))
+                handles.append(block.register_forward_hook(on_output(stack, layer)))
+                for part in stack.sublayers:
+                    module = block.get_submodule(part.module)
+                    handles.append(module.register_forward_hook(on_module(part, layer, calls)))
     try:
         yield
     finally:
@@ -181,16 +242,17 @@ def _hooks(model: Model, clock: Clock, keep: OnTensor) -> Iterator[None]:
             handle.remove()
 
 
-def _check_schedule(model: Model, run: _Generation, settings: dict[str, Any]) -> Check:
-    branches = model.anatomy.branches(settings["guidance_scale"] > 1)
-    name = "calls"
+def _check_schedule(model: Model, run: _Generation, case: _Case) -> Check:
+    branches = model.anatomy.guidance.computed(case.settings)
+    num_steps = case.settings["num_steps"]
+    name = "calls" + case.suffix
     compares = "denoiser calls of each step, branch and expert, and the schedule"
     try:
-        run.clock.check(branches, settings["num_steps"])
+        run.clock.check(branches, num_steps)
     except ClockError as error:
         return Check(name, False, compares, detail=str(error))
     experts = sorted({call.expert for call in run.clock.calls})
-    detail = f"{len(run.clock.calls)} calls: {settings['num_steps']} steps of {', '.join(branches)}"
+    detail = f"{num_steps} steps of {', '.join(branches)}"
     if len(experts) < len(model.anatomy.experts):
         missing = [name for i, name in enumerate(model.anatomy.experts) if i not in experts]
         return Check(name, False, compares, detail=f"{detail}; no step reached {', '.join(missing)}")
@@ -198,17 +260,25 @@ def _check_schedule(model: Model, run: _Generation, settings: dict[str, Any]) ->
 
 
 def _check_clean_estimate(model: Model, run: _Generation) -> Check:
-    """The scheduler may round the prediction and sigma times it to the model's dtype, we do not."""
+    """The scheduler may round the prediction and its multiple to the model's dtype, we do not."""
     compares = "clean estimate at the last step and the final latent"
     step = run.last_step
     if step is None:
         return Check("clean estimate", False, compares, detail="no step was seen")
-    difference = (step.clean_estimate().double() - step.final().double()).abs()
-    change = (step.sigma * step.prediction.double()).abs()
-    rounding = torch.finfo(model.dtype).eps * change + 4 * torch.finfo(torch.float32).eps * (
-        change + step.noisy.double().abs()
-    )
-    return _within("clean estimate", compares, difference, rounding)
+    detail = ""
+    factors = step.final_factors
+    if factors is None:
+        return Check("clean estimate", True, compares, detail="nothing to compare: the schedule ends above 0")
+    if factors != step.clean:
+        detail = "the schedule ends above 0: with the noise that is left"
+    expected = clean_estimate(step.noisy, step.prediction, factors, step.pinned).double()
+    difference = (expected - step.final().double()).abs()
+    own, predicted = factors
+    size = (own * step.noisy.double()).abs() + (predicted * step.prediction.double()).abs()
+    # A scheduler computes in float32, or in the dtype of what it is given.
+    given = max(torch.finfo(part.dtype).eps for part in (step.noisy, step.prediction, step.after))
+    rounding = max(given, torch.finfo(model.dtype).eps) * size + 4 * torch.finfo(torch.float32).eps * size
+    return _within("clean estimate", compares, difference, rounding, detail)
 
 
 def _check_video(plain: _Generation, other: _Generation, name: str, compares: str) -> Check:
@@ -216,42 +286,47 @@ def _check_video(plain: _Generation, other: _Generation, name: str, compares: st
     return _measured(name, compares, worst, 0.0)
 
 
-def _check_captured(plain: _Generation, traced: _Generation) -> Check:
+def _check_captured(plain: _Generation, traced: _Generation, case: _Case) -> Check:
+    name = "captured tensors" + case.suffix
     compares = "captured tensors and those of plain PyTorch hooks, at each site, layer, step, branch, expert"
+    expected = {key: value for key, value in plain.tensors.items() if key[0] != _ENTERING}
     # Gated sites have no module that a hook could see; the residual stream checks them.
-    captured = {
-        key: value for key, value in traced.tensors.items() if key[0] == RESID or key[0].endswith(RAW)
-    }
-    if set(captured) != set(plain.tensors):
-        missing = len(set(plain.tensors) - set(captured))
-        extra = len(set(captured) - set(plain.tensors))
+    hooked = {key[0] for key in expected}
+    captured = {key: value for key, value in traced.tensors.items() if key[0] in hooked}
+    # Where a branch does not run a module, nothing is added, and zeros are captured.
+    idle = {key for key in set(captured) - set(expected) if not captured[key].any()}
+    if set(captured) - idle != set(expected):
+        missing = len(set(expected) - set(captured))
+        extra = len(set(captured) - idle - set(expected))
         detail = f"{missing} tensors were not captured, {extra} should not have been"
-        return Check("captured tensors", False, compares, detail=detail)
-    worst = max(_difference(value, plain.tensors[key]) for key, value in captured.items())
-    return _measured("captured tensors", compares, worst, 0.0, f"{len(captured)} tensors")
+        return Check(name, False, compares, detail=detail)
+    worst = max(_difference(captured[key], value) for key, value in expected.items())
+    return _measured(name, compares, worst, 0.0, f"{len(expected)} tensors")
 
 
-def _check_residual(model: Model, traced: _Generation) -> Check:
+def _check_residual(model: Model, plain: _Generation, traced: _Generation) -> Check:
     """Each addition to the stream rounds once: by half a unit in the last place of the sum so far."""
     compares = "what a block adds to the residual stream and the sum of its sublayers"
-    parts = model.anatomy.sublayers
     differences, roundings = [], []
     for (site, layer, call), after in traced.tensors.items():
-        if site != RESID or layer == 0:
+        parts = model.anatomy.stack_of(layer)[0].sublayers if site == RESID and layer else ()
+        if not parts:
             continue
-        before = traced.tensors[RESID, layer - 1, call].double()
+        before = plain.tensors[_ENTERING, layer, call].double()
         added = torch.stack([traced.tensors[part.site, layer, call].double() for part in parts])
-        differences.append((after.double() - before - added.sum(0)).abs())
+        differences.append((after.double() - before - added.sum(0)).abs().flatten())
         largest = before.abs() + added.abs().sum(0)
-        roundings.append(len(parts) * torch.finfo(after.dtype).eps / 2 * largest)
-    return _within("sublayer sites", compares, torch.stack(differences), torch.stack(roundings))
+        roundings.append((len(parts) * torch.finfo(after.dtype).eps / 2 * largest).flatten())
+    return _within("sublayer sites", compares, torch.cat(differences), torch.cat(roundings))
 
 
-def _within(name: str, compares: str, difference: torch.Tensor, allowed: torch.Tensor) -> Check:
+def _within(
+    name: str, compares: str, difference: torch.Tensor, allowed: torch.Tensor, detail: str = ""
+) -> Check:
     """Compare element by element; reports the element that comes closest to its limit, or exceeds it most."""
     difference, allowed = difference.flatten(), allowed.flatten()
     place = int((difference / allowed.clamp_min(torch.finfo(torch.float64).tiny)).argmax())
-    return _measured(name, compares, float(difference[place]), float(allowed[place]))
+    return _measured(name, compares, float(difference[place]), float(allowed[place]), detail)
 
 
 def _measured(name: str, compares: str, worst: float, allowed: float, detail: str = "") -> Check:

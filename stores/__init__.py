@@ -11,7 +11,8 @@ from stores.entries import RunEntry
 from stores.errors import SelectionError, StoreError, UserError
 from stores.export import Wanted, export_store
 from stores.layout import sample_name
-from stores.reader import Run, Schedule
+from stores.reader import Run
+from stores.schedule import Schedule
 from stores.settings import StoreSettings
 from stores.sites import SiteInfo
 from stores.slabs.layout import SlabLayout

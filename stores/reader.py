@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,7 @@ import numpy.typing as npt
 from stores import layout, selection
 from stores.errors import StoreError
 from stores.hdf5 import Reading, dataset, group, open_twice
+from stores.schedule import Schedule, flow_factors
 from stores.sites import SiteInfo, SiteReader, find_site, slab_reader
 from stores.slabs.reader import SlabReader
 from stores.token_selection import TokenChoice, Tokens, TokenSelection
@@ -20,20 +21,6 @@ from stores.values import read_attrs, read_value
 
 Array = npt.NDArray[Any]
 Float32 = npt.NDArray[np.float32]
-
-
-class Schedule(NamedTuple):
-    """The schedule of a run of N steps.
-
-    Attributes:
-        timestep: (N,) what the denoiser was told.
-        sigma: (N+1,) noise levels, from the noisiest to the last.
-        expert: (N,) which transformer served each step.
-    """
-
-    timestep: npt.NDArray[np.float64]
-    sigma: npt.NDArray[np.float64]
-    expert: npt.NDArray[np.int64]
 
 
 class Run:
@@ -199,20 +186,16 @@ class Run:
     def clean_estimate(self, step: int) -> Float32:
         """The clean estimate x̂0 at a step: (channel, frame, row, col).
 
-        For flow matching x_t - sigma_t * v. Frames that the pipeline overwrites with its condition (as Wan2.2
-        TI2V does with the first) are taken from the condition.
+        That is a x_t + b prediction_t with the factors of the schedule: x_t - sigma_t v for flow matching.
+        Frames that the pipeline overwrites with its condition (as Wan2.2 TI2V does with the first) are taken
+        from the condition.
 
         Raises:
-            StoreError: the run has no latents, or its prediction is of a kind that is not known.
+            StoreError: the run has no latents, or does not say what its predictions are.
         """
-        kind = self.attrs.get("prediction_type")
-        if kind != "flow":
-            raise StoreError(
-                f"{self.path}: the clean estimate needs the prediction type flow, this run has {kind}"
-            )
         (step,) = selection.select(step, range(self.num_steps), "steps", "this run")
-        sigma = self.schedule.sigma.astype(np.float32)[step]
-        estimate = self.noisy(step) - sigma * self.prediction(step)
+        own, predicted = self.schedule.clean.astype(np.float32)[step]
+        estimate = own * self.noisy(step) + predicted * self.prediction(step)
         if layout.PINNED in self._file:
             with Reading(self.path):
                 mask = dataset(self._file, layout.PINNED_MASK)[()]
@@ -286,11 +269,17 @@ class Run:
                     yield path, self._slabs(path, indices)
 
     def _schedule(self) -> Schedule:
-        schedule = Schedule(
-            *(dataset(self._file, f"{layout.SCHEDULE}/{name}")[()] for name in Schedule._fields)
-        )
+        given = {
+            name: dataset(self._file, path)[()]
+            for name in Schedule._fields
+            if (path := f"{layout.SCHEDULE}/{name}") in self._file
+        }
+        # Runs of flow models may be without.
+        given.setdefault("clean", flow_factors(given["sigma"]))
+        schedule = Schedule(**given)
         steps = len(schedule.timestep)
-        if schedule.sigma.shape != (steps + 1,) or schedule.expert.shape != (steps,):
+        shapes = schedule.sigma.shape, schedule.expert.shape, schedule.clean.shape
+        if shapes != ((steps + 1,), (steps,), (steps, 2)):
             raise ValueError("the lengths of its schedule do not fit together")
         return schedule
 

@@ -10,6 +10,7 @@ from stores import dtypes, layout, selection
 from stores.hdf5 import why_unreadable
 from stores.reader import Run
 from stores.reduction import FULL
+from stores.schedule import flow_factors
 from stores.settings import StoreSettings
 from stores.sites import SiteInfo
 from stores.slabs.reader import SlabReader
@@ -64,16 +65,21 @@ def _reduction_problems(run: Run) -> Iterator[tuple[str, str]]:
 
 
 def _schedule_problems(run: Run) -> Iterator[str]:
-    timestep, sigma, _ = run.schedule
-    if not (np.isfinite(timestep).all() and np.isfinite(sigma).all()):
-        yield "a timestep or sigma is not finite"
+    timestep, sigma, _, clean = run.schedule
+    if not all(np.isfinite(numbers).all() for numbers in (timestep, sigma, clean)):
+        yield "a timestep, a sigma or a factor of the clean estimate is not finite"
         return
-    rising = np.flatnonzero(np.diff(sigma) >= 0)
+    change = np.diff(sigma)
+    # The last step may leave the noise that is there, as a schedule that ends at its smallest sigma does.
+    rising = np.flatnonzero(np.append(change[:-1] >= 0, change[-1] > 0))
     if rising.size:
         step = int(rising[0])
         yield f"sigma does not decrease after step {step} ({sigma[step]:g} to {sigma[step + 1]:g})"
-    if run.attrs.get("prediction_type") == "flow" and sigma[-1] != 0:
+    is_flow = run.attrs.get("prediction_type") == "flow"
+    if is_flow and sigma[-1] != 0:
         yield f"the last sigma of a flow is {sigma[-1]:g}, not 0"
+    if is_flow and not np.array_equal(np.abs(clean), np.abs(flow_factors(sigma))):
+        yield "the factors of the clean estimate are not those of a flow, 1 and sigma"
     for key, info in run.sites.items():
         if info.steps[-1] >= run.num_steps:
             yield f"site {key} has step {info.steps[-1]}, the schedule only {run.num_steps} steps"

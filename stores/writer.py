@@ -22,6 +22,7 @@ from stores.errors import StoreError
 from stores.files import fsync_folder
 from stores.guarded_file import GuardedFile, refusals
 from stores.reduction import FULL, parse_reduction
+from stores.schedule import Schedule, flow_factors
 from stores.seal import write_seal
 from stores.site_writer import SitePlan, SiteWriter
 from stores.slabs.layout import SlabLayout
@@ -109,7 +110,11 @@ class RunWriter:
             write_attrs(self._file.attrs, attrs)
 
     def set_schedule(
-        self, timestep: npt.ArrayLike, sigma: npt.ArrayLike, expert: npt.ArrayLike | None = None
+        self,
+        timestep: npt.ArrayLike,
+        sigma: npt.ArrayLike,
+        expert: npt.ArrayLike | None = None,
+        clean: npt.ArrayLike | None = None,
     ) -> None:
         """Writes the schedule; once, and before the latents and sites.
 
@@ -117,6 +122,8 @@ class RunWriter:
             timestep: (N,) one for each step.
             sigma: (N+1,) noise levels; the last is that of the final latent.
             expert: (N,) which transformer served each step; None is the first for all.
+            clean: (N, 2) factors (a, b) of the clean estimate a x_t + b prediction_t; None are those of
+                flow matching, (1, -sigma).
 
         Raises:
             ValueError: the lengths do not fit together.
@@ -125,21 +132,17 @@ class RunWriter:
         sigmas = np.asarray(sigma, np.float64)
         experts = np.zeros(timesteps.shape, np.int64) if expert is None else np.asarray(expert, np.int64)
         steps = timesteps.size
-        if (
-            steps == 0
-            or timesteps.shape != (steps,)
-            or sigmas.shape != (steps + 1,)
-            or experts.shape != (steps,)
-        ):
+        factors = flow_factors(sigmas) if clean is None else np.asarray(clean, np.float64)
+        given = timesteps.shape, sigmas.shape, experts.shape, factors.shape
+        if steps == 0 or given != ((steps,), (steps + 1,), (steps,), (steps, 2)):
             raise ValueError(
-                f"a schedule needs N timesteps, N + 1 sigmas and N experts, got {timesteps.shape}, "
-                f"{sigmas.shape} and {experts.shape}"
+                "a schedule needs N timesteps, N + 1 sigmas, N experts and N pairs of factors, got "
+                f"{given[0]}, {given[1]}, {given[2]} and {given[3]}"
             )
         with self._writing():
             group = self._file.create_group(layout.SCHEDULE)
-            write_value(group, "timestep", timesteps)
-            write_value(group, "sigma", sigmas)
-            write_value(group, "expert", experts)
+            for name, values in zip(Schedule._fields, (timesteps, sigmas, experts, factors), strict=True):
+                write_value(group, name, values)
         self._num_steps = steps
 
     def set_condition(self, prompt: str, image: Array | None = None, **more: Any) -> None:

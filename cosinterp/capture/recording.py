@@ -49,18 +49,26 @@ class BatchRecording:
     def start(self, schedule: Schedule) -> None:
         """Write the schedule and announce the sites."""
         for _, writer in self._rows():
-            self.sink.then(partial(writer.set_schedule, schedule.timestep, schedule.sigma, schedule.expert))
+            self.sink.then(
+                partial(
+                    writer.set_schedule,
+                    schedule.timestep,
+                    schedule.sigma,
+                    schedule.expert,
+                    schedule.clean,
+                )
+            )
             for site, reducers in self._reducers.items():
                 for reducer in reducers:
                     self.sink.then(partial(self._add_site, writer, site, reducer))
 
     def activation(self, site: str, step: int, layer: int, branch: str, tokens: torch.Tensor) -> None:
         """Record ``tokens`` (batch, token, channel) of one call, reduced as planned."""
-        rows, count, _ = tokens.shape
-        if rows != len(self.writers) or count != prod(self.planned.grid):
+        grid, channels = self.planned.shape.tokens_of(site)
+        expected = (len(self.writers), prod(grid), channels)
+        if tuple(tokens.shape) != expected:
             raise RuntimeError(
-                f"{site} at layer {layer} has {rows} rows of {count} tokens; "
-                f"expected {len(self.writers)} of {prod(self.planned.grid)}"
+                f"{site} at layer {layer} is {tuple(tokens.shape)} (row, token, channel); expected {expected}"
             )
         for reducer in self._reducers[site]:
             place = partial(
@@ -96,10 +104,9 @@ class BatchRecording:
 
     @cached_property
     def _reducers(self) -> dict[str, list[Reducer]]:
-        channels = self.plan.settings.model["channels"]
         return {
             site: [
-                Reducer(parse_reduction(text), self.planned.grid, channels, self.plan.reduce_seed)
+                Reducer(parse_reduction(text), *self.planned.shape.tokens_of(site), self.plan.reduce_seed)
                 for text in texts
             ]
             for site, texts in self.plan.reductions.items()
@@ -118,13 +125,14 @@ class BatchRecording:
         return [(codes, "uint8"), (factors, "fp32")]
 
     def _add_site(self, writer: RunWriter, site: str, reducer: Reducer) -> None:
+        grid, channels = self.planned.shape.tokens_of(site)
         writer.add_site(
             site,
             self.plan.layers[site],
             self.plan.steps,
             self.plan.branches,
-            grid=self.planned.grid,
-            channels=self.plan.settings.model["channels"],
+            grid=grid,
+            channels=channels,
             reduction=str(reducer.reduction),
             token_places=reducer.token_places,
             projection=reducer.projection,

@@ -6,18 +6,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+import torch
 from nnsight.intervention.interleaver import OutOfOrderError
 
 from cosinterp.denoising import Call, Clock
-from cosinterp.models.anatomy import RAW, RESID, BlockInputs
+from cosinterp.models.blocks import RAW, BlockCall, Stack, Sublayer
 
 if TYPE_CHECKING:
-    import torch
-
     from cosinterp.models.model import Model
 
-OnTensor = Callable[[str, int, "torch.Tensor", Call], None]
-"""Called with (site, layer, tokens (batch, token, channel), call) for each tensor as it comes."""
+OnTensor = Callable[[str, int, torch.Tensor, Call], None]
+"""Called with (site, layer, tokens (batch, token, channel), call) for each branch of a tensor as it comes."""
 
 
 @contextmanager
@@ -50,13 +49,13 @@ def traced_call(
     to be watching already.
     """
     reader = _Reader(model, clock, layers, wanted, on_tensor)
-    settings = {name: value for name, value in arguments.items() if name != "prompt"}
     outputs: list[Any] = []
     first, *others = range(len(model.anatomy.experts))
     # One block for each expert, since each counts its own calls, and one for the output: what follows an
     # open-ended loop in its own block is never reached.
-    with model.nn.generate(**settings) as tracer:
-        with tracer.invoke(prompt=arguments["prompt"]):
+    # Named here too: a trace takes one step unless it is told otherwise itself.
+    with model.nn.generate(num_inference_steps=arguments["num_inference_steps"]) as tracer:
+        with tracer.invoke(**arguments):
             reader.follow(tracer, first)
         for expert in others:
             with tracer.invoke():
@@ -95,43 +94,87 @@ class _Reader:
                 _ = envoy.inputs
             except OutOfOrderError:
                 return  # the pipeline ended while this waited for a next call
-            call = self._clock.call
-            if self._wanted(call):
-                self._read(component, envoy, call)
+            calls = self._clock.under_way
+            if any(map(self._wanted, calls)):
+                self._read(component, envoy, calls)
 
-    def _read(self, component: str, envoy: Any, call: Call) -> None:
-        anatomy = self._model.anatomy
-        envoys = getattr(envoy, anatomy.blocks)
-        blocks = getattr(getattr(self._model.pipeline, component), anatomy.blocks)
-        if self._has(RESID, 0):
-            args, kwargs = envoys[0].inputs
-            stream = args[0] if args else kwargs[anatomy.block_arguments[0]]
-            self._on_tensor(RESID, 0, stream, call)
-        for layer in range(1, self._last + 1):
-            block = envoys[layer - 1]
-            self._read_sublayers(block, blocks[layer - 1], layer, call)
-            if self._has(RESID, layer):
-                self._on_tensor(RESID, layer, block.output, call)
+    def _read(self, component: str, envoy: Any, calls: tuple[Call, ...]) -> None:
+        denoiser = getattr(self._model.pipeline, component)
+        layer = 0
+        for stack in self._model.anatomy.stacks:
+            envoys, blocks = inner(envoy, stack.blocks), inner(denoiser, stack.blocks)
+            if layer == 0:
+                self._read_entering(stack, envoys[0], blocks[0], calls)
+            for index in range(min(stack.count, self._last - layer)):
+                self._read_block(stack, envoys[index], blocks[index], layer + index + 1, calls)
+            layer += stack.count
 
-    def _read_sublayers(self, envoy: Any, block: torch.nn.Module, layer: int, call: Call) -> None:
+    def _read_entering(
+        self, stack: Stack, envoy: Any, block: torch.nn.Module, calls: tuple[Call, ...]
+    ) -> None:
+        streams = [stream for stream in stack.streams if self._has(stream.site, 0)]
+        if streams:
+            call = BlockCall(block, *envoy.inputs)
+            for stream in streams:
+                self._tell(stream.site, 0, stream.entering(call), calls)
+
+    def _read_block(
+        self, stack: Stack, envoy: Any, block: torch.nn.Module, layer: int, calls: tuple[Call, ...]
+    ) -> None:
+        self._read_sublayers(stack, envoy, block, layer, calls)
+        streams = [stream for stream in stack.streams if self._has(stream.site, layer)]
+        if streams:
+            output = envoy.output
+            for stream in streams:
+                self._tell(stream.site, layer, stream.leaving(output), calls)
+
+    def _read_sublayers(
+        self, stack: Stack, envoy: Any, block: torch.nn.Module, layer: int, calls: tuple[Call, ...]
+    ) -> None:
         wanted = [
             part
-            for part in self._model.anatomy.sublayers
+            for part in stack.sublayers
             if self._has(part.site, layer) or self._has(part.site + RAW, layer)
         ]
-        gated = any(part.gate is not None and self._has(part.site, layer) for part in wanted)
-        inputs: BlockInputs | None = envoy.inputs if gated else None
+        if not wanted:
+            return
+        call = BlockCall(block, *envoy.inputs)
         for part in wanted:
-            output = getattr(envoy, part.module).output
+            if all(one.branch in part.absent for one in calls):
+                self._tell_absent(stack, part, layer, call, calls)
+                continue
+            for module in part.reads:
+                if module not in call.outputs:
+                    call.outputs[module] = inner(envoy, module).output
+            output = part.take(inner(envoy, part.module).output, call)
             if self._has(part.site + RAW, layer):
-                self._on_tensor(part.site + RAW, layer, output, call)
+                self._tell(part.site + RAW, layer, output, calls)
             if self._has(part.site, layer):
-                # The gate is computed only now, inside the block's call: with sequential offloading the
-                # block's own parameters are on the device only while it runs.
-                added = output
-                if part.gate is not None and inputs is not None:
-                    added = output.float() * part.gate(block, inputs)
-                self._on_tensor(part.site, layer, added, call)
+                # Computed only now, inside the block's call: with sequential offloading the block's own
+                # parameters are on the device only while it runs.
+                added = output if part.added is None else part.take(inner(envoy, part.added).output, call)
+                self._tell(part.site, layer, added if part.gate is None else added * part.gate(call), calls)
+
+    def _tell_absent(
+        self, stack: Stack, part: Sublayer, layer: int, call: BlockCall, calls: tuple[Call, ...]
+    ) -> None:
+        nothing = torch.zeros_like(stack.streams[0].entering(call))
+        for site in (part.site + RAW, part.site):
+            if self._has(site, layer):
+                self._tell(site, layer, nothing, calls)
+
+    def _tell(self, site: str, layer: int, tokens: torch.Tensor, calls: tuple[Call, ...]) -> None:
+        """Pass the rows of each wanted branch on."""
+        for rows, call in zip(tokens.chunk(len(calls)), calls, strict=True):
+            if self._wanted(call):
+                self._on_tensor(site, layer, rows, call)
 
     def _has(self, site: str, layer: int) -> bool:
         return layer in self._layers.get(site, ())
+
+
+def inner(module: Any, path: str) -> Any:
+    """What lies at a dotted path in a module, or in an envoy."""
+    for name in path.split("."):
+        module = getattr(module, name)
+    return module

@@ -193,7 +193,7 @@ def _sizes(outlook: Outlook) -> Table:
         slab, count = "", ""
         if part in plan.keys:
             site, reduction = plan.keys[part]
-            slab = size_text(slab_layout(reduction, largest, plan.dtype, plan.compression).slab_bytes)
+            slab = size_text(slab_layout(site, reduction, largest, plan).slab_bytes)
             count = str(plan.slabs(site))
         sizes.add_row(part, slab, count, size_text(run[part]), size_text(size))
     sizes.add_row("in all", "", "", size_text(sum(run.values())), size_text(outlook.needed))

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cosinterp.errors import ModelError
-from cosinterp.models.anatomy import anatomy_of
+from cosinterp.models.families import anatomy_of
 from cosinterp.models.model import Model
 
 if TYPE_CHECKING:

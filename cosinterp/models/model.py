@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -13,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cosinterp.errors import SampleError, TraceError
-from cosinterp.models.anatomy import Anatomy, Size
+from cosinterp.models.anatomy import Anatomy, FromPipeline
+from cosinterp.models.geometry import Size
 from cosinterp.samples import Sample
 
 if TYPE_CHECKING:
@@ -26,7 +28,6 @@ _SIZE_NAMES = ("height", "width", "num_frames")
 _SAMPLING_NAMES = (
     "num_steps",
     "guidance_scale",
-    "guidance_scale_2",
     *_SIZE_NAMES,
     "negative_prompt",
     "max_sequence_length",
@@ -67,24 +68,32 @@ class Model:
     @cached_property
     def nn(self) -> DiffusionModel:
         """The pipeline as an nnsight model; each component is an envoy: ``nn.transformer.blocks[3]``."""
-        from nnsight.modeling.diffusion import DiffusionModel
+        from cosinterp.models.traced import TracedPipeline
 
-        # nnsight loads through a class; this one hands over the pipeline, LoRA and offloading included.
-        return DiffusionModel(self.source, automodel=_Loaded(self.pipeline), dispatch=True)
+        return TracedPipeline(self.source, self.pipeline)
 
     @cached_property
     def sampling_defaults(self) -> dict[str, Any]:
         """Sampling settings when nothing else is said: the model's own, else the pipeline's."""
-        parameters = inspect.signature(type(self.pipeline).__call__).parameters
+        parameters = self._parameters
         defaults: dict[str, Any] = {}
-        for name in _SAMPLING_NAMES:
+        for name in (*_SAMPLING_NAMES, *self.anatomy.settings):
             parameter = parameters.get(_PIPELINE_NAMES.get(name, name))
-            if parameter is not None:
+            own = self.anatomy.settings.get(name)
+            if own is not None and not isinstance(own, FromPipeline):
+                defaults[name] = own
+            elif parameter is not None:
                 defaults[name] = parameter.default
+        geometry = self.anatomy.geometry
+        size = geometry.fixed_size or geometry.default_size
+        for name in ("height", "width") if geometry.is_image else _SIZE_NAMES:
+            if size is not None and defaults.get(name) is None:
+                defaults[name] = getattr(size, name)
         defaults.update(self.own_sampling)
         if self.anatomy.fixed_text_length is not None:
             defaults["max_sequence_length"] = self.anatomy.fixed_text_length
-        defaults["negative_prompt"] = defaults.get("negative_prompt") or ""
+        if "negative_prompt" in defaults:
+            defaults["negative_prompt"] = defaults["negative_prompt"] or ""
         return defaults
 
     def sampling(self, sample: Sample, asked: dict[str, Any]) -> dict[str, Any]:
@@ -106,7 +115,7 @@ class Model:
 
     def size(self, settings: dict[str, Any]) -> Size:
         """The size that complete sampling settings ask for."""
-        return Size(*(settings[name] for name in _SIZE_NAMES))
+        return Size(settings["height"], settings["width"], settings.get("num_frames", 1))
 
     def arguments(
         self, sample: Sample, seeds: tuple[int, ...], settings: dict[str, Any], *, output_type: str = "np"
@@ -118,16 +127,20 @@ class Model:
         import torch
 
         rows = len(seeds)
-        arguments = {
-            _PIPELINE_NAMES.get(name, name): value for name, value in settings.items() if value is not None
+        given = {
+            **{_PIPELINE_NAMES.get(name, name): value for name, value in settings.items()},
+            "prompt": [sample.prompt] * rows,
+            "negative_prompt": [settings.get("negative_prompt", "")] * rows,
+            "generator": [torch.Generator("cpu").manual_seed(seed) for seed in seeds],
+            "output_type": output_type,
+            "image": sample.image,
         }
-        arguments["prompt"] = [sample.prompt] * rows
-        arguments["negative_prompt"] = [settings["negative_prompt"]] * rows
-        arguments["generator"] = [torch.Generator("cpu").manual_seed(seed) for seed in seeds]
-        arguments["output_type"] = output_type
-        if self.anatomy.image == "required":
-            arguments["image"] = sample.image
-        return arguments
+        if self.anatomy.arguments is not None:
+            given = self.anatomy.arguments(self.pipeline, given)
+        # What a size or a guider decides is a setting too, but no argument of the call.
+        return {
+            name: value for name, value in given.items() if value is not None and name in self._parameters
+        }
 
     def generate(
         self, sample: Sample, seed: int, num_steps: int | None = None, **sampling: Any
@@ -138,19 +151,27 @@ class Model:
             TraceError, SampleError: as `Model.sampling`.
         """
         settings = self.sampling(sample, {"num_steps": num_steps, **sampling})
-        return to_uint8(self.pipeline(**self.arguments(sample, (seed,), settings)).frames)[0]
+        return to_uint8(self.videos(self.pipeline(**self.arguments(sample, (seed,), settings))))[0]
 
-    def decode(self, latents: np.ndarray | torch.Tensor) -> np.ndarray:
+    def videos(self, output: Any) -> np.ndarray:
+        """The videos that a call of the pipeline returned: float (batch, frame, row, col, rgb) in [0, 1]."""
+        frames = np.asarray(getattr(output, self.anatomy.output))
+        return frames[:, None] if self.anatomy.geometry.is_image else frames
+
+    def decode(self, latents: np.ndarray | torch.Tensor, num_frames: int | None = None) -> np.ndarray:
         """Decode latents as the pipeline does.
 
         ``latents``: float32 (channel, frame, row, col), normalised as the pipeline's, or a batch of them.
+        ``num_frames``: of the video; default: as many as the latents are enough for.
         Returns uint8 (frame, row, col, rgb), or a batch of that.
         """
         import torch
 
         tensor = torch.as_tensor(latents)
         batch = tensor if tensor.ndim == 5 else tensor[None]
-        video = to_uint8(self.anatomy.decode(self.pipeline, batch))
+        geometry = self.anatomy.geometry
+        enough = (batch.shape[2] - geometry.extra_latent_frames - 1) * geometry.temporal_scale + 1
+        video = to_uint8(self.anatomy.decode(self.pipeline, batch, num_frames or enough))
         return video if tensor.ndim == 5 else video[0]
 
     @cached_property
@@ -170,15 +191,18 @@ class Model:
                 digest.update(_ends(path))
         return digest.hexdigest()
 
+    @cached_property
+    def _parameters(self) -> Mapping[str, inspect.Parameter]:
+        return inspect.signature(type(self.pipeline).__call__).parameters
+
     def _check(self, sample: Sample, settings: dict[str, Any]) -> None:
         where = f"sample {sample.name}"
         for name in ("num_steps", *_SIZE_NAMES, "max_sequence_length"):
             value = settings.get(name)
             if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
                 raise TraceError(f"{where}: {name} has to be a whole number above 0, not {value!r}")
-        for name in ("guidance_scale", "guidance_scale_2"):
-            value = settings.get(name)
-            if value is not None and not math.isfinite(value):
+        for name, value in settings.items():
+            if isinstance(value, float) and not math.isfinite(value):
                 raise TraceError(f"{where}: {name} has to be a number, not {value}")
         length = self.anatomy.fixed_text_length
         if length is not None and settings["max_sequence_length"] != length:
@@ -189,17 +213,10 @@ class Model:
             raise SampleError(f"{where} has no image, but {self.name} needs one: {self.anatomy.image_hint}")
         if sample.image is not None and self.anatomy.image == "none":
             raise SampleError(f"{where} has an image, but {self.name} takes none: {self.anatomy.image_hint}")
-        self.anatomy.check_size(self.size(settings), where)
-
-
-class _Loaded:
-    """Stands in for a pipeline class where nnsight would load one."""
-
-    def __init__(self, pipeline: Any) -> None:
-        self._pipeline = pipeline
-
-    def from_pretrained(self, *_: Any, **__: Any) -> Any:
-        return self._pipeline
+        missing = [name for name in ("height", "width") if settings.get(name) is None]
+        if missing:
+            raise TraceError(f"{where}: {self.name} has no {missing[0]} of its own; give one")
+        self.anatomy.geometry.check(self.size(settings), where)
 
 
 def to_uint8(frames: np.ndarray) -> np.ndarray:

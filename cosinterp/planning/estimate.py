@@ -60,9 +60,10 @@ class Kept:
 class RunShape:
     """What of a sample decides how large its runs are.
 
-    ``grid`` is (frame, row, col) of tokens, ``latent`` (channel, frame, row, col), ``video`` (frame, row,
-    col, rgb). ``condition`` are the bytes of what a run is generated from and of what is known of it, rounded
-    so that samples that are alike have one shape.
+    ``grid`` is the token grid (frame, row, col), ``channels`` are those of a token, ``latent`` is (channel,
+    frame, row, col), ``video`` (frame, row, col, rgb). ``condition`` are the bytes of what a run is generated
+    from and of what is known of it, rounded so that samples that are alike have one shape. ``streams`` has
+    (site, grid of its tokens, channels) of the sites that have tokens of their own.
     """
 
     grid: tuple[int, int, int]
@@ -71,15 +72,22 @@ class RunShape:
     video: tuple[int, int, int, int]
     condition: int
     num_steps: int
+    streams: tuple[tuple[str, tuple[int, int, int], int], ...] = ()
+
+    def tokens_of(self, site: str) -> tuple[tuple[int, int, int], int]:
+        """The grid (frame, row, col) of a site's tokens, and the channels of each."""
+        own = {name: (grid, channels) for name, grid, channels in self.streams}
+        return own.get(site, (self.grid, self.channels))
 
 
-def slab_layout(reduction: str, shape: RunShape, dtype: str, compression: str) -> SlabLayout:
+def slab_layout(site: str, reduction: str, shape: RunShape, kept: Kept) -> SlabLayout:
     """How one (step, layer, branch) of a site lies in a file after a reduction.
 
     Raises:
         SelectionError: the reduction keeps more tokens or channels than there are.
     """
-    return SlabLayout(parse_reduction(reduction).shape(shape.grid, shape.channels), dtype, compression)
+    reduced = parse_reduction(reduction).shape(*shape.tokens_of(site))
+    return SlabLayout(reduced, kept.dtype, kept.compression)
 
 
 def run_parts(kept: Kept, shape: RunShape) -> dict[str, int]:
@@ -91,9 +99,9 @@ def run_parts(kept: Kept, shape: RunShape) -> dict[str, int]:
     parts: dict[str, int] = {}
     other = _PER_FILE + shape.condition
     for key, (site, text) in kept.keys.items():
-        parts[key] = kept.slabs(site) * _on_disk(slab_layout(text, shape, kept.dtype, kept.compression))
+        parts[key] = kept.slabs(site) * _on_disk(slab_layout(site, text, shape, kept))
         reduction = parse_reduction(text)
-        other += _PER_KEY + 4 * shape.channels * reduction.components + 3 * 8 * reduction.tokens
+        other += _PER_KEY + 4 * shape.tokens_of(site)[1] * reduction.components + 3 * 8 * reduction.tokens
     # The noisy latents, the final one, the predictions, and the pinned frames.
     parts[LATENTS] = (2 * shape.num_steps + 2) * _on_disk(SlabLayout(shape.latent, "fp32"))
     if kept.save_video:
@@ -109,8 +117,8 @@ def total_bytes(kept: Kept, shapes: Mapping[RunShape, int]) -> int:
 def waiting_items(kept: Kept, shape: RunShape) -> dict[str, int]:
     """Bytes in host memory of each kind of item that may wait there to be written."""
     items: dict[str, int] = {}
-    for key, (_, text) in kept.keys.items():
-        slab = slab_layout(text, shape, kept.dtype, kept.compression)
+    for key, (site, text) in kept.keys.items():
+        slab = slab_layout(site, text, shape, kept)
         factors = 4 * slab.groups if kept.dtype == "fp8" else 0
         items[f"layer of {key}"] = laid_out_bytes([slab.slab_bytes, factors])
     items["latent"] = SlabLayout(shape.latent, "fp32").slab_bytes

@@ -12,7 +12,8 @@ import numpy as np
 
 from cosinterp.capture.conversion import stored_dtype
 from cosinterp.errors import SelectionError, TraceError
-from cosinterp.models.anatomy import RESID, Size
+from cosinterp.models.blocks import RESID
+from cosinterp.models.geometry import Size
 from cosinterp.models.model import Model
 from cosinterp.planning.estimate import Kept, RunShape, run_parts, slab_layout, total_bytes, waiting_items
 from cosinterp.planning.reduce_option import Reduce, resolve_reduce
@@ -127,15 +128,19 @@ def make_plan(
     anatomy = model.anatomy
     resolved = [model.sampling(sample, sampling) for sample in samples]
     num_steps = resolved[0]["num_steps"]
-    guided = _guided(resolved[0])
     chosen_layers = select(layers, anatomy.layers, "layers", "this model")
     chosen_sites = anatomy.select_sites(sites if isinstance(sites, str) else list(sites))
     by_site = {site: anatomy.layers_of(site, chosen_layers) for site in chosen_sites}
-    for site, kept in by_site.items():
-        if not kept:
-            raise SelectionError(f"layer 0 has the site {RESID} only, so {site} needs a layer from 1 on")
+    for site, chosen in by_site.items():
+        if not chosen:
+            having = anatomy.layers_of(site, tuple(anatomy.layers))
+            raise SelectionError(
+                f"the site {site} is at layers {having[0]} to {having[-1]}, and none of them is selected"
+            )
     steps = select(save_steps, range(num_steps), "steps", "this run")
-    kept_branches = anatomy.select_branches(branches if isinstance(branches, str) else list(branches), guided)
+    kept_branches = anatomy.select_branches(
+        branches if isinstance(branches, str) else list(branches), resolved[0]
+    )
     kept = Kept(
         layers=by_site,
         steps=steps,
@@ -146,7 +151,8 @@ def make_plan(
         save_video=save_video,
     )
     planned = tuple(
-        _plan_sample(model, sample, settings) for sample, settings in zip(samples, resolved, strict=True)
+        _plan_sample(model, sample, settings, chosen_sites)
+        for sample, settings in zip(samples, resolved, strict=True)
     )
     _check_reductions(kept, planned)
     _check_memory(kept, planned, host_memory)
@@ -155,7 +161,7 @@ def make_plan(
         samples=planned,
         seeds=_seeds(seeds),
         num_steps=num_steps,
-        run_branches=anatomy.branches(guided),
+        run_branches=anatomy.guidance.computed(resolved[0]),
         reduce_seed=reduce_seed,
         batch=batch,
         writers=writers,
@@ -193,31 +199,34 @@ def model_settings(model: Model) -> dict[str, Any]:
     }
 
 
-def _plan_sample(model: Model, sample: Sample, settings: dict[str, Any]) -> PlannedSample:
+def _plan_sample(
+    model: Model, sample: Sample, settings: dict[str, Any], sites: Sequence[str]
+) -> PlannedSample:
     anatomy = model.anatomy
     size = model.size(settings)
     shape = RunShape(
-        grid=anatomy.grid(size),
+        grid=anatomy.geometry.grid(size),
         channels=anatomy.channels,
-        latent=anatomy.latent_shape(size),
+        latent=anatomy.geometry.latent_shape(size),
         video=(size.num_frames, size.height, size.width, 3),
         condition=_condition_bytes(sample),
         num_steps=settings["num_steps"],
+        streams=tuple(
+            (site, anatomy.stream_grid(site, size, settings), anatomy.stream(site).channels)
+            for site in sites
+            if anatomy.is_stream(site) and site != RESID
+        ),
     )
     return PlannedSample(sample, settings, size, shape)
 
 
 def _condition_bytes(sample: Sample) -> int:
     """Bytes of a sample's image, texts and truth, rounded up, so that samples that are alike count alike."""
-    image = 0 if sample.image is None else 3 * sample.image.width * sample.image.height
+    width, height = sample.image_size or (0, 0)
     truth = sum(np.asarray(value).nbytes for value in sample.truth.values())
     # The metadata are kept as JSON.
     texts = 4 * len(sample.prompt) + len(str(sample.metadata))
-    return -(-(image + truth + texts) // _ROUNDING) * _ROUNDING
-
-
-def _guided(settings: dict[str, Any]) -> bool:
-    return settings["guidance_scale"] > 1
+    return -(-(3 * width * height + truth + texts) // _ROUNDING) * _ROUNDING
 
 
 def _seeds(seeds: Selection) -> tuple[int, ...]:
@@ -250,7 +259,7 @@ def _check_reductions(kept: Kept, planned: tuple[PlannedSample, ...]) -> None:
     for one in planned:
         for site, text in kept.keys.values():
             try:
-                slab_layout(text, one.shape, kept.dtype, kept.compression)
+                slab_layout(site, text, one.shape, kept)
             except SelectionError as error:
                 raise SelectionError(f"sample {one.sample.name}, site {site}: {error}") from None
 

@@ -1,7 +1,8 @@
 """Export into zarr 3: float32 arrays over all runs, labelled as xarray reads them.
 
     OUT/                 present (sample, seed)
-    OUT/schedule/        timestep, expert (sample, seed, step), sigma (sample, seed, level)
+    OUT/schedule/        timestep, expert (sample, seed, step), sigma (sample, seed, level),
+                         clean (sample, seed, step, factor)
     OUT/KEY/             of a site: (sample, seed, step, layer, branch, ...), and of tokens:K and project:K
                          token_frame, token_row, token_col (token), and projection (channel, component)
     OUT/latents/         noisy (sample, seed, level, channel, frame, row, col), prediction (..., step, ...),
@@ -161,8 +162,13 @@ class _Writing:
     def _write_schedule(self, run: Run) -> None:
         group = layout.SCHEDULE
         self._tree.share(run, group, "step", ("step",), np.arange(run.num_steps))
-        for name, axis in (("timestep", "step"), ("sigma", "level"), ("expert", "step")):
-            self._tree.collect(run, group, name, (axis,), getattr(run.schedule, name))
+        for name, axes in (
+            ("timestep", ("step",)),
+            ("sigma", ("level",)),
+            ("expert", ("step",)),
+            ("clean", ("step", "factor")),
+        ):
+            self._tree.collect(run, group, name, axes, getattr(run.schedule, name))
         self._tree.collect(run, "", "present", (), np.array(True))
 
     def _note_sample(self, run: Run, values: dict[str, Any]) -> None:

@@ -1,0 +1,129 @@
+"""What a denoiser's blocks are made of, as data: the streams that pass through them, and their sublayers."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
+
+    from cosinterp.models.geometry import Size
+
+RESID = "resid"
+TEXT = "text"
+AUDIO = "audio"
+RAW = ".raw"
+
+
+@dataclass
+class BlockCall:
+    """One call of a block: the module, what it was called with, and what its modules have put out so far."""
+
+    block: torch.nn.Module
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    outputs: dict[str, Any] = field(default_factory=dict)
+    """Outputs by module, of those that a sublayer `reads`."""
+
+    def argument(self, name: str) -> Any:
+        """What the block was called with as ``name``, by position or by keyword; None if it was not given."""
+        if name in self.kwargs:
+            return self.kwargs[name]
+        position = _parameters(type(self.block)).index(name)
+        return self.args[position] if position < len(self.args) else None
+
+
+@cache
+def _parameters(block: type) -> tuple[str, ...]:
+    # Of the class: offloading puts a forward of another signature into the instance.
+    return tuple(inspect.signature(block.forward).parameters)[1:]  # type: ignore[attr-defined]
+
+
+def whole(output: Any, call: BlockCall) -> torch.Tensor:
+    """The output itself, (batch, token, channel)."""
+    return output
+
+
+def element(index: int) -> Callable[[Any, BlockCall], torch.Tensor]:
+    """An element of the output, where the module returns several."""
+
+    def take(output: Any, call: BlockCall) -> torch.Tensor:
+        return output[index]
+
+    return take
+
+
+@dataclass(frozen=True)
+class Stream:
+    """One residual stream through the blocks: `resid`, the stream of the video's tokens, or another one.
+
+    It enters a block as ``argument`` and leaves it as ``output``: the index in what the block returns, None
+    if that is the stream itself. ``grid`` gives the grid (frame, row, col) of its tokens for a size and
+    complete sampling settings; None: the token grid. The tokens of a stream without places lie along col.
+    """
+
+    site: str
+    channels: int
+    argument: str
+    output: int | None = None
+    grid: Callable[[Size, dict[str, Any]], tuple[int, int, int]] | None = None
+
+    def entering(self, call: BlockCall) -> torch.Tensor:
+        """The stream as it enters a block, (batch, token, channel)."""
+        return call.argument(self.argument)
+
+    def leaving(self, output: Any) -> torch.Tensor:
+        """The stream as it leaves a block, (batch, token, channel), from what the block returned."""
+        return output if self.output is None else output[self.output]
+
+    def put(self, output: Any, tokens: torch.Tensor) -> Any:
+        """What a block returned, with ``tokens`` in place of the stream."""
+        if self.output is None:
+            return tokens
+        return (*output[: self.output], tokens, *output[self.output + 1 :])
+
+
+@dataclass(frozen=True)
+class Sublayer:
+    """One sublayer of a block, whose output is added to the residual stream of the video's tokens.
+
+    What is added is the module's own output, times ``gate`` where there is one: a tensor that broadcasts to
+    (batch, token, channel), in the dtype in which the block multiplies. Where a block adds the output of a
+    later module instead (a norm with the gate inside), that module is ``added``.
+
+    Attributes:
+        site: what it is called.
+        module: path of the module in the block; its output is the site `.raw`.
+        take: takes the video's tokens (batch, token, channel) from the module's output.
+        reads: modules that run before ``module`` and whose outputs the gate needs; see `BlockCall.outputs`.
+        absent: branches whose calls do not run it; it adds nothing there.
+    """
+
+    site: str
+    module: str
+    gate: Callable[[BlockCall], torch.Tensor] | None = None
+    take: Callable[[Any, BlockCall], torch.Tensor] = whole
+    reads: tuple[str, ...] = ()
+    added: str | None = None
+    absent: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Blocks of one kind, one after another: ``blocks`` is the path of their ModuleList in the denoiser.
+
+    ``streams`` begins with `resid`. ``sublayers`` stand in the order in which they run.
+    """
+
+    blocks: str
+    count: int
+    streams: tuple[Stream, ...]
+    sublayers: tuple[Sublayer, ...] = ()
+
+    def stream(self, site: str) -> Stream | None:
+        """The stream that is called ``site``, if these blocks have it."""
+        return next((stream for stream in self.streams if stream.site == site), None)

@@ -1,0 +1,103 @@
+"""CogVideoX 1.0 and 1.5, from text and from an image.
+
+Video and text tokens are two streams through each block, joined for attention and for the feed-forward layer
+(text first), and gated by what the block's norms put out (`CogVideoXBlock.forward` in diffusers).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+
+from cosinterp.errors import ModelError
+from cosinterp.models.anatomy import Anatomy
+from cosinterp.models.arguments import image_for_each_row
+from cosinterp.models.blocks import RESID, TEXT, BlockCall, Stack, Stream, Sublayer, element
+from cosinterp.models.geometry import Geometry, Size
+from cosinterp.models.guidance import classifier_free
+from cosinterp.models.vae import decode_scaled
+from cosinterp.noise_levels import prediction_type_of
+
+_TAKES_IMAGE = {"CogVideoXPipeline": False, "CogVideoXImageToVideoPipeline": True}
+
+
+def describe(pipeline: Any, name: str) -> Anatomy:
+    """The anatomy of a CogVideoX pipeline.
+
+    Raises:
+        ModelError: a class of pipeline or a scheduler that is not understood.
+    """
+    kind = type(pipeline).__name__
+    if kind not in _TAKES_IMAGE:
+        raise ModelError(f"{name}: {kind} is not known; known for CogVideoX: {', '.join(_TAKES_IMAGE)}")
+    config = pipeline.transformer.config
+    channels = config.num_attention_heads * config.attention_head_dim
+    patch, patch_frames = config.patch_size, config.patch_size_t or 1
+    spatial = pipeline.vae_scale_factor_spatial
+    return Anatomy(
+        family="cogvideox",
+        stacks=(
+            Stack(
+                blocks="transformer_blocks",
+                count=len(pipeline.transformer.transformer_blocks),
+                streams=(
+                    Stream(RESID, channels, "hidden_states", output=0),
+                    Stream(TEXT, channels, "encoder_hidden_states", output=1, grid=_text_grid),
+                ),
+                sublayers=(
+                    Sublayer("self_attn", "attn1", gate=_gate("norm1"), take=element(0), reads=("norm1",)),
+                    Sublayer("mlp", "ff", gate=_gate("norm2"), take=_after_text, reads=("norm2",)),
+                ),
+            ),
+        ),
+        geometry=Geometry(
+            patch_size=(patch_frames, patch, patch),
+            latent_channels=pipeline.vae.config.latent_channels,
+            spatial_scale=spatial,
+            temporal_scale=pipeline.vae_scale_factor_temporal,
+            size_multiple=(spatial * patch, spatial * patch),
+            latent_frame_multiple=patch_frames,
+            default_size=Size(
+                config.sample_height * spatial,
+                config.sample_width * spatial,
+                config.sample_frames,
+            ),
+        ),
+        guidance=classifier_free("doubled"),
+        prediction_type=prediction_type_of(pipeline.scheduler, name),
+        decode=_decode,
+        image="required" if _TAKES_IMAGE[kind] else "none",
+        image_hint="give a first image" if _TAKES_IMAGE[kind] else "it is a text-to-video model",
+        arguments=image_for_each_row,
+        unpack=_unpack,
+    )
+
+
+def _text_grid(size: Size, settings: dict[str, Any]) -> tuple[int, int, int]:
+    return 1, 1, settings["max_sequence_length"]
+
+
+def _gate(norm: str) -> Callable[[BlockCall], torch.Tensor]:
+    def gate(call: BlockCall) -> torch.Tensor:
+        # (video, text, gate of the video, gate of the text)
+        return call.outputs[norm][2]
+
+    return gate
+
+
+def _after_text(output: torch.Tensor, call: BlockCall) -> torch.Tensor:
+    return output[:, call.argument("encoder_hidden_states").shape[1] :]
+
+
+def _unpack(latents: torch.Tensor, size: Size) -> torch.Tensor:
+    """The scheduler sees (batch, frame, channel, row, col)."""
+    return latents.transpose(1, 2)
+
+
+def _decode(pipeline: Any, latents: torch.Tensor, num_frames: int) -> np.ndarray:
+    """As `decode_scaled`, without the frames that the pipeline put in front to fill a patch."""
+    added = latents.shape[2] - ((num_frames - 1) // pipeline.vae_scale_factor_temporal + 1)
+    return decode_scaled(pipeline, latents[:, :, added:], num_frames)

@@ -1,0 +1,108 @@
+"""The size of a video, and how it becomes latents and tokens."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from cosinterp.errors import SampleError
+
+
+@dataclass(frozen=True)
+class Size:
+    """The size of a video in pixels and frames; an image has one frame."""
+
+    height: int
+    width: int
+    num_frames: int = 1
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """How a video of some size becomes latents, and latents become the token grid.
+
+    Latents have ``(num_frames - 1) // temporal_scale + 1`` frames, and `extra_latent_frames` more.
+    """
+
+    patch_size: tuple[int, int, int]
+    """Latent cells of one token: (frame, row, col)."""
+    latent_channels: int
+    spatial_scale: int
+    temporal_scale: int = 1
+    size_multiple: tuple[int, int] = (1, 1)
+    """What height and width have to be multiples of, in pixels."""
+    frame_multiple: int | None = None
+    """What the number of frames has to be 1 more than a multiple of; None: ``temporal_scale``."""
+    latent_frame_multiple: int = 1
+    """The pipeline adds latent frames until they are a multiple of this, and drops them at the end."""
+    extra_latent_frames: int = 0
+    """Latent frames of a condition that the pipeline denoises together with those of the video."""
+    fixed_size: Size | None = None
+    """The only size that the model takes."""
+    default_size: Size | None = None
+    """The size that the pipeline takes where its call is given none."""
+    is_image: bool = False
+    """An image model: one frame, and no number of frames to ask for."""
+
+    def latent_shape(self, size: Size) -> tuple[int, int, int, int]:
+        """(channel, frame, row, col) of the latents of a size."""
+        frames = (size.num_frames - 1) // self.temporal_scale + 1
+        multiple = self.latent_frame_multiple
+        return (
+            self.latent_channels,
+            -(-frames // multiple) * multiple + self.extra_latent_frames,
+            size.height // self.spatial_scale,
+            size.width // self.spatial_scale,
+        )
+
+    def grid(self, size: Size) -> tuple[int, int, int]:
+        """The token grid (frame, row, col) of a size."""
+        _, frames, rows, cols = self.latent_shape(size)
+        patch = self.patch_size
+        return frames // patch[0], rows // patch[1], cols // patch[2]
+
+    def smallest(self) -> Size:
+        """A small size that the model takes, with several tokens along each axis where it can have them."""
+        if self.fixed_size is not None:
+            return self.fixed_size
+        rows, cols = self.size_multiple
+        frames = 1 if self.is_image else 2 * (self.frame_multiple or self.temporal_scale) + 1
+        return Size(_at_least(32, rows), _at_least(32, cols), frames)
+
+    def check(self, size: Size, where: str) -> None:
+        """Refuse a size that the pipeline would round or reject.
+
+        Raises:
+            SampleError: says what the size has to be.
+        """
+        if self.fixed_size is not None and size != self.fixed_size:
+            fixed = self.fixed_size
+            frames = "" if self.is_image else f" and {fixed.num_frames} frames"
+            raise SampleError(f"{where}: this model takes {fixed.height}x{fixed.width} pixels{frames} only")
+        rows, cols = self.size_multiple
+        if size.height < rows or size.width < cols or size.height % rows or size.width % cols:
+            raise SampleError(
+                f"{where}: height {size.height} and width {size.width} have to be multiples of "
+                f"{rows} and {cols} for this model"
+            )
+        if self.is_image and size.num_frames != 1:
+            raise SampleError(f"{where}: num_frames {size.num_frames}, but this model makes images")
+        scale = self.frame_multiple or self.temporal_scale
+        if size.num_frames < 1 or (size.num_frames - 1) % scale:
+            below = max(1, (size.num_frames - 1) // scale * scale + 1)
+            raise SampleError(
+                f"{where}: num_frames {size.num_frames} has to be 1 more than a multiple of {scale} "
+                f"for this model, such as {below} or {below + scale}"
+            )
+
+
+def three(patch: Any) -> tuple[int, int, int]:
+    """A patch size of a config, one number or three, as (frame, row, col); one number is spatial."""
+    if isinstance(patch, int):
+        return 1, patch, patch
+    frame, row, col = patch
+    return int(frame), int(row), int(col)
+
+
+def _at_least(least: int, multiple: int) -> int:
+    return -(-least // multiple) * multiple
