@@ -34,6 +34,7 @@ __all__ = [
     "decode",
     "diff",
     "export",
+    "export_videos",
     "load",
     "load_dataset",
     "merge",
@@ -61,6 +62,7 @@ _HOMES = {
     "decode": "cosinterp.decoding:decode_run",
     "diff": "stores:diff_stores",
     "export": "stores:export_store",
+    "export_videos": "cosinterp.video_export",
     "load": "cosinterp.models.loading",
     "load_dataset": "cosinterp.samples",
     "merge": "stores:merge_stores",
@@ -79,6 +81,7 @@ if TYPE_CHECKING:
     from cosinterp.scoring import score_store as score
     from cosinterp.tracing import trace
     from cosinterp.verification import Check, verify
+    from cosinterp.video_export import export_videos
     from stores import Run, SelectionError, Store, StoreError, UserError, Wanted
     from stores import diff_stores as diff
     from stores import export_store as export

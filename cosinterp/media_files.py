@@ -23,23 +23,40 @@ HALF_COLOUR, FULL_COLOUR = "yuv420p", "yuv444p"
 def write_video(
     frames: Frames, path: Path, frame_rate: float, *, crf: int = 16, pixel_format: str = HALF_COLOUR
 ) -> None:
-    """Write uint8 (frame, row, col, rgb) as H.264.
+    """Write a video as H.264, in the place of one that is there.
+
+    Arguments are those of `encode_video`.
+
+    Raises:
+        UserError: it did not become a whole file, as on a full disk.
+    """
+
+    def write(partial: Path) -> None:
+        encode_video(frames, partial, frame_rate, crf=crf, pixel_format=pixel_format)
+
+    replace(path, write)
+
+
+def encode_video(
+    frames: Frames, path: Path, frame_rate: float, *, crf: int, pixel_format: str = HALF_COLOUR
+) -> None:
+    """Write a video as H.264 into a file of any name.
 
     Args:
-        frames: with ``yuv420p`` an odd side gains one row or column, a copy of its last.
-        path: replaced whole, if it is there.
+        frames: uint8 (frame, row, col, rgb). With ``yuv420p`` an odd side gains one row or column, a copy of
+            its last.
+        path: what it is written to, at once.
         frame_rate: frames a second.
         crf: x264's constant rate factor, 0 to 51: the lower, the truer and larger.
         pixel_format: ``yuv420p``, which every player shows and which keeps colour at half the resolution of
             light, or ``yuv444p``, which keeps all of it.
 
     Raises:
-        UserError: it did not become a whole file, as on a full disk.
+        OSError: it did not become a whole file, as on a full disk.
     """
     if pixel_format == HALF_COLOUR:
         odd = [(0, side % 2) for side in frames.shape[1:3]]
         frames = np.pad(frames, [(0, 0), *odd, (0, 0)], mode="edge")
-
     height, width = frames.shape[1:3]
     encoding: dict[str, Any] = {
         "fps": frame_rate,
@@ -47,23 +64,19 @@ def write_video(
         "pix_fmt_out": pixel_format,
         "quality": None,
         "macro_block_size": 1,
-        # The format has to be named, as the suffix does not tell it.
+        # The format has to be named, as the suffix need not tell it.
         "output_params": ["-crf", str(crf), "-preset", "veryfast", "-f", "mp4"],
         # Its errors would come without the path; they are found below.
         "ffmpeg_log_level": "fatal",
     }
-
-    def write(partial: Path) -> None:
-        sending = write_frames(partial, (width, height), **encoding)
-        with closing(sending):
-            sending.send(None)
-            for frame in frames:
-                sending.send(np.ascontiguousarray(frame))
-        # Nobody looks at how ffmpeg ended.
-        if not _is_whole_mp4(partial):
-            raise OSError("the video is cut off; is there space on the disk?")
-
-    replace(path, write)
+    sending = write_frames(path, (width, height), **encoding)
+    with closing(sending):
+        sending.send(None)
+        for frame in frames:
+            sending.send(np.ascontiguousarray(frame))
+    # Nobody looks at how ffmpeg ended.
+    if not _is_whole_mp4(path):
+        raise OSError("the video is cut off; is there space on the disk?")
 
 
 def replace(path: Path, write: Callable[[Path], object]) -> None:

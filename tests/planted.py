@@ -22,6 +22,7 @@ def plant(
     truths: Mapping[str, Mapping[str, Any]] | None = None,
     *,
     videos: Mapping[tuple[str, int], NDArray[np.uint8]] | None = None,
+    metadata: Mapping[str, Mapping[str, Any]] | None = None,
     prompt: str = "Go to the red goal.",
     model: str = "planted",
 ) -> Store:
@@ -33,6 +34,8 @@ def plant(
         sigmas = np.linspace(1.0, 0.0, num_steps + 1)
         with store.writer(sample, seed) as writer:
             writer.set_attrs({"prediction_type": "flow"})
+            if metadata is not None and sample in metadata:
+                writer.set_attrs({"metadata": metadata[sample]})
             writer.set_schedule(1000 * sigmas[:-1], sigmas)
             writer.set_condition(prompt)
             if truths is not None and sample in truths:
@@ -53,7 +56,7 @@ class CellDecoder:
 
     calls = 0
 
-    def decode(self, latents: NDArray[np.float32]) -> NDArray[np.uint8]:
+    def decode(self, latents: NDArray[np.float32], num_frames: int | None = None) -> NDArray[np.uint8]:
         """Latents ((batch), 1, frame, row, col) to the pixels of these cells."""
         self.calls += 1
         return rendering.colour(np.rint(latents[..., 0, :, :, :]).astype(np.uint8))

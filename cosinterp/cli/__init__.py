@@ -51,6 +51,11 @@ COMMANDS: tuple[Command | Group, ...] = (
     Command(
         "decode", "cosinterp.cli.decode:decode", "Turn a run's clean estimates into pictures and videos."
     ),
+    Command(
+        "export-videos",
+        "cosinterp.cli.export_videos:export_videos",
+        "Write videos of runs for VBVR-Bench's evaluators.",
+    ),
     Command("score", "cosinterp.cli.score:score", "Score runs whose sample has a known truth, by step too."),
     Command("verify", "cosinterp.cli.verify:verify", "Prove that a model is understood."),
     Command("tui", "cosinterp.cli.tui:tui", "Browse stores in the terminal."),
