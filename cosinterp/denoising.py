@@ -297,10 +297,12 @@ def _watched_scheduler(scheduler: Any, stepped: Callable[[Any, dict[str, Any], A
     """
     kind = type(scheduler)
     signature = inspect.signature(kind.step)
+    # One that somebody put into the instance would go before that of any class.
+    own = vars(scheduler).pop("step", None)
 
     @functools.wraps(kind.step)
     def step(self: Any, *args: Any, **kwargs: Any) -> Any:
-        result = kind.step(self, *args, **kwargs)
+        result = kind.step(self, *args, **kwargs) if own is None else own(*args, **kwargs)
         if self is scheduler:
             stepped(self, signature.bind(self, *args, **kwargs).arguments, result)
         return result
@@ -310,6 +312,8 @@ def _watched_scheduler(scheduler: Any, stepped: Callable[[Any, dict[str, Any], A
         yield
     finally:
         scheduler.__class__ = kind
+        if own is not None:
+            scheduler.step = own
 
 
 @contextmanager

@@ -91,7 +91,7 @@ def trace(
         layers: "0-8", "0,4,8", "-1", "all", or numbers: layers of the residual stream.
         sites: of `Model.sites`; "all", "resid,self_attn", or names.
         save_steps: the steps whose activations are recorded, as ``layers``.
-        branches: "all", "cond" or "uncond".
+        branches: "all", or such as "cond", "cond,uncond".
         num_steps, guidance_scale, **sampling: settings of the pipeline's call (height, width, num_frames,
             negative_prompt, ...); default: the sample's own, else the model's, else the pipeline's.
         dtype: of the store: "bf16", "fp16", "fp32", "fp8" (e4m3, a factor a chunk), or "auto": the model's.

@@ -40,7 +40,6 @@ FACTORS = "factors"
 CHECKSUMS = "checksums"
 
 BASE = "base"
-BRANCHES = ("cond", "uncond")
 INDEX_AXES = ("step", "layer", "branch")
 LATENT_AXES = ("step", "channel", "frame", "row", "col")
 VIDEO_AXES = ("frame", "row", "col", "rgb")
@@ -52,6 +51,7 @@ PIECE = 32 * BLOCK
 MAX_SEED = 2**63 - 1
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+_BRANCH = re.compile(r"[a-z][a-z0-9_]{0,31}")
 _SITE = re.compile(r"[a-z][a-z0-9_]*(\.[a-z0-9_]+)*")
 _VARIANT = re.compile(r"[a-z][a-z0-9_-]{0,63}")
 _RUN_FILE = re.compile(r"([0-9]{1,19})(?:\.([a-z][a-z0-9_-]{0,63}))?\.h5")
@@ -174,6 +174,11 @@ def chunk_length(length: int, item_bytes: int) -> int:
     """
     fitting = (n for n in range(length, 0, -1) if length % n == 0 and n * item_bytes <= MAX_CHUNK)
     return next(fitting, 1)
+
+
+def is_branch_name(text: str) -> bool:
+    """Whether a branch can be called so: "cond", "uncond", or that of another guidance, such as "stg"."""
+    return _BRANCH.fullmatch(text) is not None
 
 
 def _is_name(text: str) -> bool:

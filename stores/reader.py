@@ -98,7 +98,7 @@ class Run:
         Args:
             site: a site, or a key of `sites`.
             step, layer: as numbered in the model, not as indices; negative ones count from the last stored.
-            branch: "cond" or "uncond"; None is "cond" where that is stored, else the only one.
+            branch: such as "cond" or "uncond"; None is "cond" where that is stored, else the only one.
             reduction: which of those stored; None is "full" if that is, else the only one. The axes are then
                 `SiteInfo.axes`.
             raw: give what is stored instead: float16 or float32, the bits as uint16 for bfloat16, the codes

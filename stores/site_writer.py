@@ -41,9 +41,12 @@ class SitePlan:
         for what, numbers in (("layers", self.layers), ("steps", self.steps)):
             if not numbers or numbers[0] < 0 or list(numbers) != sorted(set(numbers)):
                 raise ValueError(f"{self.site}: {what} must ascend from 0 or more, got {list(numbers)}")
-        known = set(self.branches) <= set(layout.BRANCHES)
-        if not self.branches or len(set(self.branches)) != len(self.branches) or not known:
-            raise ValueError(f"{self.site}: branches must be of {layout.BRANCHES}, got {list(self.branches)}")
+        named = all(map(layout.is_branch_name, self.branches))
+        if not self.branches or len(set(self.branches)) != len(self.branches) or not named:
+            raise ValueError(
+                f"{self.site}: branches must be different names such as cond and uncond, "
+                f"got {list(self.branches)}"
+            )
         if len(self.grid) != 3 or min(*self.grid, self.channels) < 1:
             shape = (*self.grid, self.channels)
             raise ValueError(f"{self.key}: no axis may be empty, got (frame, row, col, channel) of {shape}")

@@ -204,7 +204,7 @@ class RunWriter:
         Args:
             site: ``resid``, ``self_attn``, ``mlp.raw`` and so on.
             layers, steps: numbers as in the model, ascending.
-            branches: of "cond" and "uncond".
+            branches: such as "cond" and "uncond".
             grid: the token grid (frame, row, col), before reduction.
             channels: of each token, before reduction.
             reduction: what is kept, as `stores.reduction` says.

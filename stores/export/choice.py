@@ -37,7 +37,7 @@ class Wanted:
         sites: names ("resid") or keys ("resid@norm"), as a tuple or a text ("resid,mlp"); () is none.
         reductions: "full", "project:64" and so on, likewise.
         layers, steps: selections, as "0-9". A layer counts as stored if one of the sites has it.
-        branches: of "cond" and "uncond", likewise.
+        branches: such as "cond" and "uncond", likewise.
         latents, video: whether they are taken, of the runs that have them.
     """
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -13,10 +14,16 @@ import pytest
 import torch
 
 from cosinterp.denoising import Call, Clock, ClockError, Step, clean_estimate
-from cosinterp.models.anatomy import Pinned
+from cosinterp.models.anatomy import Anatomy, Pinned
+from cosinterp.models.geometry import Size
 from tests.unit.models.test_anatomy import WAN_14B
 
-ANATOMY = replace(WAN_14B, expert_at=lambda pipeline, timestep: int(timestep < 500))
+SIZE = Size(32, 32, 9)
+ANATOMY = replace(
+    WAN_14B,
+    expert_at=lambda pipeline, timestep: int(timestep < 500),
+    geometry=replace(WAN_14B.geometry, latent_channels=2),
+)
 BOTH = ("cond", "uncond")
 
 
@@ -29,10 +36,11 @@ class Denoiser(torch.nn.Module):
         return x
 
 
-class Scheduler:
+class FlowMatchScheduler:
     """Euler steps of a flow: x_{t-1} = x_t + (sigma_{t-1} - sigma_t) v."""
 
     def __init__(self, num_steps: int) -> None:
+        self.config: dict[str, Any] = {}
         self.sigmas = torch.linspace(1, 0, num_steps + 1)
         self.timesteps = self.sigmas[:-1] * 1000
         self.step_index = 0
@@ -46,13 +54,14 @@ class Scheduler:
 class Pipeline:
     """``script`` says for each step which (branch, expert) calls are made."""
 
-    def __init__(self, script: list[list[tuple[str, int]]], num_steps: int = 4) -> None:
-        self.scheduler = Scheduler(num_steps)
+    def __init__(self, script: list[list[tuple[str, int]]], num_steps: int = 4, frames: int = 3) -> None:
+        self._frames = frames
+        self.scheduler = FlowMatchScheduler(num_steps)
         self.transformer, self.transformer_2 = Denoiser(), Denoiser()
         self._script = script
 
     def prepare_latents(self) -> Any:
-        return torch.ones(1, 2, 3, 4, 4)
+        return torch.ones(1, 2, self._frames, 4, 4)
 
     def __call__(self) -> torch.Tensor:
         latents = self.prepare_latents()
@@ -67,12 +76,12 @@ class Pipeline:
 
 def script(num_steps: int = 4) -> list[list[tuple[str, int]]]:
     """What ought to happen: timesteps 1000, 750, 500, 250, of which the last is the second expert's."""
-    experts = [int(timestep < 500) for timestep in Scheduler(num_steps).timesteps]
+    experts = [int(timestep < 500) for timestep in FlowMatchScheduler(num_steps).timesteps]
     return [[(branch, expert) for branch in BOTH] for expert in experts]
 
 
-def watched(pipeline: Pipeline, **callbacks: Any) -> Clock:
-    clock = Clock(pipeline, ANATOMY, **callbacks)
+def watched(pipeline: Pipeline, anatomy: Anatomy = ANATOMY, **callbacks: Any) -> Clock:
+    clock = Clock(pipeline, anatomy, SIZE, **callbacks)
     with clock.watching():
         pipeline()
     return clock
@@ -87,11 +96,11 @@ def test_every_call_is_read_from_what_happens() -> None:
 def test_steps_are_told_with_what_the_scheduler_saw() -> None:
     steps: list[Step] = []
     watched(Pipeline(script()), on_step=steps.append)
-    assert [(s.index, s.timestep, s.sigma, s.expert) for s in steps] == [
-        (0, 1000, 1.0, 0),
-        (1, 750, 0.75, 0),
-        (2, 500, 0.5, 0),
-        (3, 250, 0.25, 1),
+    assert [(s.index, s.timestep, s.clean, s.expert) for s in steps] == [
+        (0, 1000, (1.0, -1.0), 0),
+        (1, 750, (1.0, -0.75), 0),
+        (2, 500, (1.0, -0.5), 0),
+        (3, 250, (1.0, -0.25), 1),
     ]
     assert torch.equal(steps[1].noisy, steps[0].after)
     assert torch.equal(steps[0].prediction, steps[0].noisy * 0.5)
@@ -110,10 +119,10 @@ def test_the_schedule_is_announced_before_the_first_call() -> None:
 
 def test_the_position_is_known_during_a_call() -> None:
     pipeline = Pipeline(script())
-    clock = Clock(pipeline, ANATOMY)
+    clock = Clock(pipeline, ANATOMY, SIZE)
     seen: list[Call] = []
     for expert in (pipeline.transformer, pipeline.transformer_2):
-        expert.register_forward_hook(lambda *_: seen.append(clock.call))
+        expert.register_forward_hook(lambda *_: seen.extend(clock.under_way))
     with clock.watching():
         pipeline()
     assert seen == clock.calls
@@ -150,7 +159,7 @@ def test_another_number_of_steps_than_asked_is_an_error() -> None:
 
 def test_a_call_after_the_last_step_is_an_error() -> None:
     pipeline = Pipeline(script())
-    clock = Clock(pipeline, ANATOMY)
+    clock = Clock(pipeline, ANATOMY, SIZE)
     with clock.watching():
         pipeline()
         with pipeline.transformer.cache_context("cond"):
@@ -159,10 +168,62 @@ def test_a_call_after_the_last_step_is_an_error() -> None:
         clock.check(BOTH, 4)
 
 
-def test_a_call_that_names_no_branch_is_an_error() -> None:
+def test_a_batch_of_another_length_is_an_error() -> None:
     pipeline = Pipeline(script())
-    with Clock(pipeline, ANATOMY).watching(), pytest.raises(ClockError, match="without naming"):
-        pipeline.transformer(torch.zeros(1))
+    with (
+        Clock(pipeline, ANATOMY, SIZE, rows=2).watching(),
+        pytest.raises(ClockError, match="cannot tell the guidance branch .* 3 rows for 2 videos"),
+    ):
+        pipeline.transformer(torch.zeros(3))
+
+
+def test_more_calls_than_branches_are_an_error() -> None:
+    pipeline = Pipeline(script())
+    with Clock(pipeline, ANATOMY, SIZE).watching():
+        for _ in BOTH:
+            pipeline.transformer(torch.zeros(1))
+        with pytest.raises(ClockError, match="1 rows for 1 videos, after cond, uncond"):
+            pipeline.transformer(torch.zeros(1))
+
+
+def test_without_labels_the_order_of_the_calls_tells_the_branch() -> None:
+    pipeline = Pipeline(script())
+    pipeline.transformer.cache_context = None  # type: ignore[assignment]
+    clock = Clock(pipeline, ANATOMY, SIZE)
+    with clock.watching():
+        for _ in BOTH:
+            pipeline.transformer(torch.zeros(1))
+    assert [call.branch for call in clock.calls] == list(BOTH)
+
+
+def test_the_rows_of_a_doubled_batch_are_two_branches() -> None:
+    pipeline = Pipeline(script())
+    clock = Clock(pipeline, ANATOMY, SIZE, rows=3)
+    with clock.watching(), pipeline.transformer.cache_context("cond_uncond"):
+        pipeline.transformer(torch.zeros(6))
+    assert [call.branch for call in clock.under_way] == ["uncond", "cond"]
+
+
+def test_a_copy_of_the_scheduler_steps_unseen() -> None:
+    """LTX-2 copies its scheduler for the audio, while it is watched."""
+    pipeline = Pipeline(script())
+    clock = Clock(pipeline, ANATOMY, SIZE)
+    with clock.watching():
+        copied = copy.deepcopy(pipeline.scheduler)
+        latents = torch.ones(1, 2, 5, 4, 4)
+        copied.step(latents, copied.timesteps[0], latents)
+        assert (copied.step_index, pipeline.scheduler.step_index) == (1, 0)
+    assert clock.step == 0
+
+
+def test_frames_that_the_scheduler_is_not_shown_are_the_pinned_ones() -> None:
+    pinned = Pinned(torch.full((1, 2, 3, 4, 4), 7.0), torch.tensor([True, False, False]))
+    pipeline = Pipeline(script(), frames=2)
+    steps: list[Step] = []
+    watched(pipeline, replace(ANATOMY, pinned=lambda prepared, size: pinned), on_step=steps.append)
+    assert all(step.noisy.shape == step.prediction.shape == (1, 2, 3, 4, 4) for step in steps)
+    assert all((step.noisy[:, :, 0] == 7).all() and (step.prediction[:, :, 0] == 0).all() for step in steps)
+    assert torch.equal(steps[1].noisy, steps[0].after)
 
 
 def test_everything_is_put_back_after_an_error() -> None:
@@ -197,6 +258,6 @@ def test_pinned_frames_come_from_the_condition() -> None:
     noisy, prediction = torch.randn(1, 2, 3, 4, 4), torch.randn(1, 2, 3, 4, 4)
     condition = torch.full_like(noisy, 7.0)
     pinned = Pinned(condition, torch.tensor([True, False, False]))
-    estimate = clean_estimate(noisy, prediction, 0.3, pinned)
+    estimate = clean_estimate(noisy, prediction, (1.0, -0.3), pinned)
     assert (estimate[:, :, 0] == 7).all()
     assert torch.equal(estimate[:, :, 1:], (noisy - 0.3 * prediction)[:, :, 1:])

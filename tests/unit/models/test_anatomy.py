@@ -7,31 +7,59 @@ from dataclasses import replace
 import pytest
 
 from cosinterp.errors import SampleError, SelectionError
-from cosinterp.models.anatomy import Anatomy, Size, Sublayer
+from cosinterp.models.anatomy import Anatomy
+from cosinterp.models.blocks import Stack, Stream, Sublayer
+from cosinterp.models.geometry import Geometry, Size
+from cosinterp.models.guidance import classifier_free
 
 WAN_14B = Anatomy(
     family="wan",
     experts=("transformer", "transformer_2"),
-    blocks="blocks",
-    num_layers=40,
-    channels=5120,
-    sublayers=(Sublayer("self_attn", "attn1"), Sublayer("cross_attn", "attn2"), Sublayer("mlp", "ffn")),
-    block_arguments=("hidden_states",),
-    patch_size=(1, 2, 2),
-    latent_channels=16,
-    spatial_scale=8,
-    temporal_scale=4,
-    size_multiple=(16, 16),
-    image="none",
-    image_hint="",
-    guidance="sequential",
+    stacks=(
+        Stack(
+            blocks="blocks",
+            count=40,
+            streams=(Stream("resid", 5120, "hidden_states"),),
+            sublayers=(
+                Sublayer("self_attn", "attn1"),
+                Sublayer("cross_attn", "attn2"),
+                Sublayer("mlp", "ffn"),
+            ),
+        ),
+    ),
+    geometry=Geometry(
+        patch_size=(1, 2, 2),
+        latent_channels=16,
+        spatial_scale=8,
+        temporal_scale=4,
+        size_multiple=(16, 16),
+    ),
+    guidance=classifier_free("sequential"),
     prediction_type="flow",
+    decode=lambda pipeline, latents, num_frames: latents.numpy(),
     two_guidance_scales=True,
-    expert_at=lambda pipeline, timestep: 0,
-    fixed_text_length=None,
-    pinned=lambda prepared: None,
-    decode=lambda pipeline, latents: latents.numpy(),
 )
+JOINED = replace(
+    WAN_14B,
+    stacks=(
+        Stack(
+            blocks="double",
+            count=2,
+            streams=(
+                Stream("resid", 8, "hidden_states", output=0),
+                Stream("text", 8, "encoder_hidden_states", output=1, grid=lambda size, settings: (1, 1, 7)),
+            ),
+            sublayers=(Sublayer("self_attn", "attn"), Sublayer("mlp", "ff")),
+        ),
+        Stack(
+            blocks="single",
+            count=3,
+            streams=(Stream("resid", 8, "hidden_states", output=1),),
+            sublayers=(Sublayer("parallel", "proj_out"),),
+        ),
+    ),
+)
+GUIDED, UNGUIDED = {"guidance_scale": 5.0}, {"guidance_scale": 1.0}
 
 
 def test_forty_blocks_are_forty_one_layers() -> None:
@@ -40,8 +68,8 @@ def test_forty_blocks_are_forty_one_layers() -> None:
 
 def test_the_published_size_has_32760_tokens() -> None:
     size = Size(480, 832, 81)
-    assert WAN_14B.latent_shape(size) == (16, 21, 60, 104)
-    assert WAN_14B.grid(size) == (21, 30, 52)
+    assert WAN_14B.geometry.latent_shape(size) == (16, 21, 60, 104)
+    assert WAN_14B.geometry.grid(size) == (21, 30, 52)
 
 
 def test_layer_0_has_the_residual_stream_only() -> None:
@@ -62,11 +90,39 @@ def test_unknown_sites_are_refused_with_those_there_are(names: str | list[str]) 
 
 
 def test_branches() -> None:
-    assert WAN_14B.select_branches("all", guided=True) == ("cond", "uncond")
-    assert WAN_14B.select_branches("all", guided=False) == ("cond",)
-    assert WAN_14B.select_branches(["uncond"], guided=True) == ("uncond",)
-    with pytest.raises(SelectionError, match="use a guidance scale above 1"):
-        WAN_14B.select_branches("uncond", guided=False)
+    assert WAN_14B.select_branches("all", GUIDED) == ("cond", "uncond")
+    assert WAN_14B.select_branches("all", UNGUIDED) == ("cond",)
+    assert WAN_14B.select_branches(["uncond"], GUIDED) == ("uncond",)
+    with pytest.raises(SelectionError, match="it needs guidance_scale above 1"):
+        WAN_14B.select_branches("uncond", UNGUIDED)
+    with pytest.raises(SelectionError, match='unknown branch "stg"; this model has cond, uncond'):
+        WAN_14B.select_branches("cond,stg", GUIDED)
+
+
+def test_stacks_are_one_run_of_layers() -> None:
+    assert list(JOINED.layers) == [0, 1, 2, 3, 4, 5]
+    assert [JOINED.stack_of(layer)[0].blocks for layer in range(1, 6)] == ["double"] * 2 + ["single"] * 3
+    assert [JOINED.stack_of(layer)[1] for layer in range(1, 6)] == [0, 1, 0, 1, 2]
+    with pytest.raises(IndexError, match="no block 6 in 5"):
+        JOINED.stack_of(6)
+
+
+def test_a_site_is_at_the_layers_of_the_stacks_that_have_it() -> None:
+    layers = tuple(JOINED.layers)
+    assert JOINED.sites == (
+        *("resid", "text", "self_attn", "mlp", "parallel"),
+        *("self_attn.raw", "mlp.raw", "parallel.raw"),
+    )
+    assert JOINED.layers_of("resid", layers) == layers
+    assert JOINED.layers_of("text", layers) == (0, 1, 2)
+    assert JOINED.layers_of("mlp", layers) == (1, 2)
+    assert JOINED.layers_of("parallel.raw", layers) == (3, 4, 5)
+
+
+def test_a_stream_may_have_a_grid_of_its_own() -> None:
+    size = Size(32, 48, 5)
+    assert JOINED.stream_grid("text", size, {}) == (1, 1, 7)
+    assert JOINED.stream_grid("resid", size, {}) == (2, 2, 3)
 
 
 @pytest.mark.parametrize(
@@ -81,9 +137,26 @@ def test_branches() -> None:
 )
 def test_sizes_that_the_pipeline_would_round_are_refused(size: Size, message: str) -> None:
     with pytest.raises(SampleError, match=f"here: .*{message}"):
-        WAN_14B.check_size(size, "here")
+        WAN_14B.geometry.check(size, "here")
 
 
 def test_good_sizes_pass() -> None:
-    WAN_14B.check_size(Size(480, 832, 81), "here")
-    replace(WAN_14B, size_multiple=(32, 32)).check_size(Size(704, 1280, 1), "here")
+    WAN_14B.geometry.check(Size(480, 832, 81), "here")
+    replace(WAN_14B.geometry, size_multiple=(32, 32)).check(Size(704, 1280, 1), "here")
+
+
+def test_latent_frames_are_filled_up_to_a_patch() -> None:
+    padded = replace(WAN_14B.geometry, patch_size=(2, 2, 2), latent_frame_multiple=2)
+    assert padded.latent_shape(Size(480, 720, 81))[1] == 22
+    assert padded.grid(Size(480, 720, 81)) == (11, 30, 45)
+
+
+def test_an_image_model_makes_one_frame_and_a_fixed_size_is_the_only_one() -> None:
+    image = Geometry(patch_size=(1, 2, 2), latent_channels=4, spatial_scale=8, is_image=True)
+    assert image.grid(Size(64, 96)) == (1, 4, 6)
+    with pytest.raises(SampleError, match="makes images"):
+        image.check(Size(64, 96, 5), "here")
+    fixed = replace(image, fixed_size=Size(256, 256))
+    assert fixed.smallest() == Size(256, 256)
+    with pytest.raises(SampleError, match="takes 256x256 pixels only"):
+        fixed.check(Size(64, 96), "here")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from cosinterp.models.anatomy import Size
+from cosinterp.models.geometry import Size
 from cosinterp.planning.estimate import RunShape
 from cosinterp.planning.plan import PlannedSample, TracePlan
 from cosinterp.samples import Sample

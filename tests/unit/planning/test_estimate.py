@@ -57,12 +57,20 @@ def test_a_slab_of_each_reduction_counts_what_is_left_of_it(reduction: str, dtyp
 
 def test_an_item_fits_a_ring_of_the_memory_that_is_counted_for_it() -> None:
     shape = replace(SMALL, channels=40)
-    counted = waiting_items(plan_of(shape, dtype="fp8"), shape)["layer of resid"]
+    plan = plan_of(shape, dtype="fp8")
+    counted = waiting_items(plan, shape)["layer of resid"]
     tokens = torch.randn(1, *shape.grid, shape.channels)
-    codes, factors = quantised(tokens, slab_layout("full", shape, "fp8", "none").group)
+    codes, factors = quantised(tokens, slab_layout("resid", "full", shape, plan).group)
     assert counted > codes.numel()
     with RingSinks(torch.device("cpu"), host_memory=counted, threads=1, staging=1) as sinks:
         sinks.sink().put(lambda *_: None, (codes[0], "uint8"), (factors[0], "fp32"))
+
+
+def test_a_stream_of_other_tokens_takes_what_they_take() -> None:
+    shape = replace(WAN_14B, streams=(("text", (1, 1, 226), 1024),))
+    plan = plan_of(shape, sites=("resid", "text"), reductions={"resid": ("full",), "text": ("full",)})
+    assert slab_layout("text", "full", shape, plan).slab_bytes == 226 * 1024 * 2
+    assert slab_layout("resid", "full", shape, plan).slab_bytes == TOKENS * 5120 * 2
 
 
 def test_all_layers_of_a_14b_model_take_what_the_documentation_says() -> None:

@@ -200,6 +200,7 @@ def test_within_the_tolerance_numbers_are_equal(compare: Callable[..., StoreDiff
     assert {difference.what for difference in found} == {
         "activations/resid",
         "latents/noisy",
+        "schedule/clean",
         "schedule/sigma",
         "schedule/timestep",
     }

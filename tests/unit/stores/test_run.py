@@ -189,8 +189,28 @@ def test_a_run_without_latents_says_so(tmp_path: Path) -> None:
         assert (run.prompt, run.image, run.video, run.truth, run.sites) == ("", None, None, {}, {})
         with pytest.raises(StoreError, match="stored without its latents"):
             run.noisy(0)
-        with pytest.raises(StoreError, match="needs the prediction type flow, this run has None"):
+        with pytest.raises(StoreError, match="stored without its latents"):
             run.clean_estimate(0)
+
+
+def test_the_factors_of_the_schedule_make_the_clean_estimate(tmp_path: Path) -> None:
+    """Of a run that predicts noise, say: x̂0 = x_t / alpha - sigma / alpha epsilon."""
+    clean = np.array([[1.25, -0.75], [1.0625, -0.25]])
+    noisy, prediction = np.random.default_rng(0).normal(size=(2, 3, 2, 3, 4, 4)).astype(np.float32)
+    store = create_store(tmp_path / "s", settings())
+    with store.writer("a", 0) as writer:
+        writer.set_attrs({"prediction_type": "epsilon"})
+        writer.set_schedule([900, 100], [0.6, 0.2, 0.0], clean=clean)
+        for index in range(3):
+            writer.write_noisy(index, noisy[index])
+        for step in range(2):
+            writer.write_prediction(step, prediction[step])
+        writer.finish()
+    with store.run("a", 0) as run:
+        assert np.array_equal(run.schedule.clean, clean)
+        for step, (own, predicted) in enumerate(clean.astype(np.float32)):
+            expected = own * noisy[step] + predicted * prediction[step]
+            np.testing.assert_array_equal(run.clean_estimate(step), expected)
 
 
 def test_texts_of_any_kind_come_back(tmp_path: Path) -> None:

@@ -62,6 +62,18 @@ def rewritten(path: Path) -> Iterator[h5py.File]:
         write_seal(sealed.fileno(), places)
 
 
+def test_a_run_of_a_flow_may_be_without_the_factors_of_its_clean_estimate(tmp_path: Path) -> None:
+    store = make_store(tmp_path / "s", [("a", 0)])
+    path = next((store.path / "runs").rglob("*.h5"))
+    with Run(path) as run:
+        expected = run.clean_estimate(1)
+    with rewritten(path) as file:
+        del file["schedule/clean"]
+    with Run(path) as run:
+        assert np.array_equal(run.clean_estimate(1), expected)
+    assert not store.verify()
+
+
 def everything(path: Path) -> list[object]:
     """All that can be read from a run, in a form that can be compared."""
     with Run(path) as run:
@@ -204,7 +216,12 @@ CHANGES: dict[str, tuple[Callable[[h5py.File], object], str, str]] = {
     "a timestep is no number": (
         lambda file: file["schedule/timestep"].write_direct(np.array([1.0, np.nan, 0.25])),
         "schedule",
-        "a timestep or sigma is not finite",
+        "a timestep, a sigma or a factor of the clean estimate is not finite",
+    ),
+    "factors that are no flow's": (
+        lambda file: file["schedule/clean"].write_direct(np.array([[1, -1], [1, -0.5], [1, -0.3]])),
+        "schedule",
+        "the factors of the clean estimate are not those of a flow",
     ),
     "another length of schedule": (
         lambda file: (

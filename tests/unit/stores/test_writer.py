@@ -136,9 +136,9 @@ MISTAKES: dict[str, tuple[Callable[[RunWriter], Any], type[Exception], str]] = {
         "beyond the schedule of 1",
     ),
     "a branch of no kind": (
-        lambda w: w.add_site("mlp", [0], [0], ["both"], GRID, 1),
+        lambda w: w.add_site("mlp", [0], [0], ["Both"], GRID, 1),
         ValueError,
-        "branches must be of",
+        "branches must be different names",
     ),
     "a site's name": (
         lambda w: w.add_site("a/b", [0], [0], ["cond"], GRID, 1),
