@@ -59,6 +59,9 @@ class Anatomy:
     decode: Callable[[Any, torch.Tensor, int], np.ndarray]
     """Decodes the pipeline's latents (batch, channel, frame, row, col) of a video of so many frames to
     float32 (batch, frame, row, col, rgb) in [0, 1], as the pipeline does."""
+    vae_in_model_dtype: bool = False
+    """Whether the pipeline decodes latents in the denoiser's dtype, so that its VAE has to have it too; else
+    the VAE is in float32."""
     experts: tuple[str, ...] = ("transformer",)
     """Pipeline components that denoise, in the order in which the schedule uses them."""
     expert_at: Callable[[Any, torch.Tensor], int] = _first_expert

@@ -44,7 +44,7 @@ def load(
             local folder is read without any network access.
         device: where it runs; default: cuda if there is one, else cpu.
         dtype: of the denoiser and the text encoder, "bf16" | "fp16" | "fp32" or a torch dtype; default: bf16
-            on cuda, fp32 on cpu. The VAE stays in float32, as the family wants it.
+            on cuda, fp32 on cpu. The VAE stays in float32, unless the pipeline decodes in this dtype.
         offload: "model" or "sequential": keep in host memory what is not in use (needs a GPU).
         lora: LoRA file(s) or folder(s): one for all experts, or one for each expert, in order.
         revision: of a hub id.
@@ -75,6 +75,8 @@ def load(
         )
     own = _own_settings(Path(source)) if is_local else {}
     anatomy = anatomy_of(loaded, name)
+    if anatomy.vae_in_model_dtype:
+        _cast_vae(loaded.vae, precision)
     if lora is not None:
         _load_loras(loaded, anatomy.experts, [lora] if isinstance(lora, str | Path) else list(lora))
     _place(loaded, place, offload, name)
@@ -275,6 +277,13 @@ def _load_loras(pipeline: Any, experts: tuple[str, ...], paths: list[str | Path]
             raise ModelError(
                 f"{path}: holds no LoRA weights of a {type(getattr(pipeline, component)).__name__}"
             )
+
+
+def _cast_vae(vae: Any, dtype: torch.dtype) -> None:
+    import torch
+
+    # Not by the VAE's own `to`, which warns of modules that need float32 even where there are none.
+    torch.nn.Module.to(vae, dtype)
 
 
 def _place(pipeline: Any, device: torch.device, offload: str | None, name: str) -> None:

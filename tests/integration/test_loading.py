@@ -21,6 +21,7 @@ from cosinterp.errors import ModelError
 from cosinterp.models.loading import load
 from cosinterp.models.model import Model
 from cosinterp.verification import verify
+from tests.families import cogvideox
 from tests.tiny import KINDS, sample_for
 
 REPOSITORY = Path(__file__).parents[2]
@@ -64,6 +65,14 @@ def test_the_vae_stays_in_float32(tiny_model: Callable[..., Model]) -> None:
     assert pipeline.vae.dtype == torch.float32
     assert pipeline.transformer.dtype == torch.bfloat16
     assert pipeline.text_encoder.dtype == torch.bfloat16
+
+
+def test_a_vae_has_the_models_dtype_where_its_pipeline_does_not_cast_latents(tmp_path: Path) -> None:
+    cogvideox.ROWS[0].build().save_pretrained(tmp_path)
+    model = load(tmp_path, device="cpu", dtype="bf16")
+    assert model.pipeline.vae.dtype == torch.bfloat16
+    sample, settings = cogvideox.ROWS[0].sample(), {**cogvideox.ROWS[0].settings, "num_steps": 2}
+    assert model.generate(sample, seed=0, **settings).shape == (9, 32, 48, 3)
 
 
 def test_a_local_folder_asks_nothing_of_the_network(tiny_folder: Callable[[str], Path]) -> None:

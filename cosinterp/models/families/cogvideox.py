@@ -69,6 +69,7 @@ def describe(pipeline: Any, name: str) -> Anatomy:
         guidance=classifier_free("doubled"),
         prediction_type=prediction_type_of(pipeline.scheduler, name),
         decode=_decode,
+        vae_in_model_dtype=True,
         image="required" if _TAKES_IMAGE[kind] else "none",
         image_hint="give a first image" if _TAKES_IMAGE[kind] else "it is a text-to-video model",
         arguments=image_for_each_row,
