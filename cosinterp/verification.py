@@ -226,7 +226,9 @@ def _hooks(model: Model, keep: Callable[[str, int, torch.Tensor], None]) -> Iter
     for component in model.anatomy.experts:
         denoiser, layer = getattr(model.pipeline, component), 0
         for stack in model.anatomy.stacks:
-            for block in inner(denoiser, stack.blocks):
+            blocks = inner(denoiser, stack.blocks)
+            for place in stack.places:
+                block = blocks[place]
                 layer += 1
                 calls: list[BlockCall] = []
                 entering = on_input(stack, layer, calls)

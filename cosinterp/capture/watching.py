@@ -104,10 +104,11 @@ class _Reader:
         for stack in self._model.anatomy.stacks:
             envoys, blocks = inner(envoy, stack.blocks), inner(denoiser, stack.blocks)
             if layer == 0:
-                self._read_entering(stack, envoys[0], blocks[0], calls)
-            for index in range(min(stack.count, self._last - layer)):
-                self._read_block(stack, envoys[index], blocks[index], layer + index + 1, calls)
-            layer += stack.count
+                self._read_entering(stack, envoys[stack.first], blocks[stack.first], calls)
+            for place in stack.places:
+                layer += 1
+                if layer <= self._last:
+                    self._read_block(stack, envoys[place], blocks[place], layer, calls)
 
     def _read_entering(
         self, stack: Stack, envoy: Any, block: torch.nn.Module, calls: tuple[Call, ...]

@@ -118,11 +118,11 @@ class Anatomy:
         return any(stack.stream(site) is not None for stack in self.stacks)
 
     def stack_of(self, layer: int) -> tuple[Stack, int]:
-        """The stack that has block ``layer`` (from 1), and the block's index in it."""
+        """The stack that has block ``layer`` (from 1), and the block's index in its ModuleList."""
         index = layer - 1
         for stack in self.stacks:
             if index < stack.count:
-                return stack, index
+                return stack, stack.places[index]
             index -= stack.count
         raise IndexError(f"there is no block {layer} in {self.num_layers}")
 

@@ -114,15 +114,23 @@ class Sublayer:
 
 @dataclass(frozen=True)
 class Stack:
-    """Blocks of one kind, one after another: ``blocks`` is the path of their ModuleList in the denoiser.
+    """Blocks of one kind, one after another.
 
-    ``streams`` begins with `resid`. ``sublayers`` stand in the order in which they run.
+    ``blocks`` is the path of their ModuleList in the denoiser. They are ``count`` blocks of it, from ``first``
+    on: a list may hold blocks of several kinds. ``streams`` begins with `resid`. ``sublayers`` stand in the
+    order in which they run.
     """
 
     blocks: str
     count: int
     streams: tuple[Stream, ...]
     sublayers: tuple[Sublayer, ...] = ()
+    first: int = 0
+
+    @property
+    def places(self) -> range:
+        """The indices of the blocks in their ModuleList."""
+        return range(self.first, self.first + self.count)
 
     def stream(self, site: str) -> Stream | None:
         """The stream that is called ``site``, if these blocks have it."""

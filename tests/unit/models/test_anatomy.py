@@ -107,6 +107,17 @@ def test_stacks_are_one_run_of_layers() -> None:
         JOINED.stack_of(6)
 
 
+def test_a_list_may_hold_blocks_of_several_kinds() -> None:
+    double, single = JOINED.stacks
+    mixed = replace(JOINED, stacks=(double, replace(single, blocks="double", first=2)))
+    assert [mixed.stack_of(layer) for layer in (1, 2, 3, 5)] == [
+        (mixed.stacks[0], 0),
+        (mixed.stacks[0], 1),
+        (mixed.stacks[1], 2),
+        (mixed.stacks[1], 4),
+    ]
+
+
 def test_a_site_is_at_the_layers_of_the_stacks_that_have_it() -> None:
     layers = tuple(JOINED.layers)
     assert JOINED.sites == (
