@@ -40,7 +40,7 @@ class Geometry:
     fixed_size: Size | None = None
     """The only size that the model takes."""
     default_size: Size | None = None
-    """The size that the pipeline takes where its call is given none."""
+    """The size of a model where the defaults of the pipeline's call are none, or another model's."""
     is_image: bool = False
     """An image model: one frame, and no number of frames to ask for."""
 

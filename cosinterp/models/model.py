@@ -87,7 +87,7 @@ class Model:
         geometry = self.anatomy.geometry
         size = geometry.fixed_size or geometry.default_size
         for name in ("height", "width") if geometry.is_image else _SIZE_NAMES:
-            if size is not None and defaults.get(name) is None:
+            if size is not None:
                 defaults[name] = getattr(size, name)
         defaults.update(self.own_sampling)
         if self.anatomy.fixed_text_length is not None:
