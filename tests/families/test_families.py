@@ -100,6 +100,10 @@ def test_family(
             assert np.array_equal(run.video, (plain[place] * 255).round().astype(np.uint8))
             _check_sites(row, hooked.values, run, place)
             last = run.num_steps - 1
+            if batch == 1:
+                # Pipelines may round in between where the anatomy does not.
+                decoded = model.decode(run.noisy(last + 1), row.size.get("num_frames"))
+                np.testing.assert_allclose(decoded.astype(int), run.video.astype(int), atol=1)
             np.testing.assert_allclose(
                 run.clean_estimate(last), run.noisy(last + 1), rtol=1e-5, atol=row.clean
             )
