@@ -32,12 +32,22 @@ class Pinned:
     latents: torch.Tensor
     frames: torch.Tensor
 
+    @classmethod
+    def first_frame(cls, latents: torch.Tensor) -> Pinned:
+        """The first frame, held at what it is in ``latents`` (batch, channel, frame, row, col)."""
+        held = latents.new_zeros(latents.shape)
+        held[:, :, 0] = latents[:, :, 0]
+        frames = latents.new_zeros(latents.shape[2]).bool()
+        frames[0] = True
+        return cls(latents=held, frames=frames)
+
 
 def _first_expert(pipeline: Any, timestep: torch.Tensor) -> int:
     return 0
 
 
-def _nothing_pinned(prepared: Any, size: Size) -> Pinned | None:
+def nothing_pinned(prepared: Any, size: Size) -> Pinned | None:
+    """For pipelines that denoise all frames."""
     return None
 
 
@@ -82,7 +92,7 @@ class Anatomy:
     """The only text length that the attention takes, where it is hard-coded."""
     unpack: Callable[[torch.Tensor, Size], torch.Tensor] | None = None
     """Brings what the scheduler sees to (batch, channel, frame, row, col); None: it is so already."""
-    pinned: Callable[[Any, Size], Pinned | None] = _nothing_pinned
+    pinned: Callable[[Any, Size], Pinned | None] = nothing_pinned
     """Reads the pinned frames from what the pipeline's ``prepare_latents`` returned."""
     step_argument: str | None = None
     """What only those calls of ``scheduler.step`` are given that make a step, where there are others."""

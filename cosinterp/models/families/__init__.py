@@ -10,6 +10,7 @@ from cosinterp.models.anatomy import Anatomy
 
 FAMILIES: dict[str, str] = {
     "CogVideoXTransformer3DModel": "cogvideox",
+    "SanaVideoTransformer3DModel": "sana_video",
     "WanTransformer3DModel": "wan",
 }
 """Class name of the denoiser -> the module here whose ``describe(pipeline, name)`` makes its `Anatomy`."""
