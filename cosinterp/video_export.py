@@ -238,11 +238,11 @@ def _write(video: ExportedVideo, frames: Frames, out: Path, draft: Path) -> None
 
 
 def _choose(store: Store, samples: Samples, seeds: Seeds, variant: str | None) -> list[RunEntry]:
-    entries = store.runs(samples, seeds, variant)
+    names = [samples] if isinstance(samples, str) else None if samples is None else list(samples)
+    entries = store.runs(names, seeds, variant)
     if not entries:
         raise StoreError(f"{store.path}: no run is selected")
-    wanted = [samples] if isinstance(samples, str) else list(samples or ())
-    missing = sorted(set(wanted) - {entry.sample for entry in entries})
+    missing = sorted(set(names or ()) - {entry.sample for entry in entries})
     if missing:
         raise StoreError(f"{store.path}: no run of the sample {missing[0]} is selected")
     return entries

@@ -248,6 +248,7 @@ def test_two_samples_of_one_place_are_refused(tmp_path: Path, out: Path) -> None
         ({"seeds": 7}, "no run is selected"),
         ({"samples": "maze-9"}, "no run is selected"),
         ({"samples": ["maze-9", FIRST]}, "no run of the sample maze-9 is selected"),
+        ({"samples": iter(["maze-9", FIRST])}, "no run of the sample maze-9 is selected"),
     ],
 )
 def test_what_cannot_be_is_refused_and_nothing_written(
