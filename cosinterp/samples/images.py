@@ -31,7 +31,8 @@ class ImageFile:
     def check(cls, path: Path) -> ImageFile:
         """The image file ``path``, read to its end without keeping what it holds.
 
-        A PNG is only checked against its checksums, which takes a twentieth of the time of decoding it, or less.
+        A PNG is only checked against its checksums, which takes a twentieth of the time of decoding it or
+        less.
 
         Raises:
             SampleError: there is no such file, or it is no whole image.
