@@ -129,7 +129,7 @@ def verify(
 
 def probe_sample(model: Model) -> Sample:
     """A made-up sample of a small size that the model takes."""
-    geometry = model.anatomy.geometry
+    geometry, classes = model.anatomy.geometry, model.anatomy.classes
     size = geometry.smallest()
     rows, cols = np.mgrid[0 : size.height, 0 : size.width]
     pixels = np.stack(
@@ -137,7 +137,7 @@ def probe_sample(model: Model) -> Sample:
     ).astype(np.uint8)
     return Sample(
         name="probe",
-        prompt="a red ball rolls down a hill",
+        prompt="a red ball rolls down a hill" if classes is None else next(iter(classes)),
         image=None if model.anatomy.image == "none" else Image.fromarray(pixels),
         height=size.height,
         width=size.width,
@@ -192,7 +192,8 @@ def _identity_call(model: Model, arguments: dict[str, Any], generation: _Generat
         stack, index = anatomy.stack_of(layer)
         envoy = inner(getattr(model.nn, anatomy.experts[call.expert]), stack.blocks)[index]
         stream = stack.streams[0]
-        envoy.output = stream.put(envoy.output, stream.leaving(envoy.output).clone())
+        output = envoy.output
+        envoy.output = stream.put(output, stream.leaving(output, tokens).clone())
 
     layers = {RESID: tuple(model.layers)[1:]}
     return traced_call(model, arguments, clock, layers, lambda call: True, put_back)
@@ -213,10 +214,10 @@ def _hooks(model: Model, keep: Callable[[str, int, torch.Tensor], None]) -> Iter
 
         return entering
 
-    def on_output(stack: Stack, layer: int) -> Callable[..., None]:
+    def on_output(stack: Stack, layer: int, calls: list[BlockCall]) -> Callable[..., None]:
         def leaving(_: Any, __: Any, output: Any) -> None:
             for stream in stack.streams:
-                keep(stream.site, layer, stream.leaving(output))
+                keep(stream.site, layer, stream.leaving(output, stream.entering(calls[0])))
 
         return leaving
 
@@ -233,7 +234,7 @@ def _hooks(model: Model, keep: Callable[[str, int, torch.Tensor], None]) -> Iter
                 calls: list[BlockCall] = []
                 entering = on_input(stack, layer, calls)
                 handles.append(block.register_forward_pre_hook(entering, with_kwargs=True))
-                handles.append(block.register_forward_hook(on_output(stack, layer)))
+                handles.append(block.register_forward_hook(on_output(stack, layer, calls)))
                 for part in stack.sublayers:
                     module = block.get_submodule(part.module)
                     handles.append(module.register_forward_hook(on_module(part, layer, calls)))

@@ -10,7 +10,7 @@ import torch
 from nnsight.intervention.interleaver import OutOfOrderError
 
 from cosinterp.denoising import Call, Clock
-from cosinterp.models.blocks import RAW, BlockCall, Stack, Sublayer
+from cosinterp.models.blocks import LIKE_ENTERING, RAW, BlockCall, Stack, Sublayer
 
 if TYPE_CHECKING:
     from cosinterp.models.model import Model
@@ -122,25 +122,31 @@ class _Reader:
     def _read_block(
         self, stack: Stack, envoy: Any, block: torch.nn.Module, layer: int, calls: tuple[Call, ...]
     ) -> None:
-        self._read_sublayers(stack, envoy, block, layer, calls)
-        streams = [stream for stream in stack.streams if self._has(stream.site, layer)]
-        if streams:
-            output = envoy.output
-            for stream in streams:
-                self._tell(stream.site, layer, stream.leaving(output), calls)
-
-    def _read_sublayers(
-        self, stack: Stack, envoy: Any, block: torch.nn.Module, layer: int, calls: tuple[Call, ...]
-    ) -> None:
-        wanted = [
+        parts = [
             part
             for part in stack.sublayers
             if self._has(part.site, layer) or self._has(part.site + RAW, layer)
         ]
-        if not wanted:
-            return
-        call = BlockCall(block, *envoy.inputs)
-        for part in wanted:
+        streams = [stream for stream in stack.streams if self._has(stream.site, layer)]
+        by_shape = [stream for stream in streams if stream.output == LIKE_ENTERING]
+        call = BlockCall(block, *envoy.inputs) if parts or by_shape else BlockCall(block, (), {})
+        like = {stream.site: stream.entering(call) for stream in by_shape}
+        self._read_sublayers(stack, parts, envoy, layer, call, calls)
+        if streams:
+            output = envoy.output
+            for stream in streams:
+                self._tell(stream.site, layer, stream.leaving(output, like.get(stream.site)), calls)
+
+    def _read_sublayers(
+        self,
+        stack: Stack,
+        parts: list[Sublayer],
+        envoy: Any,
+        layer: int,
+        call: BlockCall,
+        calls: tuple[Call, ...],
+    ) -> None:
+        for part in parts:
             if all(one.branch in part.absent for one in calls):
                 self._tell_absent(stack, part, layer, call, calls)
                 continue

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     import torch
@@ -17,6 +17,7 @@ RESID = "resid"
 TEXT = "text"
 AUDIO = "audio"
 RAW = ".raw"
+LIKE_ENTERING = "like entering"
 
 
 @dataclass
@@ -62,29 +63,45 @@ class Stream:
     """One residual stream through the blocks: `resid`, the stream of the video's tokens, or another one.
 
     It enters a block as ``argument`` and leaves it as ``output``: the index in what the block returns, None
-    if that is the stream itself. ``grid`` gives the grid (frame, row, col) of its tokens for a size and
-    complete sampling settings; None: the token grid. The tokens of a stream without places lie along col.
+    if that is the stream itself, `LIKE_ENTERING` where only its shape tells. ``grid`` gives the grid (frame,
+    row, col) of its tokens for a size and complete sampling settings; None: the token grid. The tokens of a
+    stream without places lie along col.
     """
 
     site: str
     channels: int
     argument: str
-    output: int | None = None
+    output: int | None | Literal["like entering"] = None
     grid: Callable[[Size, dict[str, Any]], tuple[int, int, int]] | None = None
 
     def entering(self, call: BlockCall) -> torch.Tensor:
         """The stream as it enters a block, (batch, token, channel)."""
         return call.argument(self.argument)
 
-    def leaving(self, output: Any) -> torch.Tensor:
-        """The stream as it leaves a block, (batch, token, channel), from what the block returned."""
-        return output if self.output is None else output[self.output]
+    def leaving(self, output: Any, like: torch.Tensor | None = None) -> torch.Tensor:
+        """The stream as it leaves a block, (batch, token, channel), from what the block returned.
+
+        ``like``: some rows of it elsewhere, needed for `LIKE_ENTERING`.
+        """
+        index = self._index(output, like)
+        return output if index is None else output[index]
 
     def put(self, output: Any, tokens: torch.Tensor) -> Any:
         """What a block returned, with ``tokens`` in place of the stream."""
-        if self.output is None:
-            return tokens
-        return (*output[: self.output], tokens, *output[self.output + 1 :])
+        index = self._index(output, tokens)
+        return tokens if index is None else (*output[:index], tokens, *output[index + 1 :])
+
+    def _index(self, output: Any, like: torch.Tensor | None) -> int | None:
+        if self.output != LIKE_ENTERING:
+            return self.output
+        if like is None or not isinstance(output, tuple | list):
+            return None
+        return next((i for i, part in enumerate(output) if _is_like(part, like)), 0)
+
+
+def _is_like(part: Any, tokens: torch.Tensor) -> bool:
+    shape = getattr(part, "shape", None)
+    return shape is not None and shape[1:] == tokens.shape[1:]
 
 
 @dataclass(frozen=True)
@@ -116,9 +133,9 @@ class Sublayer:
 class Stack:
     """Blocks of one kind, one after another.
 
-    ``blocks`` is the path of their ModuleList in the denoiser. They are ``count`` blocks of it, from ``first``
-    on: a list may hold blocks of several kinds. ``streams`` begins with `resid`. ``sublayers`` stand in the
-    order in which they run.
+    ``blocks`` is the path of their ModuleList in the denoiser, which may hold blocks of several kinds: these
+    are ``count`` of it, from ``first`` on. ``streams`` begins with `resid`. ``sublayers`` stand in the order
+    in which they run.
     """
 
     blocks: str
