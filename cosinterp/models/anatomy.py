@@ -51,6 +51,10 @@ def nothing_pinned(prepared: Any, size: Size) -> Pinned | None:
     return None
 
 
+def _nothing_refused(settings: Mapping[str, Any]) -> str | None:
+    return None
+
+
 @dataclass(frozen=True, kw_only=True)
 class Anatomy:
     """What a pipeline's denoiser is made of, and how the pipeline runs it.
@@ -85,6 +89,9 @@ class Anatomy:
     default of the pipeline's call."""
     arguments: Callable[[Any, dict[str, Any]], dict[str, Any]] | None = None
     """Changes the arguments of the pipeline's call, where the family needs others; the last to see them."""
+    refusal: Callable[[Mapping[str, Any]], str | None] = _nothing_refused
+    """What is wrong with complete sampling settings, where the pipeline would fail on them with a traceback,
+    or take them for something else."""
     output: str = "frames"
     """Where the pipeline's output has the video, or the image."""
     two_guidance_scales: bool = False

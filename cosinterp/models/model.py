@@ -217,6 +217,9 @@ class Model:
         if missing:
             raise TraceError(f"{where}: {self.name} has no {missing[0]} of its own; give one")
         self.anatomy.geometry.check(self.size(settings), where)
+        refusal = self.anatomy.refusal(settings)
+        if refusal is not None:
+            raise TraceError(f"{where}: {refusal}")
 
 
 def to_uint8(frames: np.ndarray) -> np.ndarray:
