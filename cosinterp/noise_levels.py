@@ -9,6 +9,7 @@ so the two numbers a_t and b_t of each step are all that anyone needs. With x_t 
 | prediction | a | b | source |
 | --- | --- | --- | --- |
 | flow, v = ε - x0, α = 1 - σ | 1 | -σ | Lipman et al. 2023, arXiv 2210.02747 |
+| reversed flow, v = x0 - ε | 1 | σ | |
 | epsilon | 1 / α | -σ / α | Ho et al. 2020, arXiv 2006.11239, eq. 15 |
 | v = α ε - σ x0, α² + σ² = 1 | α | -σ | Salimans and Ho 2022, arXiv 2202.00512, app. D |
 | sample | 0 | 1 | |
@@ -23,7 +24,7 @@ import numpy as np
 
 from cosinterp.errors import ModelError
 
-FLOW, EPSILON, V, SAMPLE = "flow", "epsilon", "v", "sample"
+FLOW, REVERSED_FLOW, EPSILON, V, SAMPLE = "flow", "reversed flow", "epsilon", "v", "sample"
 
 _NAMES = {"flow_prediction": FLOW, "epsilon": EPSILON, "v_prediction": V, "sample": SAMPLE}
 # Of the variance-preserving schedulers without sigmas of their own.
@@ -74,6 +75,11 @@ def prediction_type_of(scheduler: Any, name: str) -> str:
             f"{name}: {kind} clips its clean estimates, so they do not follow from the prediction; "
             "set clip_sample and thresholding to false in its config"
         )
+    if config.get("stochastic_sampling"):
+        raise ModelError(
+            f"{name}: {kind} adds noise at each step that no seed determines; "
+            "set stochastic_sampling to false in its config"
+        )
     if kind.startswith("FlowMatch"):
         return FLOW
     if kind not in (*_BY_TIMESTEP, *_VARIANCE_EXPLODING, *_MULTISTEP):
@@ -113,10 +119,11 @@ def noise_levels(scheduler: Any, prediction_type: str) -> NoiseLevels:
         alpha, sigma = _by_timestep(scheduler)
         return _preserving(prediction_type, alpha, sigma, linear=True)
     levels = np.asarray([float(level) for level in scheduler.sigmas])
-    if prediction_type == FLOW:
+    if prediction_type in (FLOW, REVERSED_FLOW):
         # Mochi's levels rise from 0 to 1 where others fall, and its velocity points the other way.
         rising = bool(scheduler.config.get("invert_sigmas"))
-        sigma, sign = (1 - levels, 1.0) if rising else (levels, -1.0)
+        sigma = 1 - levels if rising else levels
+        sign = 1.0 if rising or prediction_type == REVERSED_FLOW else -1.0
         clean = np.stack([np.ones_like(sigma), sign * sigma], axis=1)
         return NoiseLevels(sigma, clean[:-1], clean[-2] - [0, clean[-1, 1]])
     if kind in _MULTISTEP:

@@ -75,7 +75,7 @@ def _schedule_problems(run: Run) -> Iterator[str]:
     if rising.size:
         step = int(rising[0])
         yield f"sigma does not decrease after step {step} ({sigma[step]:g} to {sigma[step + 1]:g})"
-    is_flow = run.attrs.get("prediction_type") == "flow"
+    is_flow = run.attrs.get("prediction_type") in ("flow", "reversed flow")
     if is_flow and sigma[-1] != 0:
         yield f"the last sigma of a flow is {sigma[-1]:g}, not 0"
     if is_flow and not np.array_equal(np.abs(clean), np.abs(flow_factors(sigma))):

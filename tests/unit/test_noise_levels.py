@@ -125,6 +125,15 @@ def test_the_final_factors_give_what_the_last_step_ends_with(
     torch.testing.assert_close(own * sample + predicted * output, after, rtol=2e-5, atol=2e-5)
 
 
+def test_a_reversed_flow_points_the_other_way() -> None:
+    made = scheduler("FlowMatchEulerDiscreteScheduler", shift=3.0)
+    flow, reversed_flow = noise_levels(made, "flow"), noise_levels(made, "reversed flow")
+    np.testing.assert_array_equal(reversed_flow.sigma, flow.sigma)
+    np.testing.assert_array_equal(reversed_flow.clean, flow.clean * [1, -1])
+    assert flow.final is not None and reversed_flow.final is not None
+    np.testing.assert_array_equal(reversed_flow.final, flow.final * [1, -1])
+
+
 def test_a_solver_that_ends_above_0_has_no_final_factors() -> None:
     made = scheduler("DPMSolverMultistepScheduler", final_sigmas_type="sigma_min",
                      algorithm_type="dpmsolver")  # fmt: skip
@@ -136,6 +145,7 @@ def test_a_solver_that_ends_above_0_has_no_final_factors() -> None:
     [
         ("PNDMScheduler", {}, "the scheduler PNDMScheduler is not known"),
         ("HeunDiscreteScheduler", {}, "calls the denoiser 2 times a step"),
+        ("FlowMatchEulerDiscreteScheduler", {"stochastic_sampling": True}, "noise .* no seed determines"),
         ("DDIMScheduler", {"clip_sample": True}, "clips its clean estimates"),
         ("DDIMScheduler", {"clip_sample": False, "thresholding": True}, "clips its clean estimates"),
         ("DDIMScheduler", {"clip_sample": False, "prediction_type": "score"}, "'score', which is not known"),
