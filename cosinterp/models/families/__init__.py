@@ -10,6 +10,7 @@ from cosinterp.models.anatomy import Anatomy
 
 FAMILIES: dict[str, str] = {
     "CogVideoXTransformer3DModel": "cogvideox",
+    "MochiTransformer3DModel": "mochi",
     "SanaVideoTransformer3DModel": "sana_video",
     "WanTransformer3DModel": "wan",
 }
