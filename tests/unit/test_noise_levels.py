@@ -130,7 +130,8 @@ def test_a_reversed_flow_points_the_other_way() -> None:
     flow, reversed_flow = noise_levels(made, "flow"), noise_levels(made, "reversed flow")
     np.testing.assert_array_equal(reversed_flow.sigma, flow.sigma)
     np.testing.assert_array_equal(reversed_flow.clean, flow.clean * [1, -1])
-    assert flow.final is not None and reversed_flow.final is not None
+    assert flow.final is not None
+    assert reversed_flow.final is not None
     np.testing.assert_array_equal(reversed_flow.final, flow.final * [1, -1])
 
 
