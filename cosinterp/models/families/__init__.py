@@ -12,6 +12,7 @@ FAMILIES: dict[str, str] = {
     "CogVideoXTransformer3DModel": "cogvideox",
     "MochiTransformer3DModel": "mochi",
     "SanaVideoTransformer3DModel": "sana_video",
+    "SkyReelsV2Transformer3DModel": "skyreels",
     "WanTransformer3DModel": "wan",
 }
 """Class name of the denoiser -> the module here whose ``describe(pipeline, name)`` makes its `Anatomy`."""

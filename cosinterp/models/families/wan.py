@@ -58,7 +58,7 @@ def describe(pipeline: Any, name: str) -> Anatomy:
         settings={"guidance_scale_2": FROM_PIPELINE},
         two_guidance_scales=pipeline.config.boundary_ratio is not None,
         expert_at=_expert_at,
-        fixed_text_length=_ADDED_IMAGE_TEXT_LENGTH if config.added_kv_proj_dim is not None else None,
+        fixed_text_length=fixed_text_length(config),
         pinned=_pinned,
     )
 
@@ -76,6 +76,11 @@ def blocks(config: Any, count: int) -> Stack:
             Sublayer("mlp", "ffn", gate=_feed_forward_gate),
         ),
     )
+
+
+def fixed_text_length(config: Any) -> int | None:
+    """The only text length that attention to an image beside the text takes; it splits the two there."""
+    return None if config.added_kv_proj_dim is None else _ADDED_IMAGE_TEXT_LENGTH
 
 
 def _takes_image(pipeline: Any, name: str) -> bool:
