@@ -124,6 +124,8 @@ def _selection_problems(info: SiteInfo, settings: StoreSettings, is_base: bool) 
         found, said = getattr(info, name), settings.capture.get(name)
         if said is None:
             continue
+        if name == "layers":
+            said = settings.capture.get("site_layers", {}).get(info.site, said)
         # Layer 0 is what goes into the first block, so only the residual stream has it.
         needed = set(said) - ({0} if name == "layers" and info.site != _RESIDUAL else set())
         if not set(found) <= set(said) or (is_base and not needed <= set(found)):

@@ -26,9 +26,9 @@ class StoreSettings:
 
     Attributes:
         model: ``name``, ``revision``, ``family``, ``num_layers`` and what else tells the model.
-        capture: ``sites``, ``layers``, ``steps``, ``branches``, ``dtype`` (of `dtypes.DTYPES`),
-            ``reductions`` (site to texts; a site that is not named is kept in full), ``reduction_seed``,
-            ``compression`` ("none", "lz4" or "zstd"), ``video``.
+        capture: ``sites``, ``layers``, ``site_layers`` (of sites that not all blocks have), ``steps``,
+            ``branches``, ``dtype`` (of `dtypes.DTYPES`), ``reductions`` (site to texts; a site that is not
+            named is kept in full), ``reduction_seed``, ``compression`` ("none", "lz4" or "zstd"), ``video``.
         sampling: ``num_steps``, ``guidance_scale``, ``height``, ``width``, ``num_frames``, ``scheduler`` and
             so on; None stands for "taken from each sample".
 

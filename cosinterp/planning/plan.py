@@ -170,6 +170,7 @@ def make_plan(
             capture={
                 "sites": list(chosen_sites),
                 "layers": list(chosen_layers),
+                **_site_layers(by_site, chosen_layers),
                 "steps": list(steps),
                 "branches": list(kept_branches),
                 "dtype": kept.dtype,
@@ -197,6 +198,13 @@ def model_settings(model: Model) -> dict[str, Any]:
         "lora": list(model.lora),
         "weights_sha256": model.weights_sha256,
     }
+
+
+def _site_layers(by_site: dict[str, tuple[int, ...]], layers: tuple[int, ...]) -> dict[str, Any]:
+    """The layers of those sites that not all blocks have, as a store's settings say them."""
+    usual = {layers, tuple(layer for layer in layers if layer)}
+    partial = {site: list(own) for site, own in by_site.items() if own not in usual}
+    return {"site_layers": partial} if partial else {}
 
 
 def _plan_sample(

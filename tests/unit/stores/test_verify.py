@@ -371,6 +371,17 @@ def test_what_a_run_lacks_of_what_the_settings_say_is_named(tmp_path: Path) -> N
     ]
 
 
+def test_a_site_that_not_all_blocks_have_needs_only_its_own_layers(tmp_path: Path) -> None:
+    """As the sublayers of double-stream blocks, which single-stream blocks follow."""
+    store = create_store(tmp_path / "s", making.settings(**LITTLE, site_layers={"mlp": [10]}, video=None))
+    write_little(store, resid=[0, 10, 20], mlp=[10])
+    assert store.verify() == []
+    write_little(store, "patched", resid=[10], mlp=[10, 20])
+    assert [problem.message for problem in store.verify()] == [
+        "site mlp@mean has layers 10,20, store.json says 10"
+    ]
+
+
 @pytest.mark.parametrize(
     ("video", "messages"),
     [
