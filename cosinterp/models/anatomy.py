@@ -80,6 +80,8 @@ class Anatomy:
     """Pipeline components that denoise, in the order in which the schedule uses them."""
     expert_at: Callable[[Any, torch.Tensor], int] = _first_expert
     """Which expert serves a timestep, by the pipeline's own configuration."""
+    classes: Mapping[str, int] | None = None
+    """Class-conditional models: what a sample's prompt may be, and the number of the class that it means."""
     image: Literal["required", "optional", "none"] = "none"
     """Whether the pipeline takes a first image."""
     image_hint: str = "leave the image out"

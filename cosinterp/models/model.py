@@ -213,6 +213,12 @@ class Model:
             raise SampleError(f"{where} has no image, but {self.name} needs one: {self.anatomy.image_hint}")
         if sample.image is not None and self.anatomy.image == "none":
             raise SampleError(f"{where} has an image, but {self.name} takes none: {self.anatomy.image_hint}")
+        classes = self.anatomy.classes
+        if classes is not None and sample.prompt not in classes:
+            raise SampleError(
+                f'{where}: "{sample.prompt}" is no class of {self.name}, which takes the name or number of one as '
+                f"its prompt, such as {', '.join(list(classes)[:3])}"
+            )
         missing = [name for name in ("height", "width") if settings.get(name) is None]
         if missing:
             raise TraceError(f"{where}: {self.name} has no {missing[0]} of its own; give one")
