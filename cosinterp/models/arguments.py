@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 
@@ -11,3 +12,14 @@ def image_for_each_row(pipeline: Any, arguments: dict[str, Any]) -> dict[str, An
     if image is None:
         return arguments
     return {**arguments, "image": [image] * len(arguments["generator"])}
+
+
+def longest_text(length: int) -> Callable[[Mapping[str, Any]], str | None]:
+    """Refuses longer texts, for pipelines that would fail on them; see `Anatomy.refusal`."""
+
+    def refusal(settings: Mapping[str, Any]) -> str | None:
+        asked = settings["max_sequence_length"]
+        too_long = f"max_sequence_length {asked} is above {length}, the most that this model takes"
+        return too_long if asked > length else None
+
+    return refusal

@@ -40,3 +40,20 @@ def decoded(pipeline: Any, latents: torch.Tensor, **arguments: Any) -> np.ndarra
     """What the VAE makes of latents on its own scale: float32 (batch, frame, row, col, rgb) in [0, 1]."""
     video = pipeline.vae.decode(latents, return_dict=False, **arguments)[0]
     return pipeline.video_processor.postprocess_video(video, output_type="np")
+
+
+def decode_image(pipeline: Any, latents: torch.Tensor, num_frames: int) -> np.ndarray:
+    """Decode latents of images that the VAE's ``scaling_factor`` multiplied, and its ``shift_factor`` shifted
+    before that if it has one; as `decode_standardised`.
+    """
+    config = pipeline.vae.config
+    scaled = on_vae(pipeline, latents[:, :, 0]) / config.scaling_factor
+    return decoded_image(pipeline, scaled if config.shift_factor is None else scaled + config.shift_factor)
+
+
+@torch.no_grad()
+def decoded_image(pipeline: Any, latents: torch.Tensor) -> np.ndarray:
+    """What the VAE makes of latents (batch, channel, row, col) on its own scale; as `decoded`."""
+    images = pipeline.vae.decode(latents, return_dict=False)[0]
+    pixels = (images * 0.5 + 0.5).clamp(0, 1)
+    return pixels.cpu().permute(0, 2, 3, 1).float().numpy()[:, None]

@@ -10,6 +10,7 @@ from cosinterp.models.anatomy import Anatomy
 
 FAMILIES: dict[str, str] = {
     "CogVideoXTransformer3DModel": "cogvideox",
+    "FluxTransformer2DModel": "flux",
     "MochiTransformer3DModel": "mochi",
     "SanaVideoTransformer3DModel": "sana_video",
     "SkyReelsV2Transformer3DModel": "skyreels",
