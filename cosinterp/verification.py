@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,8 @@ NUM_STEPS = 4
 
 _ENTERING = "entering"
 """Not a site: the residual stream as it enters a block."""
+
+_CALLS = "denoiser calls of each step, branch and expert, and the schedule"
 
 Key = tuple[str, int, Call]
 Tensors = dict[Key, torch.Tensor]
@@ -55,7 +58,11 @@ class _Generation:
         self.tensors[site, layer, call] = tokens.detach().to("cpu", copy=True)
 
     def keep_whole(self, site: str, layer: int, tokens: torch.Tensor) -> None:
-        """Keep the rows of each branch of the call under way."""
+        """Keep the rows of each branch of the call under way, their tokens in the order of the grid."""
+        anatomy = self.clock.anatomy
+        order = anatomy.token_order(self.clock.size, tokens.device)
+        if order is not None and anatomy.on_token_grid(site):
+            tokens = tokens[:, order]
         calls = self.clock.under_way
         for rows, call in zip(tokens.chunk(len(calls)), calls, strict=True):
             self.keep(site, layer, rows, call)
@@ -105,9 +112,14 @@ def verify(
             on_check(check)
 
     main, *others = _cases(model, probe, seed, sampling)
-    plain = _generate(model, probe, main, _plain_call)
+    try:
+        plain = _generate(model, probe, main, _plain_call)
+    except ClockError as error:
+        done(Check("calls", False, _CALLS, detail=str(error)))
+        return checks
     done(_check_schedule(model, plain, main))
     done(_check_clean_estimate(model, plain))
+    done(_check_tokens(model, plain, main))
     traced = _generate(model, probe, main, _traced_call)
     done(_check_video(plain, traced, "traced video", "video of the traced and of the plain pipeline"))
     done(_check_captured(plain, traced, main))
@@ -121,7 +133,12 @@ def verify(
     )
     del plain, traced, patched
     for case in others:
-        plain = _generate(model, probe, case, _plain_call)
+        try:
+            plain = _generate(model, probe, case, _plain_call)
+        except Exception as error:  # whatever the pipeline says: it is that which does not take this case
+            detail = f"the pipeline itself fails: {type(error).__name__}: {error}"
+            done(Check("calls" + case.suffix, False, _CALLS, detail=detail))
+            continue
         done(_check_schedule(model, plain, case))
         done(_check_captured(plain, _generate(model, probe, case, _traced_call), case))
     return checks
@@ -249,7 +266,7 @@ def _check_schedule(model: Model, run: _Generation, case: _Case) -> Check:
     branches = model.anatomy.guidance.computed(case.settings)
     num_steps = case.settings["num_steps"]
     name = "calls" + case.suffix
-    compares = "denoiser calls of each step, branch and expert, and the schedule"
+    compares = _CALLS
     try:
         run.clock.check(branches, num_steps)
     except ClockError as error:
@@ -282,6 +299,21 @@ def _check_clean_estimate(model: Model, run: _Generation) -> Check:
     given = max(torch.finfo(part.dtype).eps for part in (step.noisy, step.prediction, step.after))
     rounding = max(given, torch.finfo(model.dtype).eps) * size + 4 * torch.finfo(torch.float32).eps * size
     return _within("clean estimate", compares, difference, rounding, detail)
+
+
+def _check_tokens(model: Model, run: _Generation, case: _Case) -> Check:
+    compares = "tokens and channels of each stream, and the token grid of the size"
+    anatomy = model.anatomy
+    size = model.size(case.settings)
+    for (site, layer, _), tokens in run.tensors.items():
+        if not anatomy.is_stream(site):
+            continue
+        expected = (prod(anatomy.stream_grid(site, size, case.settings)), anatomy.stream(site).channels)
+        if tuple(tokens.shape[1:]) != expected:
+            found = f"{site} at layer {layer} has (token, channel) {tuple(tokens.shape[1:])}, not {expected}"
+            return Check("token grid", False, compares, detail=found)
+    grid = "x".join(map(str, anatomy.geometry.grid(size)))
+    return Check("token grid", True, compares, detail=f"{grid} (frame, row, col)")
 
 
 def _check_video(plain: _Generation, other: _Generation, name: str, compares: str) -> Check:

@@ -13,6 +13,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import pytest
 from hypothesis import settings
 
+from tests.families.table import pytest_addoption, pytest_runtest_logreport, pytest_sessionfinish
+
+__all__ = ["pytest_addoption", "pytest_runtest_logreport", "pytest_sessionfinish"]
+
 settings.register_profile("cosinterp", deadline=None, print_blob=True)
 settings.load_profile("cosinterp")
 

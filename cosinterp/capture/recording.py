@@ -15,6 +15,7 @@ from cosinterp.capture.conversion import quantised
 from cosinterp.capture.reducing import Reducer
 from cosinterp.capture.sink import Part, Sink
 from cosinterp.denoising import Schedule, Step
+from cosinterp.errors import TraceError
 from cosinterp.models.anatomy import Pinned
 from stores.reduction import parse_reduction
 from stores.slabs.layout import SlabLayout
@@ -67,8 +68,9 @@ class BatchRecording:
         grid, channels = self.planned.shape.tokens_of(site)
         expected = (len(self.writers), prod(grid), channels)
         if tuple(tokens.shape) != expected:
-            raise RuntimeError(
-                f"{site} at layer {layer} is {tuple(tokens.shape)} (row, token, channel); expected {expected}"
+            raise TraceError(
+                f"{site} at layer {layer} is {tuple(tokens.shape)} (row, token, channel), where the anatomy of "
+                f"this model says {expected}: it is not understood; `cosinterp verify` says more"
             )
         for reducer in self._reducers[site]:
             place = partial(

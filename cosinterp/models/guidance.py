@@ -31,7 +31,7 @@ class Guidance:
 
     Attributes:
         kind: `sequential`: one denoiser call for each branch. `doubled`: the branches lie in one batch.
-            `none`: there is only one.
+            `observed`: one of the two, which is seen when it runs. `none`: there is only one.
         branches: in the order in which they are called.
         rows: of a doubled batch: the branches of its parts, in order.
         labels: names of the denoiser's cache contexts that tell the branch of a call.
@@ -39,7 +39,7 @@ class Guidance:
         on, off: settings that turn guidance on and off.
     """
 
-    kind: Literal["sequential", "doubled", "none"]
+    kind: Literal["sequential", "doubled", "observed", "none"]
     branches: tuple[Branch, ...]
     rows: tuple[str, ...] = (UNCOND, COND)
     labels: Mapping[str, str] = field(default_factory=lambda: dict(LABELS))

@@ -209,9 +209,9 @@ class Model:
             raise TraceError(f"{self.name} takes a max_sequence_length of {length} only")
         if settings.get("guidance_scale_2") is not None and not self.anatomy.two_guidance_scales:
             raise TraceError(f"{self.name} has one expert, so it takes no guidance_scale_2")
-        if sample.image is None and self.anatomy.image == "required":
+        if not sample.has_image and self.anatomy.image == "required":
             raise SampleError(f"{where} has no image, but {self.name} needs one: {self.anatomy.image_hint}")
-        if sample.image is not None and self.anatomy.image == "none":
+        if sample.has_image and self.anatomy.image == "none":
             raise SampleError(f"{where} has an image, but {self.name} takes none: {self.anatomy.image_hint}")
         classes = self.anatomy.classes
         if classes is not None and sample.prompt not in classes:

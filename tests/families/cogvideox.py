@@ -1,4 +1,4 @@
-"""CogVideoX: text and video tokens joined in each block, batch-doubled guidance, epsilon and v predictions."""
+"""CogVideoX: text joined in each block, batch-doubled guidance, epsilon and v predictions."""
 
 from __future__ import annotations
 

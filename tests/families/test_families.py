@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,20 +10,13 @@ import pytest
 import torch
 
 import cosinterp as ci
-import tests.families
 from cosinterp.models.model import Model
 from cosinterp.verification import verify
-from stores import Store
 from tests.families.hooked import HookedCall, Key
 from tests.families.row import FamilyRow
+from tests.families.rows import ROWS
+from tests.families.table import PROPERTY
 
-_OTHER = ("row", "hooked", "conftest", "table")
-ROWS = [
-    row
-    for found in pkgutil.iter_modules(tests.families.__path__)
-    if found.name not in _OTHER and not found.name.startswith("test_")
-    for row in importlib.import_module(f"tests.families.{found.name}").ROWS
-]
 CASES = [
     pytest.param(row, guided, batch, id=f"{row.name}-{'guided' if guided else 'unguided'}-batch{batch}")
     for row in ROWS
@@ -34,35 +24,6 @@ CASES = [
     for batch in (1, 2)
     if guided or row.unguided is not None
 ]
-
-
-@dataclass
-class Traced:
-    """The same generation twice: under plain hooks, and traced into a store."""
-
-    row: FamilyRow
-    seeds: tuple[int, ...]
-    hooked: dict[Key, torch.Tensor]
-    calls: list[tuple[str, ...]]
-    plain_video: np.ndarray
-    store: Store
-
-
-@pytest.fixture(scope="module")
-def family_model(tmp_path_factory: pytest.TempPathFactory) -> Callable[[FamilyRow], Model]:
-    """A row's tiny pipeline, saved and loaded again; the last one only is kept."""
-    held: list[tuple[str, Model]] = []
-
-    def model(row: FamilyRow) -> Model:
-        if not held or held[0][0] != row.name:
-            folder = tmp_path_factory.mktemp("family")
-            with torch.random.fork_rng(devices=[]):
-                torch.manual_seed(0)
-                row.build().save_pretrained(folder)
-            held[:] = [(row.name, ci.load(folder, device="cpu", dtype="fp32"))]
-        return held[0][1]
-
-    return model
 
 
 @pytest.mark.parametrize(("row", "guided", "batch"), CASES)
@@ -76,6 +37,8 @@ def test_family(
 ) -> None:
     """A store holds what plain hooks see, at every site; the video is that of the untraced pipeline."""
     model = family_model(row)
+    case = f"{'guided' if guided else 'unguided'}, {batch}"
+    record_property(PROPERTY, {"name": row.name, "case": case, **_described(model)})
     seeds = tuple(range(3, 3 + batch))
     settings = {**row.settings, **(row.guided if guided else row.unguided or {}), "num_steps": row.num_steps}
     sample = row.sample()
@@ -108,12 +71,16 @@ def test_family(
                 run.clean_estimate(last), run.noisy(last + 1), rtol=1e-5, atol=row.clean
             )
     assert not store.verify()
-    record_property("family", _properties(row, model, guided, batch))
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
-def test_verify_passes(row: FamilyRow, family_model: Callable[[FamilyRow], Model]) -> None:
+def test_verify_passes(
+    row: FamilyRow,
+    family_model: Callable[[FamilyRow], Model],
+    record_property: Callable[[str, object], None],
+) -> None:
     """Also gated sites, which no hook sees: they are what the blocks add."""
+    record_property(PROPERTY, {"name": row.name, "case": "verify"})
     model = family_model(row)
     checks = verify(model, row.sample(), **row.settings)
     assert [check for check in checks if not check.passed] == []
@@ -127,7 +94,9 @@ def _check_sites(row: FamilyRow, values: dict[Key, torch.Tensor], run: ci.Run, p
         for layer in info.layers
         for branch in info.branches
     }
-    assert {key for key in stored if key[0] in row.hooks} == {key[:4] for key in values}
+    idle = {key for key in stored if key[3] in row.idle.get(key[0], ())}
+    assert not any(run.read(*key).any() for key in idle)
+    assert {key for key in stored - idle if key[0] in row.hooks} == {key[:4] for key in values}
     for key, value in values.items():
         site, step, layer, branch = key
         found = run.read(site, step, layer, branch)
@@ -136,16 +105,16 @@ def _check_sites(row: FamilyRow, values: dict[Key, torch.Tensor], run: ci.Run, p
         assert np.array_equal(found, expected), key
 
 
-def _properties(row: FamilyRow, model: Model, guided: bool, batch: int) -> dict[str, object]:
+def _described(model: Model) -> dict[str, str]:
+    """What the table says of a family, in words."""
     anatomy = model.anatomy
+    guidance = anatomy.guidance
+    others = [branch for branch in guidance.names if branch not in ("cond", "uncond")]
+    embedded = [] if guidance.embedded is None else ["embedded"]
     return {
-        "name": row.name,
-        "case": ("guided" if guided else "unguided", batch),
         "pipeline": type(model.pipeline).__name__,
         "denoiser": type(getattr(model.pipeline, anatomy.experts[0])).__name__,
-        "family": anatomy.family,
-        "sites": list(anatomy.sites),
-        "guidance": anatomy.guidance.kind,
-        "embedded": anatomy.guidance.embedded,
-        "prediction": anatomy.prediction_type,
+        "sites": ", ".join(site for site in anatomy.sites if not site.endswith(".raw")),
+        "guidance": ", ".join([guidance.kind, *embedded, *others]),
+        "predicts": anatomy.prediction_type,
     }

@@ -36,7 +36,7 @@ class Both:
         with self.hooked.attached():
             self.plain_video = model.pipeline(**model.arguments(sample, (5,), settings)).frames
         self.traced: dict[Key, torch.Tensor] = {}
-        self.clock = Clock(model.pipeline, model.anatomy)
+        self.clock = Clock(model.pipeline, model.anatomy, model.size(settings))
         layers = {site: model.anatomy.layers_of(site, tuple(model.layers)) for site in model.sites}
         with self.clock.watching():
             output = traced_call(

@@ -153,7 +153,10 @@ def test_verify_passes(run: Run, model: Path) -> None:
     report = json.loads(result.stdout)
     assert report["passed"]
     assert [check["name"] for check in report["checks"]] == [
-        *("calls", "clean estimate", "traced video", "captured tensors", "sublayer sites", "identity patch")
+        *("calls", "clean estimate", "token grid", "traced video"),
+        *("captured tensors", "sublayer sites", "identity patch"),
+        *("calls, no guidance", "captured tensors, no guidance"),
+        *("calls, two in a batch", "captured tensors, two in a batch"),
     ]
     assert all(check["compares"] for check in report["checks"])
     assert {check["worst"] for check in report["checks"] if check["allowed"] == 0} == {0.0}
@@ -162,7 +165,7 @@ def test_verify_passes(run: Run, model: Path) -> None:
 def test_verify_fails_a_model_that_is_not_understood(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from cosinterp.models import wan
+    from cosinterp.models.families import wan
 
     monkeypatch.setattr(wan, "_FEED_FORWARD_GATE", 4)
     result = run("verify", build("wan2.1-t2v", tmp_path / "model"))

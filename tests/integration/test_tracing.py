@@ -68,10 +68,11 @@ def test_latents_and_schedule_repeat_the_denoising(
     model = tiny_model(kind)
     store = run_trace(model, kind, tmp_path / "store", sites="resid")
     with store.run("sample-0", 0) as run:
-        timestep, sigma, expert = run.schedule
+        timestep, sigma, expert, clean = run.schedule
         assert list(timestep) == sorted(timestep, reverse=True)
         assert sigma[-1] == 0
         assert len(sigma) == len(timestep) + 1 == NUM_STEPS + 1
+        assert np.array_equal(clean, np.stack([np.ones(NUM_STEPS), -sigma[:-1]], axis=1))
         assert set(expert) == set(range(KINDS[kind].experts))
         assert run.video is not None
         assert np.array_equal(model.decode(run.noisy(NUM_STEPS)), run.video)
@@ -310,11 +311,11 @@ def test_an_error_puts_the_pipeline_back(tiny_model: Callable[..., Model], tmp_p
     [
         ("wan2.1-t2v", {"layers": "0-8"}, UserError, "this model has layers 0-3"),
         ("wan2.1-t2v", {"layers": "3-1"}, UserError, "runs backwards"),
-        ("wan2.1-t2v", {"layers": "0", "sites": "mlp"}, UserError, "mlp needs a layer from 1 on"),
+        ("wan2.1-t2v", {"layers": "0", "sites": "mlp"}, UserError, "the site mlp is at layers 1 to 3, and none of them is selected"),
         ("wan2.1-t2v", {"save_steps": "4"}, UserError, "this run has steps 0-3"),
         ("wan2.1-t2v", {"sites": "resid,attn"}, UserError, 'unknown site "attn"'),
         ("wan2.1-t2v", {"branches": "both"}, UserError, 'unknown branch "both"'),
-        ("wan2.1-t2v", {"branches": "uncond", "guidance_scale": 1.0}, UserError, "without guidance"),
+        ("wan2.1-t2v", {"branches": "uncond", "guidance_scale": 1.0}, UserError, "it needs guidance_scale above 1"),
         ("wan2.1-t2v", {"dtype": "int8"}, TraceError, 'unknown store dtype "int8"'),
         ("wan2.1-t2v", {"batch": 0}, TraceError, "batch has to be 1 or more"),
         ("wan2.1-t2v", {"seeds": "-1"}, UserError, "seeds"),

@@ -73,12 +73,13 @@ def build(name: str, folder: Path, *, seed: int = 0, num_blocks: int = NUM_BLOCK
     kind = KINDS[name]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        pipeline = _pipeline(kind, num_blocks)
-    pipeline.save_pretrained(folder)
+        made = pipeline(kind, num_blocks)
+    made.save_pretrained(folder)
     return folder
 
 
-def _pipeline(kind: WanKind, num_blocks: int) -> DiffusionPipeline:
+def pipeline(kind: WanKind, num_blocks: int = NUM_BLOCKS) -> DiffusionPipeline:
+    """A tiny random Wan of a kind, from torch's own generator."""
     shared: dict[str, Any] = {
         "tokenizer": parts.tiny_tokenizer(),
         "text_encoder": parts.tiny_text_encoder(),

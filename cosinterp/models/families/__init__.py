@@ -11,6 +11,10 @@ from cosinterp.models.anatomy import Anatomy
 FAMILIES: dict[str, str] = {
     "CogVideoXTransformer3DModel": "cogvideox",
     "FluxTransformer2DModel": "flux",
+    "LTX2VideoTransformer3DModel": "ltx2",
+    "LTXVideoTransformer3DModel": "ltx",
+    "HunyuanVideoFramepackTransformer3DModel": "hunyuan_video",
+    "HunyuanVideoTransformer3DModel": "hunyuan_video",
     "MochiTransformer3DModel": "mochi",
     "SanaVideoTransformer3DModel": "sana_video",
     "SkyReelsV2Transformer3DModel": "skyreels",
@@ -22,15 +26,16 @@ FAMILIES: dict[str, str] = {
 def anatomy_of(pipeline: Any, name: str) -> Anatomy:
     """Describe a pipeline, by its modules and configurations alone; ``name`` is for messages.
 
+    A denoiser of no known family gets the `generic` anatomy.
+
     Raises:
         ModelError: the pipeline has no transformer, or it is not understood.
     """
+    # The second alone where a pipeline was loaded without its first expert.
     denoiser = getattr(pipeline, "transformer", None) or getattr(pipeline, "transformer_2", None)
     if denoiser is None:
-        raise ModelError(f"{name}: {type(pipeline).__name__} has no transformer to trace")
-    module = FAMILIES.get(type(denoiser).__name__)
-    if module is None:
-        raise ModelError(
-            f"{name}: no anatomy is known for {type(denoiser).__name__}; known: {', '.join(FAMILIES)}"
-        )
+        unet = getattr(pipeline, "unet", None)
+        instead = "" if unet is None else f": it denoises with a {type(unet).__name__}"
+        raise ModelError(f"{name}: {type(pipeline).__name__} has no diffusion transformer to trace{instead}")
+    module = FAMILIES.get(type(denoiser).__name__, "generic")
     return importlib.import_module(f"{__name__}.{module}").describe(pipeline, name)
