@@ -2,11 +2,15 @@
 
 from stores.errors import SelectionError, StoreError, UserError
 
-__all__ = ["ModelError", "SampleError", "SelectionError", "StoreError", "TraceError", "UserError"]
+__all__ = ["ModelError", "ModelWarning", "SampleError", "SelectionError", "StoreError", "TraceError", "UserError"]
 
 
 class ModelError(UserError):
     """A model cannot be found, loaded or understood."""
+
+
+class ModelWarning(UserWarning):
+    """Something about a model that the user should know, and that stops nothing."""
 
 
 class SampleError(UserError):

@@ -20,6 +20,7 @@ from cosinterp.capture.watching import traced_call
 from cosinterp.denoising import Call, Clock, Step
 from cosinterp.errors import TraceError
 from cosinterp.interrupts import interrupts_deferred
+from cosinterp.models.eager import eager
 from cosinterp.models.model import Model, to_uint8
 from cosinterp.planning.fitting import check_space
 from cosinterp.planning.plan import PlannedSample, TracePlan, make_plan, scheduler_config
@@ -167,7 +168,11 @@ def record_runs(
         progress.planned(plan, todo)
     finished: SimpleQueue[tuple[str, int]] = SimpleQueue()
     try:
-        with _OpenRuns(begin) as opened, _sinks(model, plan, todo, host_memory) as sinks:
+        with (
+            eager(model.pipeline),
+            _OpenRuns(begin) as opened,
+            _sinks(model, plan, todo, host_memory) as sinks,
+        ):
             for planned, seeds, wanted in _batches(plan, todo):
                 writers = opened.open(planned.sample.name, seeds, wanted)
                 recording = BatchRecording(plan, planned, writers, sinks.sink())

@@ -16,6 +16,7 @@ from PIL import Image
 from cosinterp.capture.watching import inner, traced_call
 from cosinterp.denoising import Call, Clock, ClockError, Step, clean_estimate
 from cosinterp.models.blocks import RAW, RESID, BlockCall, Stack, Sublayer
+from cosinterp.models.eager import eager
 from cosinterp.models.model import Model
 from cosinterp.samples import Sample
 
@@ -183,7 +184,7 @@ def _generate(
     clock = Clock(model.pipeline, model.anatomy, model.size(case.settings), len(case.seeds))
     generation = _Generation(clock)
     clock.on_step = partial(setattr, generation, "last_step")
-    with clock.watching():
+    with eager(model.pipeline), clock.watching():
         output = call(model, model.arguments(sample, case.seeds, case.settings), generation)
     generation.frames = model.videos(output)
     return generation

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     import torch
     from nnsight.modeling.diffusion import DiffusionModel
 
+    from cosinterp.models.loading.lora import Lora
+
 # Names of ours -> names of the pipeline's call.
 _PIPELINE_NAMES = {"num_steps": "num_inference_steps"}
 _SIZE_NAMES = ("height", "width", "num_frames")
@@ -47,8 +49,11 @@ class Model:
     dtype: torch.dtype
     task: str | None = None
     own_sampling: dict[str, Any] = field(default_factory=dict)
-    lora: tuple[str, ...] = ()
+    lora: tuple[Lora, ...] = ()
     offload: str | None = None
+    quantization: str | None = None
+    content_sha256: str | None = None
+    """Of a pipeline that was given as an object; see `weights_sha256`."""
 
     @property
     def num_layers(self) -> int:
@@ -176,11 +181,14 @@ class Model:
 
     @cached_property
     def weights_sha256(self) -> str | None:
-        """SHA-256 over the configs and weight headers of a local folder; None for a hub id.
+        """SHA-256 over the configs and weight headers of a local folder, or over the tensors of a pipeline
+        that was given as an object; None for a hub id, whose commit says it.
 
         A safetensors header holds each tensor's name, shape and place; with the file's size and its last
         megabyte that tells models apart without reading tens of gigabytes.
         """
+        if self.content_sha256 is not None:
+            return self.content_sha256
         root = Path(self.source)
         if not root.is_dir():
             return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from math import ceil
 from typing import Any, SupportsIndex
 
@@ -195,7 +195,8 @@ def model_settings(model: Model) -> dict[str, Any]:
         "channels": model.anatomy.channels,
         "experts": list(model.anatomy.experts),
         "dtype": str(model.dtype).removeprefix("torch."),
-        "lora": list(model.lora),
+        "lora": [asdict(lora) for lora in model.lora],
+        "quantization": model.quantization,
         "weights_sha256": model.weights_sha256,
     }
 

@@ -1,0 +1,116 @@
+"""A model of a pipeline that was built already."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cosinterp.errors import ModelError
+from cosinterp.models.eager import uncompiled, warn_of_compiled
+from cosinterp.models.families import anatomy_of
+from cosinterp.models.model import Model
+
+if TYPE_CHECKING:
+    import torch
+
+_SAMPLED_BYTES = 1 << 16
+
+
+def given_model(pipeline: Any) -> Model:
+    """A model of a diffusers pipeline; the pipeline itself stays as it is.
+
+    What `torch.compile` returned for a component is replaced by the component it was given.
+
+    Raises:
+        ModelError: its denoiser is not understood.
+    """
+    pipeline = _own_copy(pipeline)
+    name = _name(pipeline)
+    anatomy = anatomy_of(pipeline, name)
+    denoiser = getattr(pipeline, anatomy.experts[0])
+    pipeline.set_progress_bar_config(disable=True)
+    return Model(
+        name=name,
+        source=name,
+        revision=None,
+        pipeline=pipeline,
+        anatomy=anatomy,
+        device=pipeline._execution_device,
+        dtype=denoiser.dtype,
+        content_sha256=_content_sha256(pipeline, anatomy.experts),
+    )
+
+
+def refuse_settings(settings: dict[str, Any]) -> None:
+    """Refuse what only a pipeline can take that is still to be loaded.
+
+    Raises:
+        ModelError: names the first setting that is given.
+    """
+    given = [name for name, value in settings.items() if value not in (None, False)]
+    if given:
+        raise ModelError(f"the pipeline is loaded already: {given[0]} comes too late; set it up before")
+
+
+def _own_copy(pipeline: Any) -> Any:
+    """The same components in a pipeline object of our own, compiled ones unwrapped."""
+    own = copy.copy(pipeline)
+    unwrapped = []
+    for name, component in pipeline.components.items():
+        inner = uncompiled(component)
+        if inner is not component:
+            setattr(own, name, inner)
+            unwrapped.append(name)
+    if unwrapped:
+        warn_of_compiled(unwrapped)
+    return own
+
+
+def _name(pipeline: Any) -> str:
+    """The folder or hub id that it was loaded from, as far as it knows."""
+    origin = pipeline.config.get("_name_or_path")
+    if not origin:
+        return type(pipeline).__name__
+    folder = Path(origin)
+    return str(folder.resolve()) if folder.is_dir() else str(origin)
+
+
+def _content_sha256(pipeline: Any, experts: tuple[str, ...]) -> str:
+    """SHA-256 over the tensors of the denoiser and the VAE: names, shapes, dtypes and their first 64 KiB.
+
+    Whatever was loaded, put in or changed since, this tells models apart without reading all of them. Of
+    tensors that are offloaded to where they cannot be read the values are left out.
+    """
+    digest = hashlib.sha256()
+    for part in (*experts, "vae"):
+        component = getattr(pipeline, part, None)
+        if component is None:
+            continue
+        config = {name: value for name, value in component.config.items() if not name.startswith("_")}
+        digest.update(f"{part} {type(component).__name__} {sorted(config.items())}\n".encode())
+        for name, tensor in component.state_dict().items():
+            for inner in _plain(tensor):
+                digest.update(f"{name} {tuple(inner.shape)} {inner.dtype}\n".encode())
+                if not inner.is_meta:
+                    digest.update(_start(inner))
+    return digest.hexdigest()
+
+
+def _plain(tensor: torch.Tensor) -> Iterator[torch.Tensor]:
+    """The tensors that a tensor is made of: itself, or those of a quantised one."""
+    if not hasattr(tensor, "__tensor_flatten__"):
+        yield tensor.detach()
+        return
+    names, _ = tensor.__tensor_flatten__()  # type: ignore[operator]
+    for name in names:
+        yield from _plain(getattr(tensor, name))
+
+
+def _start(tensor: torch.Tensor) -> bytes:
+    import torch
+
+    values = tensor.flatten()[: _SAMPLED_BYTES // tensor.element_size()]
+    return values.contiguous().cpu().view(torch.uint8).numpy().tobytes()

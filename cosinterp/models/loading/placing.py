@@ -1,0 +1,130 @@
+"""Where a pipeline runs, in which dtype, and what of it stays in host memory meanwhile."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from cosinterp.errors import ModelError
+from cosinterp.models.loading.quiet import first_line
+
+if TYPE_CHECKING:
+    import torch
+
+DTYPES = {"bf16": "bfloat16", "fp16": "float16", "fp32": "float32"}
+OFFLOADS = ("model", "sequential", "group")
+
+
+def device_of(device: str | None) -> torch.device:
+    """The device of a name; None: a GPU if there is one, else the CPU.
+
+    Raises:
+        ModelError: there is no such device here.
+    """
+    import torch
+
+    if device is None:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        place = torch.device(device)
+    except RuntimeError as error:
+        raise ModelError(f'unknown device "{device}"; use cpu, cuda or cuda:N') from error
+    if place.type == "cuda" and not torch.cuda.is_available():
+        raise ModelError(f'device "{device}": torch sees no GPU here; use cpu')
+    if place.type == "cuda" and (place.index or 0) >= torch.cuda.device_count():
+        raise ModelError(f'device "{device}": torch sees GPUs 0-{torch.cuda.device_count() - 1} here')
+    if place.type == "meta":
+        raise ModelError('device "meta" runs nothing; use cpu, cuda or cuda:N')
+    return place
+
+
+def dtype_of(dtype: str | torch.dtype | None, device: torch.device) -> torch.dtype:
+    """The dtype of a name; None: bfloat16 on a GPU, else float32.
+
+    Raises:
+        ModelError: no dtype is called so.
+    """
+    import torch
+
+    if isinstance(dtype, torch.dtype):
+        return dtype
+    if dtype is None:
+        return torch.bfloat16 if device.type == "cuda" else torch.float32
+    if dtype not in DTYPES:
+        raise ModelError(f'unknown dtype "{dtype}"; use {", ".join(DTYPES)}')
+    return getattr(torch, DTYPES[dtype])
+
+
+def cast_vae(pipeline: Any, dtype: torch.dtype) -> None:
+    """Give the VAE of a pipeline that is just loaded another dtype."""
+    import torch
+
+    # Not by the VAE's own `to`, which warns of modules that need float32 even where there are none.
+    torch.nn.Module.to(pipeline.vae, dtype)
+
+
+def check_offload(offload: str | None, device: torch.device, name: str) -> None:
+    """Refuse an offloading that cannot be.
+
+    Raises:
+        ModelError: it is not known, or there is nothing to offload from.
+    """
+    if offload is None:
+        return
+    if offload not in OFFLOADS:
+        raise ModelError(f'unknown offload "{offload}"; use {", ".join(OFFLOADS[:-1])} or {OFFLOADS[-1]}')
+    if device.type == "cpu":
+        # What runs on the CPU has its weights in host memory anyway.
+        raise ModelError(f'{name}: offload "{offload}" needs a GPU to run on; leave it out on cpu')
+
+
+def place(
+    pipeline: Any, experts: tuple[str, ...], device: torch.device, offload: str | None, name: str
+) -> None:
+    """Bring a pipeline to where it runs.
+
+    Raises:
+        ModelError: it does not fit, or its components cannot be offloaded so.
+    """
+    import torch
+
+    try:
+        if offload is None:
+            pipeline.to(device)
+        elif offload == "model":
+            pipeline.enable_model_cpu_offload(device=device)
+        elif offload == "sequential":
+            pipeline.enable_sequential_cpu_offload(device=device)
+        else:
+            _offload_groups(pipeline, experts, device)
+    except torch.OutOfMemoryError as error:
+        raise ModelError(f"{name}: does not fit into the memory of {device}; {_smaller(offload)}") from error
+    except (ValueError, NotImplementedError) as error:
+        how = "moved" if offload is None else f'offloaded with offload "{offload}"'
+        raise ModelError(f"{name}: cannot be {how}: {first_line(error)}") from error
+
+
+def _offload_groups(pipeline: Any, experts: tuple[str, ...], device: torch.device) -> None:
+    """A block of an expert at a time, and a leaf of the others; the next is on its way while one computes."""
+    import torch
+    from diffusers.hooks import apply_group_offloading
+
+    for name, component in pipeline.components.items():
+        if not isinstance(component, torch.nn.Module):
+            continue
+        if not getattr(component, "_supports_group_offloading", True):
+            component.to(device)
+            continue
+        # A VAE and a text encoder are called by other methods than forward, of which only leaves know.
+        of_blocks = name in experts
+        apply_group_offloading(
+            component,
+            onload_device=device,
+            offload_type="block_level" if of_blocks else "leaf_level",
+            num_blocks_per_group=1 if of_blocks else None,
+            use_stream=device.type == "cuda",
+        )
+
+
+def _smaller(offload: str | None) -> str:
+    ways = {None: 'use offload "model"', "model": 'use offload "group"'}
+    return ways.get(offload, "use a smaller dtype or quantise it")

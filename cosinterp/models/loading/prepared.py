@@ -1,0 +1,149 @@
+"""A model before its weights are read: found, checked and described."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cosinterp.errors import ModelError
+from cosinterp.models.families import anatomy_of
+from cosinterp.models.loading.components import load_pipeline
+from cosinterp.models.loading.index import Index, read_index, read_json
+from cosinterp.models.loading.lora import Asked, FittedLora, add_loras, fit_loras
+from cosinterp.models.loading.placing import cast_vae, check_offload, device_of, dtype_of, place
+from cosinterp.models.loading.quantizing import check_quantization, quantization_of
+from cosinterp.models.loading.quiet import quiet_libraries
+from cosinterp.models.loading.skeletons import SkeletonError, build_skeleton
+from cosinterp.models.loading.sources import MODEL_FILE, Source, find
+from cosinterp.models.loading.weights import check_weights
+from cosinterp.models.model import Model
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True)
+class _Choices:
+    source: Source
+    pipeline: str | None
+    device: torch.device
+    precision: torch.dtype
+    offload: str | None
+    quantize: str | None
+    lora: Asked
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A model whose weights are yet to be read.
+
+    ``model`` has a skeleton for its pipeline: it has an anatomy, takes samples and plans traces, and
+    generates nothing. Where a skeleton cannot be built, ``reason`` says why, and ``model`` has its weights
+    already.
+    """
+
+    model: Model
+    reason: str | None = None
+    _choices: _Choices | None = field(default=None, repr=False)
+    _loras: tuple[FittedLora, ...] = field(default=(), repr=False)
+
+    def load(self) -> Model:
+        """The model with its weights.
+
+        Raises:
+            ModelError: they are missing, damaged, do not fit their configs, or not into memory.
+        """
+        if self._choices is None:
+            return self.model
+        with quiet_libraries():
+            index = read_index(self._choices.source.weights(), self.model.name, self._choices.pipeline)
+            loaded = _read(index, self._choices, self.model.pipeline)
+            return _finished(self.model, loaded, self._choices, self._loras)
+
+
+def prepare(
+    name_or_path: str | Path,
+    *,
+    device: str | None = None,
+    dtype: str | torch.dtype | None = None,
+    offload: str | None = None,
+    quantize: str | None = None,
+    lora: Asked = None,
+    revision: str | None = None,
+    local_files_only: bool = False,
+    pipeline: str | None = None,
+) -> Prepared:
+    """Find a model, and check and describe it by its configs alone; `cosinterp.load` has the arguments.
+
+    Raises:
+        ModelError: as `cosinterp.load`, but for what only the weights show.
+    """
+    where = device_of(device)
+    precision = dtype_of(dtype, where)
+    check_offload(offload, where, str(name_or_path))
+    source = find(str(name_or_path), revision, local_files_only=local_files_only)
+    choices = _Choices(source, pipeline, where, precision, offload, quantize, lora)
+    with quiet_libraries():
+        configs = source.configs()
+        index = read_index(configs, source.name, pipeline)
+        check_quantization(quantize, index, where, source.name)
+        own = _own_settings(configs)
+        try:
+            skeleton = build_skeleton(index)
+        except SkeletonError as error:
+            index = read_index(source.weights(), source.name, pipeline)
+            loaded = _read(index, choices, None)
+            model = _described(choices, index, loaded, own)
+            loras = fit_loras(lora, loaded, model.anatomy.experts)
+            return Prepared(_finished(model, loaded, choices, loras), reason=str(error))
+        model = _described(choices, index, skeleton, own)
+        loras = fit_loras(lora, skeleton, model.anatomy.experts)
+    model = replace(model, lora=tuple(each.record for each in loras))
+    return Prepared(model, _choices=choices, _loras=loras)
+
+
+def _described(choices: _Choices, index: Index, pipeline: Any, own: dict[str, Any]) -> Model:
+    return Model(
+        name=choices.source.name,
+        source=choices.source.location,
+        revision=choices.source.commit,
+        pipeline=pipeline,
+        anatomy=anatomy_of(pipeline, choices.source.name),
+        device=choices.device,
+        dtype=choices.precision,
+        task=own.get("task"),
+        own_sampling=own.get("sampling", {}),
+        offload=choices.offload,
+        quantization=quantization_of(choices.quantize, index),
+    )
+
+
+def _read(index: Index, choices: _Choices, skeleton: Any | None) -> Any:
+    """The pipeline with its weights, in host memory; they are compared with a skeleton first."""
+    for component in index.components.values():
+        if component.is_model:
+            empty = getattr(skeleton, component.name, None) if component.is_diffusers_model else None
+            check_weights(component, empty)
+    return load_pipeline(index, precision=choices.precision, device=choices.device, quantize=choices.quantize)
+
+
+def _finished(described: Model, loaded: Any, choices: _Choices, loras: tuple[FittedLora, ...]) -> Model:
+    """A described model with the pipeline that was loaded for it."""
+    anatomy = anatomy_of(loaded, described.name)
+    if anatomy.vae_in_model_dtype:
+        cast_vae(loaded, choices.precision)
+    add_loras(loaded, loras)
+    place(loaded, anatomy.experts, choices.device, choices.offload, described.name)
+    loaded.set_progress_bar_config(disable=True)
+    return replace(described, pipeline=loaded, anatomy=anatomy, lora=tuple(each.record for each in loras))
+
+
+def _own_settings(folder: Path) -> dict[str, Any]:
+    path = folder / MODEL_FILE
+    if not path.exists():
+        return {}
+    own = read_json(path)
+    if not isinstance(own.get("sampling", {}), dict):
+        raise ModelError(f"{path}: has to hold an object as its sampling")
+    return own
