@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cosinterp.errors import SampleError
 
+
+if TYPE_CHECKING:
+    import torch
 
 @dataclass(frozen=True)
 class Size:
@@ -106,3 +109,8 @@ def three(patch: Any) -> tuple[int, int, int]:
 
 def _at_least(least: int, multiple: int) -> int:
     return -(-least // multiple) * multiple
+def one_frame(latents: torch.Tensor, size: Size) -> torch.Tensor:
+    """Latents of images (batch, channel, row, col) as those of videos of one frame."""
+    return latents.unsqueeze(2)
+
+

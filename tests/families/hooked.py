@@ -51,11 +51,11 @@ class HookedCall:
     def _attach(self, denoiser: Any, site: str, hook: Hook) -> Iterator[Any]:
         layer = 0
         for blocks in self._row.all_blocks:
-            for block in denoiser.get_submodule(blocks):
+            for place, block in enumerate(denoiser.get_submodule(blocks)):
                 layer += 1
                 if layer == 1 and site in self._row.entering:
                     yield block.register_forward_pre_hook(self._on_entering(site), with_kwargs=True)
-                if blocks in hook.blocks:
+                if blocks in hook.blocks and (hook.places is None or place in hook.places):
                     module = block.get_submodule(hook.module) if hook.module else block
                     yield module.register_forward_hook(self._on_output(site, layer, hook))
 

@@ -27,12 +27,14 @@ def item(index: int) -> Take:
 class Hook:
     """Where a plain hook sees a site: a submodule of each block (the block itself: ""), and what to take.
 
-    ``blocks`` are paths of ModuleLists in the denoiser, in the order in which they run.
+    ``blocks`` are paths of ModuleLists in the denoiser, in the order in which they run; ``places`` the
+    indices in them of the blocks that have it, None: all.
     """
 
     blocks: tuple[str, ...]
     module: str = ""
     take: Take = itself
+    places: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,7 @@ class FamilyRow:
         size: of the tiny video: height, width, num_frames; without the last for images.
         guided, unguided: sampling settings that turn guidance on and off.
         image: whether it takes a first image.
+        prompt: of the sample.
         settings: further sampling settings.
         num_steps: of a run.
         clean: how far x̂0 of the last step may be from the final latent: a few roundings of float32.
@@ -66,6 +69,7 @@ class FamilyRow:
     image: bool = False
     settings: Mapping[str, Any] = field(default_factory=dict)
     positions: Mapping[str, int] = field(default_factory=dict)
+    prompt: str = "go to the red goal"
     num_steps: int = 3
     clean: float = 1e-5
     experts: tuple[str, ...] = ("transformer",)
@@ -84,7 +88,7 @@ class FamilyRow:
         )
         return Sample(
             name="sample",
-            prompt="go to the red goal",
+            prompt=self.prompt,
             image=Image.fromarray(pixels) if self.image else None,
             **self.size,
         )

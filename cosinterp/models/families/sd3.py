@@ -1,0 +1,116 @@
+"""Stable Diffusion 3 and 3.5, from text.
+
+Image and text tokens are two streams that are joined for attention. Some blocks of SD3.5 medium let the image
+attend to itself once more (`dual_attn`), and the last block drops the text (`JointTransformerBlock` in
+diffusers). The gates are what the blocks' norms put out. The text is that of CLIP, then that of T5.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from itertools import groupby
+from typing import Any
+
+import torch
+
+from cosinterp.errors import ModelError
+from cosinterp.models.anatomy import Anatomy
+from cosinterp.models.arguments import longest_text
+from cosinterp.models.blocks import RESID, TEXT, BlockCall, Stack, Stream, Sublayer, element, whole
+from cosinterp.models.geometry import Geometry, Size, one_frame
+from cosinterp.models.guidance import classifier_free
+from cosinterp.models.vae import decode_image
+from cosinterp.noise_levels import FLOW, check_predicts
+
+_ATTENTION_GATE = 1
+_FEED_FORWARD_GATE = 4
+_DUAL_ATTENTION_GATE = 6
+_LONGEST_TEXT = 512
+
+
+def describe(pipeline: Any, name: str) -> Anatomy:
+    """The anatomy of a Stable Diffusion 3 pipeline.
+
+    Raises:
+        ModelError: a class of pipeline or a scheduler that is not understood.
+    """
+    kind = type(pipeline).__name__
+    if kind != "StableDiffusion3Pipeline":
+        raise ModelError(f"{name}: {kind} is not known; known for SD3: StableDiffusion3Pipeline")
+    config = pipeline.transformer.config
+    patch, scale = config.patch_size, pipeline.vae_scale_factor
+    streams = (
+        Stream(RESID, config.num_attention_heads * config.attention_head_dim, "hidden_states", output=1),
+        Stream(
+            TEXT,
+            config.caption_projection_dim,
+            "encoder_hidden_states",
+            output=0,
+            grid=partial(_text_grid, pipeline.tokenizer_max_length),
+        ),
+    )
+    return Anatomy(
+        family="sd3",
+        stacks=tuple(_stacks(pipeline.transformer.transformer_blocks, streams)),
+        geometry=Geometry(
+            patch_size=(1, patch, patch),
+            latent_channels=config.in_channels,
+            spatial_scale=scale,
+            size_multiple=(scale * patch, scale * patch),
+            default_size=Size(config.sample_size * scale, config.sample_size * scale),
+            is_image=True,
+        ),
+        guidance=classifier_free("doubled"),
+        prediction_type=check_predicts(pipeline.scheduler, FLOW, name),
+        decode=decode_image,
+        vae_in_model_dtype=True,
+        image_hint="it is a text-to-image model",
+        output="images",
+        refusal=partial(_refusal, config.pos_embed_max_size * patch * scale),
+        unpack=one_frame,
+    )
+
+
+def _stacks(blocks: Any, streams: tuple[Stream, ...]) -> Iterator[Stack]:
+    """Blocks of one kind after another in one list."""
+    first = 0
+    for (dual, drops_text), alike in groupby(
+        blocks, lambda block: (block.attn2 is not None, block.context_pre_only)
+    ):
+        count = len(list(alike))
+        yield Stack(
+            blocks="transformer_blocks",
+            first=first,
+            count=count,
+            streams=streams[:1] if drops_text else streams,
+            sublayers=(
+                _sublayer("self_attn", "attn", _ATTENTION_GATE, take=element(0)),
+                *((_sublayer("dual_attn", "attn2", _DUAL_ATTENTION_GATE),) if dual else ()),
+                _sublayer("mlp", "ff", _FEED_FORWARD_GATE),
+            ),
+        )
+        first += count
+
+
+def _sublayer(
+    site: str, module: str, index: int, take: Callable[[Any, BlockCall], torch.Tensor] = whole
+) -> Sublayer:
+    """A sublayer that is gated by a vector, (batch, channel), which the first norm puts out."""
+
+    def gate(call: BlockCall) -> torch.Tensor:
+        return call.outputs["norm1"][index].unsqueeze(1)
+
+    return Sublayer(site, module, gate=gate, take=take, reads=("norm1",))
+
+
+def _text_grid(clip_length: int, size: Size, settings: Mapping[str, Any]) -> tuple[int, int, int]:
+    return 1, 1, clip_length + settings["max_sequence_length"]
+
+
+def _refusal(largest: int, settings: Mapping[str, Any]) -> str | None:
+    """``largest``: pixels of a side for which there are position embeddings."""
+    for side in ("height", "width"):
+        if settings[side] > largest:
+            return f"{side} {settings[side]} is above {largest}, the most that this model takes"
+    return longest_text(_LONGEST_TEXT)(settings)
