@@ -12,8 +12,6 @@ FAMILIES: dict[str, str] = {
     "CogVideoXTransformer3DModel": "cogvideox",
     "FluxTransformer2DModel": "flux",
     "HunyuanVideoFramepackTransformer3DModel": "hunyuan_video",
-    "HunyuanVideoFramepackTransformer3DModel": "hunyuan_video",
-    "HunyuanVideoTransformer3DModel": "hunyuan_video",
     "HunyuanVideoTransformer3DModel": "hunyuan_video",
     "LTX2VideoTransformer3DModel": "ltx2",
     "LTXVideoTransformer3DModel": "ltx",
