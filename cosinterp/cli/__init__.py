@@ -57,6 +57,7 @@ COMMANDS: tuple[Command | Group, ...] = (
         "Write videos of runs for VBVR-Bench's evaluators.",
     ),
     Command("score", "cosinterp.cli.score:score", "Score runs whose sample has a known truth, by step too."),
+    Command("anatomy", "cosinterp.cli.anatomy:anatomy", "Show what a model is made of."),
     Command("verify", "cosinterp.cli.verify:verify", "Prove that a model is understood."),
     Command("tui", "cosinterp.cli.tui:tui", "Browse stores in the terminal."),
 )
