@@ -82,6 +82,7 @@ class _Reader:
         self._on_tensor = on_tensor
         self._layers = {site: frozenset(kept) for site, kept in layers.items()}
         self._last = max(max(kept) for kept in layers.values())
+        self._order = model.anatomy.token_order(clock.size, model.device)
 
     def follow(self, tracer: Any, expert: int) -> None:
         """Read each wanted call of one expert until the pipeline ends."""
@@ -171,7 +172,9 @@ class _Reader:
                 self._tell(site, layer, nothing, calls)
 
     def _tell(self, site: str, layer: int, tokens: torch.Tensor, calls: tuple[Call, ...]) -> None:
-        """Pass the rows of each wanted branch on."""
+        """Pass the rows of each wanted branch on, their tokens in the order of the grid."""
+        if self._order is not None and self._model.anatomy.on_token_grid(site):
+            tokens = tokens[:, self._order]
         for rows, call in zip(tokens.chunk(len(calls)), calls, strict=True):
             if self._wanted(call):
                 self._on_tensor(site, layer, rows, call)

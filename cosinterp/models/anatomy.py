@@ -161,6 +161,15 @@ class Anatomy:
         own = self.stream(site).grid
         return self.geometry.grid(size) if own is None else own(size, settings)
 
+    def token_order(self, size: Size, device: torch.device) -> torch.Tensor | None:
+        """Where in the residual stream the tokens of the grid lie, (token,); None: in its own order."""
+        geometry = self.geometry
+        return None if geometry.token_order is None else geometry.token_order(geometry.grid(size)).to(device)
+
+    def on_token_grid(self, site: str) -> bool:
+        """Whether a site's tokens are those of the video, and in the order of `token_order`."""
+        return not self.is_stream(site) or self.stream(site).grid is None
+
     def select_sites(self, names: tuple[str, ...] | list[str] | str) -> tuple[str, ...]:
         """The sites that ``names`` ("resid,self_attn" or a sequence) asks for, in the anatomy's order.
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from cosinterp.errors import SampleError
 
-
 if TYPE_CHECKING:
     import torch
+
 
 @dataclass(frozen=True)
 class Size:
@@ -36,6 +37,8 @@ class Geometry:
     """What height and width have to be multiples of, in pixels."""
     frame_multiple: int | None = None
     """What the number of frames has to be 1 more than a multiple of; None: ``temporal_scale``."""
+    least_frames: int = 1
+    """The fewest frames that the pipeline makes a video of."""
     latent_frame_multiple: int = 1
     """The pipeline adds latent frames until they are a multiple of this, and drops them at the end."""
     extra_latent_frames: int = 0
@@ -46,6 +49,9 @@ class Geometry:
     """The size of a model where the defaults of the pipeline's call are none, or another model's."""
     is_image: bool = False
     """An image model: one frame, and no number of frames to ask for."""
+    token_order: Callable[[tuple[int, int, int]], torch.Tensor] | None = None
+    """For a grid (frame, row, col): where in the residual stream its tokens lie, int64 (token,). None: in the
+    order of the grid, col running fastest."""
 
     def latent_shape(self, size: Size) -> tuple[int, int, int, int]:
         """(channel, frame, row, col) of the latents of a size."""
@@ -70,7 +76,7 @@ class Geometry:
             return self.fixed_size
         rows, cols = self.size_multiple
         frames = 1 if self.is_image else 2 * (self.frame_multiple or self.temporal_scale) + 1
-        return Size(_at_least(32, rows), _at_least(32, cols), frames)
+        return Size(_at_least(32, rows), _at_least(32, cols), max(frames, self.least_frames))
 
     def check(self, size: Size, where: str) -> None:
         """Refuse a size that the pipeline would round or reject.
@@ -90,6 +96,10 @@ class Geometry:
             )
         if self.is_image and size.num_frames != 1:
             raise SampleError(f"{where}: num_frames {size.num_frames}, but this model makes images")
+        if size.num_frames < self.least_frames:
+            raise SampleError(
+                f"{where}: num_frames {size.num_frames}, but this model makes at least {self.least_frames}"
+            )
         scale = self.frame_multiple or self.temporal_scale
         if size.num_frames < 1 or (size.num_frames - 1) % scale:
             below = max(1, (size.num_frames - 1) // scale * scale + 1)
@@ -107,10 +117,10 @@ def three(patch: Any) -> tuple[int, int, int]:
     return int(frame), int(row), int(col)
 
 
-def _at_least(least: int, multiple: int) -> int:
-    return -(-least // multiple) * multiple
 def one_frame(latents: torch.Tensor, size: Size) -> torch.Tensor:
     """Latents of images (batch, channel, row, col) as those of videos of one frame."""
     return latents.unsqueeze(2)
 
 
+def _at_least(least: int, multiple: int) -> int:
+    return -(-least // multiple) * multiple

@@ -72,6 +72,8 @@ class HookedCall:
         return lambda _, __, output: self._keep(site, layer, hook.take(output))
 
     def _keep(self, site: str, layer: int, tokens: torch.Tensor) -> None:
+        if site == "resid" or site not in self._row.grids:
+            tokens = self._row.in_grid_order(tokens)
         step, call = divmod(self._count, len(self._calls))
         branches = self._calls[call]
         assert tokens.shape[0] == self._batch * len(branches)

@@ -46,6 +46,7 @@ class FamilyRow:
         build: makes a tiny random pipeline; called with torch's seed set.
         hooks: of every site that is a module's output (streams, and those that end in .raw).
         entering: arguments of the first block, by stream.
+        in_grid_order: brings the tokens of the video to the order of the grid.
         calls: branches of the denoiser calls of one step with guidance, call by call, row group by row group.
         size: of the tiny video: height, width, num_frames; without the last for images.
         guided, unguided: sampling settings that turn guidance on and off.
@@ -63,6 +64,7 @@ class FamilyRow:
     calls: tuple[tuple[str, ...], ...]
     size: Mapping[str, int]
     entering: Mapping[str, str] = field(default_factory=lambda: {"resid": "hidden_states"})
+    in_grid_order: Take = itself
     guided: Mapping[str, Any] = field(default_factory=lambda: {"guidance_scale": 3.0})
     unguided: Mapping[str, Any] | None = field(default_factory=lambda: {"guidance_scale": 1.0})
     unguided_calls: tuple[tuple[str, ...], ...] = (("cond",),)
