@@ -51,6 +51,10 @@ def nothing_pinned(prepared: Any, size: Size) -> Pinned | None:
     return None
 
 
+def _nothing_to_prepare(pipeline: Any) -> None:
+    pass
+
+
 def _nothing_refused(settings: Mapping[str, Any]) -> str | None:
     return None
 
@@ -89,6 +93,8 @@ class Anatomy:
     settings: Mapping[str, Any] = field(default_factory=dict)
     """Sampling settings of this family besides the common ones, and their defaults; `FROM_PIPELINE`: the
     default of the pipeline's call."""
+    prepare: Callable[[Any], None] = _nothing_to_prepare
+    """Switches on what the pipeline does not run without, when it is loaded."""
     arguments: Callable[[Any, dict[str, Any]], dict[str, Any]] | None = None
     """Changes the arguments of the pipeline's call, where the family needs others; the last to see them."""
     refusal: Callable[[Mapping[str, Any]], str | None] = _nothing_refused

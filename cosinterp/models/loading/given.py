@@ -30,6 +30,7 @@ def given_model(pipeline: Any) -> Model:
     pipeline = _own_copy(pipeline)
     name = _name(pipeline)
     anatomy = anatomy_of(pipeline, name)
+    anatomy.prepare(pipeline)
     denoiser = getattr(pipeline, anatomy.experts[0])
     pipeline.set_progress_bar_config(disable=True)
     return Model(

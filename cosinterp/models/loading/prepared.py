@@ -131,6 +131,7 @@ def _read(index: Index, choices: _Choices, skeleton: Any | None) -> Any:
 def _finished(described: Model, loaded: Any, choices: _Choices, loras: tuple[FittedLora, ...]) -> Model:
     """A described model with the pipeline that was loaded for it."""
     anatomy = anatomy_of(loaded, described.name)
+    anatomy.prepare(loaded)
     if anatomy.vae_in_model_dtype:
         cast_vae(loaded, choices.precision)
     add_loras(loaded, loras)
