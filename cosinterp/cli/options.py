@@ -102,6 +102,17 @@ Pipeline: TypeAlias = Annotated[
     ),
 ]
 
+Settings: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="NAME=VALUE",
+        help="A sampling setting that has no flag, such as true_cfg_scale=4; once for each.",
+        rich_help_panel="How to generate",
+        show_default=False,
+    ),
+]
+
 Decoder: TypeAlias = Annotated[
     str | None,
     typer.Option(

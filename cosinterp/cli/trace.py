@@ -12,6 +12,7 @@ import typer
 
 from cosinterp.cli import options
 from cosinterp.cli.options import one_of
+from cosinterp.cli.settings import merged, parse_settings
 from cosinterp.errors import SampleError, TraceError
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ def trace(
     sites: Annotated[
         str,
         typer.Option(
-            help="Of resid, self_attn, cross_attn, mlp, and these three with .raw.",
+            help="Such as resid,self_attn,mlp.raw, or all; `cosinterp anatomy` shows a model's.",
             rich_help_panel=_CAPTURE,
             autocompletion=one_of(*_SITES, after=","),
         ),
@@ -101,7 +102,7 @@ def trace(
     branches: Annotated[
         str,
         typer.Option(
-            help='"all", "cond" or "uncond".',
+            help="Such as cond, or all; `cosinterp anatomy` shows a model's.",
             rich_help_panel=_CAPTURE,
             autocompletion=one_of("all", "cond", "uncond"),
         ),
@@ -168,6 +169,7 @@ def trace(
         int | None,
         typer.Option(help="Text tokens.", rich_help_panel=_SAMPLING, show_default=_OWN),
     ] = None,
+    more: options.Settings = None,
     batch: Annotated[
         int,
         typer.Option(
@@ -209,6 +211,17 @@ def trace(
     """
     if as_json and not dry_run:
         raise TraceError("--json prints the plan; give --dry-run too")
+    flags = {
+        "num_steps": num_steps,
+        "guidance_scale": guidance_scale,
+        "guidance_scale_2": guidance_scale_2,
+        "negative_prompt": negative_prompt,
+        "height": height,
+        "width": width,
+        "num_frames": num_frames,
+        "max_sequence_length": max_sequence_length,
+    }
+    sampling = merged(flags, parse_settings(more))
     samples = _samples(dataset, only, limit, prompt, prompt_file, image, name)
     _check_early(seeds, sites, reduce, store_dtype, compression, host_memory)
     loaded = options.load_model(
@@ -240,16 +253,7 @@ def trace(
         save_video=video,
         host_memory=memory,
         writers=writers,
-        sampling={
-            "num_steps": num_steps,
-            "guidance_scale": guidance_scale,
-            "guidance_scale_2": guidance_scale_2,
-            "negative_prompt": negative_prompt,
-            "height": height,
-            "width": width,
-            "num_frames": num_frames,
-            "max_sequence_length": max_sequence_length,
-        },
+        sampling=sampling,
     )
     if dry_run:
         _show(loaded, plan, store, as_json)

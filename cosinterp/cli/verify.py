@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cosinterp.cli import options
+from cosinterp.cli.settings import merged, parse_settings
 
 if TYPE_CHECKING:
     from cosinterp.verification import Check
@@ -23,6 +24,7 @@ def verify(
     ],
     num_steps: Annotated[int | None, typer.Option(help="Denoising steps.", min=2, show_default="4")] = None,
     seed: Annotated[int, typer.Option(help="Of the noise.", min=0)] = 0,
+    more: options.Settings = None,
     device: options.Device = None,
     dtype: options.Dtype = None,
     offload: options.Offload = None,
@@ -33,11 +35,14 @@ def verify(
 ) -> None:
     """Prove that a model is understood.
 
-    Generates one short, small video several times, plain and traced, and compares. Ends with exit code 1 if
-    a check fails: then its traces are not to be trusted.
+    Generates short, small videos, plain and traced, with guidance and without, one and two in a batch, and
+    compares. Ends with exit code 1 if a check fails: then its traces are not to be trusted.
     """
     from cosinterp.cli.console import out, print_json
     from cosinterp.verification import verify as run_checks
+
+    flags = {} if num_steps is None else {"num_steps": num_steps}
+    sampling = merged(flags, parse_settings(more))
 
     loaded = options.load_model(
         model,
@@ -53,7 +58,6 @@ def verify(
         if not as_json:
             out().print(_line(check), markup=False, soft_wrap=True)
 
-    sampling: dict[str, Any] = {} if num_steps is None else {"num_steps": num_steps}
     checks = run_checks(loaded, seed=seed, on_check=show, **sampling)
     if as_json:
         print_json({"model": loaded.name, "passed": all(c.passed for c in checks), "checks": _data(checks)})
