@@ -44,7 +44,10 @@ def test_the_generic_anatomy_is_right_or_refuses(
 
 
 def _check_resid(model: Model, row: FamilyRow) -> None:
-    """What it calls the residual stream is what the row says it is, on the row's grid."""
+    """What it calls the residual stream is what the row says it is, on the row's grid.
+
+    But for the order of the tokens, which cannot be seen from outside.
+    """
     stack = model.anatomy.stacks[0]
     hooked = HookedCall(model.pipeline, row, 1, row.calls)
     sample = row.sample()
@@ -61,7 +64,7 @@ def _check_resid(model: Model, row: FamilyRow) -> None:
         model.pipeline(**model.arguments(sample, (0,), settings))
     handle.remove()
     expected = [hooked.values["resid", 0, 1, branch] for branch in row.calls[0]]
-    assert torch.equal(seen[0], torch.cat(expected))
+    assert torch.equal(row.in_grid_order(seen[0]), torch.cat(expected))
     grid = model.anatomy.geometry.grid(model.size(settings))
     assert grid == row.grids["resid"]
     assert np.prod(grid) == seen[0].shape[1]

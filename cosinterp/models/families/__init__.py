@@ -13,6 +13,7 @@ FAMILIES: dict[str, str] = {
     "FluxTransformer2DModel": "flux",
     "HunyuanVideoFramepackTransformer3DModel": "hunyuan_video",
     "HunyuanVideoTransformer3DModel": "hunyuan_video",
+    "Kandinsky5Transformer3DModel": "kandinsky5",
     "LTX2VideoTransformer3DModel": "ltx2",
     "LTXVideoTransformer3DModel": "ltx",
     "MochiTransformer3DModel": "mochi",

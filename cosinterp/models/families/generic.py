@@ -1,8 +1,8 @@
 """What is not listed: an anatomy found from the module tree and from what pipelines have in common.
 
-The blocks are the longest ModuleList of like blocks, the residual stream their first argument. It knows no
-sublayers, since how a block gates them is not to be seen from outside. `cosinterp verify` tells whether what
-was found is right.
+The blocks are the longest ModuleList of like blocks, the residual stream their first argument, its tokens in
+the order of the grid. It knows no sublayers, since how a block gates them is not to be seen from outside.
+`cosinterp verify` tells whether what was found is right, but for the order of the tokens.
 """
 
 from __future__ import annotations

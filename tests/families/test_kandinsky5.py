@@ -1,0 +1,53 @@
+"""What Kandinsky 5 refuses, and what sparse attention needs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from diffusers.models.attention_dispatch import AttentionBackendName
+
+from cosinterp.errors import ModelError, SampleError, TraceError
+from cosinterp.models.families import anatomy_of
+from cosinterp.models.model import Model
+from tests.families.kandinsky5 import ROWS
+from tests.families.row import FamilyRow
+
+TEXT, SPARSE, IMAGE = ROWS
+FamilyModel = Callable[[FamilyRow], Model]
+
+
+def test_fewer_frames_than_the_first_are_normalised_by_are_refused(family_model: FamilyModel) -> None:
+    """The pipeline itself makes a video of NaN of them."""
+    model = family_model(IMAGE)
+    with pytest.raises(SampleError, match="num_frames 13, but this model makes at least 17"):
+        model.sampling(replace(IMAGE.sample(), num_frames=13), {})
+
+
+def test_tokens_that_fill_no_square_are_refused(family_model: FamilyModel) -> None:
+    model = family_model(SPARSE)
+    with pytest.raises(SampleError, match="have to be multiples of 128 and 128"):
+        model.sampling(replace(SPARSE.sample(), width=192), {})
+
+
+def test_only_the_attention_that_takes_its_mask_is_changed(family_model: FamilyModel) -> None:
+    blocks = family_model(SPARSE).pipeline.transformer.visual_transformer_blocks
+    assert all(
+        block.self_attention.processor._attention_backend == AttentionBackendName.FLEX for block in blocks
+    )
+    assert all(block.cross_attention.processor._attention_backend is None for block in blocks)
+    for block in family_model(TEXT).pipeline.transformer.visual_transformer_blocks:
+        assert block.self_attention.processor._attention_backend is None
+
+
+def test_a_text_that_the_pipeline_does_not_take_is_refused(family_model: FamilyModel) -> None:
+    with pytest.raises(TraceError, match="max_sequence_length 1025 is above 1024"):
+        family_model(TEXT).sampling(TEXT.sample(), {"max_sequence_length": 1025})
+
+
+def test_another_pipeline_of_the_denoiser_is_refused(family_model: FamilyModel) -> None:
+    pipeline = family_model(TEXT).pipeline
+    other = type("Kandinsky5T2IPipeline", (type(pipeline),), {})(**pipeline.components)
+    with pytest.raises(ModelError, match="Kandinsky5T2IPipeline is not known; known for Kandinsky 5: "):
+        anatomy_of(other, "here")
