@@ -64,7 +64,7 @@ class Guidance:
         be told.
         """
         if parts == 1:
-            if label in self.labels:
+            if label is not None and label in self.labels:
                 return (self.labels[label],)
             return next(((name,) for name in self.names if name not in made), None)
         return self.rows if parts == len(self.rows) else None
