@@ -55,7 +55,8 @@ def _nothing_to_prepare(pipeline: Any) -> None:
     pass
 
 
-def _nothing_refused(settings: Mapping[str, Any]) -> str | None:
+def nothing_refused(settings: Mapping[str, Any]) -> str | None:
+    """For pipelines that take all settings."""
     return None
 
 
@@ -97,7 +98,7 @@ class Anatomy:
     """Switches on what the pipeline does not run without, when it is loaded."""
     arguments: Callable[[Any, dict[str, Any]], dict[str, Any]] | None = None
     """Changes the arguments of the pipeline's call, where the family needs others; the last to see them."""
-    refusal: Callable[[Mapping[str, Any]], str | None] = _nothing_refused
+    refusal: Callable[[Mapping[str, Any]], str | None] = nothing_refused
     """What is wrong with complete sampling settings, where the pipeline would fail on them with a traceback,
     or take them for something else."""
     output: str = "frames"

@@ -10,6 +10,7 @@ from cosinterp.models.anatomy import Anatomy
 
 FAMILIES: dict[str, str] = {
     "CogVideoXTransformer3DModel": "cogvideox",
+    "DiTTransformer2DModel": "dit",
     "FluxTransformer2DModel": "flux",
     "HunyuanVideoFramepackTransformer3DModel": "hunyuan_video",
     "HunyuanVideoTransformer3DModel": "hunyuan_video",
@@ -17,6 +18,7 @@ FAMILIES: dict[str, str] = {
     "LTX2VideoTransformer3DModel": "ltx2",
     "LTXVideoTransformer3DModel": "ltx",
     "MochiTransformer3DModel": "mochi",
+    "PixArtTransformer2DModel": "pixart",
     "SD3Transformer2DModel": "sd3",
     "SanaVideoTransformer3DModel": "sana_video",
     "SkyReelsV2Transformer3DModel": "skyreels",
