@@ -13,7 +13,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import pytest
 from hypothesis import settings
 
-from tests.families.table import pytest_addoption, pytest_runtest_logreport, pytest_sessionfinish
+from tests.families.page import pytest_addoption, pytest_runtest_logreport, pytest_sessionfinish
 
 __all__ = ["pytest_addoption", "pytest_runtest_logreport", "pytest_sessionfinish"]
 

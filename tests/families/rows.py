@@ -8,7 +8,7 @@ import pkgutil
 import tests.families
 from tests.families.row import FamilyRow
 
-_SHARED = ("conftest", "hooked", "row", "rows", "table")
+_SHARED = ("conftest", "hooked", "page", "row", "rows")
 
 ROWS: list[FamilyRow] = [
     row

@@ -15,7 +15,7 @@ from cosinterp.verification import verify
 from tests.families.hooked import HookedCall, Key
 from tests.families.row import FamilyRow
 from tests.families.rows import ROWS
-from tests.families.table import PROPERTY
+from tests.families.page import PROPERTY
 
 CASES = [
     pytest.param(row, guided, batch, id=f"{row.name}-{'guided' if guided else 'unguided'}-batch{batch}")

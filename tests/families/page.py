@@ -1,7 +1,7 @@
-"""The table of families in ``docs/models.md``: what a test run found, and nothing else.
+"""What ``docs/models.md`` has from the tests: the table of families, and a family as an example.
 
-A run of all tests here compares its table with the one in the documentation, and fails if they differ;
-``pytest tests/families --models-table write`` writes it.
+The table is what a test run found, and nothing else. A run of all tests here compares it, and the example,
+with the page, and fails if they differ; ``pytest tests/families --models-page write`` writes them.
 """
 
 from __future__ import annotations
@@ -12,8 +12,10 @@ from typing import Any
 
 import pytest
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "models.md"
-BEGIN, END = "<!-- table of families: begin -->", "<!-- table of families: end -->"
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = ROOT / "docs" / "models.md"
+EXAMPLE = "mochi"
+"""The family whose files are the example."""
 PROPERTY = "family table"
 CASES = ("guided, 1", "guided, 2", "unguided, 1", "unguided, 2", "verify", "generic")
 
@@ -23,10 +25,10 @@ _found: dict[str, dict[str, Any]] = {}
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
-        "--models-table",
+        "--models-page",
         choices=("check", "write"),
         default="check",
-        help="compare the table of families in docs/models.md with this run, or write it",
+        help="compare docs/models.md with this run, or write its table of families and its example",
     )
 
 
@@ -56,15 +58,37 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     if not whole:
         return
     text = PAGE.read_text(encoding="utf-8")
-    before, rest = text.split(BEGIN)
-    _, after = rest.split(END)
-    current = f"{before}{BEGIN}\n\n{_table(order)}\n\n{END}{after}"
-    if session.config.getoption("--models-table") == "write":
+    current = _filled(_filled(text, "table of families", _table(order)), "example", _example())
+    if session.config.getoption("--models-page") == "write":
         PAGE.write_text(current, encoding="utf-8")
     elif current != text:
         reporter = session.config.pluginmanager.get_plugin("terminalreporter")
-        reporter.write_line(f"\n{PAGE.name} has another table of families than this run: {__doc__}", red=True)
+        reporter.write_line(f"\n{PAGE.name} is not what this run says. {__doc__}", red=True)
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def _filled(page: str, name: str, content: str) -> str:
+    """The page with ``content`` between the marks of that name."""
+    begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
+    before, rest = page.split(begin)
+    _, after = rest.split(end)
+    return f"{before}{begin}\n\n{content}\n\n{end}{after}"
+
+
+def _example() -> str:
+    """What adds the family `EXAMPLE`, as a diff."""
+    registry = "cosinterp/models/families/__init__.py"
+    entry = next(line for line in _lines(registry) if f'"{EXAMPLE}"' in line)
+    parts = [f"--- a/{registry}", f"+++ b/{registry}", f"+{entry}"]
+    for path in (f"cosinterp/models/families/{EXAMPLE}.py", f"tests/families/{EXAMPLE}.py"):
+        lines = _lines(path)
+        parts += ["--- /dev/null", f"+++ b/{path}", f"@@ -0,0 +1,{len(lines)} @@"]
+        parts += [f"+{line}" for line in lines]
+    return "\n".join(["```diff", *parts, "```"])
+
+
+def _lines(path: str) -> list[str]:
+    return (ROOT / path).read_text(encoding="utf-8").splitlines()
 
 
 def _expected(has_guidance: bool) -> tuple[str, ...]:
