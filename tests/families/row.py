@@ -50,12 +50,13 @@ class FamilyRow:
         calls: branches of the denoiser calls of one step with guidance, call by call, row group by row group.
         size: of the tiny video: height, width, num_frames; without the last for images.
         guided, unguided: sampling settings that turn guidance on and off.
-        image: whether it takes a first image.
         prompt: of the sample.
+        image: whether it takes a first image.
         settings: further sampling settings.
         num_steps: of a run.
         clean: how far x̂0 of the last step may be from the final latent: a few roundings of float32.
         positions: of the arguments ``entering``, where a denoiser passes them by position.
+        idle: branches in which a site's module does not run: nothing is added there.
     """
 
     name: str
@@ -68,10 +69,11 @@ class FamilyRow:
     guided: Mapping[str, Any] = field(default_factory=lambda: {"guidance_scale": 3.0})
     unguided: Mapping[str, Any] | None = field(default_factory=lambda: {"guidance_scale": 1.0})
     unguided_calls: tuple[tuple[str, ...], ...] = (("cond",),)
+    prompt: str = "go to the red goal"
     image: bool = False
     settings: Mapping[str, Any] = field(default_factory=dict)
     positions: Mapping[str, int] = field(default_factory=dict)
-    prompt: str = "go to the red goal"
+    idle: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     num_steps: int = 3
     clean: float = 1e-5
     experts: tuple[str, ...] = ("transformer",)

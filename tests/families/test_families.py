@@ -13,9 +13,9 @@ import cosinterp as ci
 from cosinterp.models.model import Model
 from cosinterp.verification import verify
 from tests.families.hooked import HookedCall, Key
+from tests.families.page import PROPERTY
 from tests.families.row import FamilyRow
 from tests.families.rows import ROWS
-from tests.families.page import PROPERTY
 
 CASES = [
     pytest.param(row, guided, batch, id=f"{row.name}-{'guided' if guided else 'unguided'}-batch{batch}")

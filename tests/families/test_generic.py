@@ -14,9 +14,9 @@ from cosinterp.models.families import generic
 from cosinterp.models.model import Model
 from cosinterp.verification import verify
 from tests.families.hooked import HookedCall
+from tests.families.page import PROPERTY
 from tests.families.row import FamilyRow
 from tests.families.rows import ROWS
-from tests.families.page import PROPERTY
 
 UNDERSTOOD = ("Wan2.1 T2V", "CogVideoX 1.0 (2B): DDIM, v")
 """Some that the generic anatomy has to understand."""
