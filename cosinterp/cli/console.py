@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
@@ -29,6 +32,31 @@ def print_json(data: Any) -> None:
     """
     text = json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False)
     out().print(text, markup=False, soft_wrap=True)
+
+
+def print_warning(message: str) -> None:
+    """Print ``message`` to standard error as ``warning: ...``, unbroken and without markup."""
+    err().print("warning: ", style="bold yellow", end="")
+    err().print(message, markup=False, soft_wrap=True)
+
+
+@contextmanager
+def warnings_shown() -> Iterator[None]:
+    """Print what is warned of a model within the block as one line, without the place in the code."""
+    from cosinterp.errors import ModelWarning
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", ModelWarning)
+        plain = warnings.showwarning
+
+        def show(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
+            if issubclass(category, ModelWarning):
+                print_warning(str(message))
+            else:
+                plain(message, category, *place, **more)
+
+        warnings.showwarning = show
+        yield
 
 
 def print_error(message: str) -> None:

@@ -1,17 +1,19 @@
 """Flags that several commands have, each written once: how a model is found and run.
 
-A command annotates its parameters with these, and hands the values of all of them to `load_model`.
+A command annotates its parameters with these, and hands the values of all of them to `load_model`, or to
+`prepare_model` if there is something to check before the weights are read.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import islice
-from typing import TYPE_CHECKING, Annotated, TypeAlias
+from typing import TYPE_CHECKING, Annotated, TypeAlias, TypedDict, Unpack
 
 import typer
 
 if TYPE_CHECKING:
+    from cosinterp.models.loading import Prepared
     from cosinterp.models.model import Model
 
 MACHINE = "Machine"
@@ -72,17 +74,29 @@ Dtype: TypeAlias = Annotated[
 Offload: TypeAlias = Annotated[
     str | None,
     typer.Option(
-        help="model or sequential: keep what is idle in host memory.",
+        help="model, group or sequential: keep what is idle in host memory; each takes less of the GPU's.",
         rich_help_panel=MACHINE,
         show_default=False,
-        autocompletion=one_of("model", "sequential"),
+        autocompletion=one_of("model", "group", "sequential"),
+    ),
+]
+
+Quantize: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        help="Of the denoiser: bnb-8bit, bnb-4bit, torchao-int8 or torchao-fp8.",
+        rich_help_panel=MACHINE,
+        show_default=False,
+        autocompletion=one_of("bnb-8bit", "bnb-4bit", "torchao-int8", "torchao-fp8"),
     ),
 ]
 
 Lora: TypeAlias = Annotated[
     list[str] | None,
     typer.Option(
-        help="A LoRA file; once for all experts, or once for each.",
+        metavar="PATH",
+        help="A LoRA; once for all experts, or once for each. PATH:0.8 scales it, transformer_2=PATH is for "
+        "one expert.",
         rich_help_panel=MACHINE,
         show_default=False,
     ),
@@ -90,6 +104,11 @@ Lora: TypeAlias = Annotated[
 
 Revision: TypeAlias = Annotated[
     str | None, typer.Option(help="Of a hub id.", rich_help_panel=MACHINE, show_default=False)
+]
+
+LocalFilesOnly: TypeAlias = Annotated[
+    bool,
+    typer.Option("--local-files-only", help="Take a hub id from the local cache.", rich_help_panel=MACHINE),
 ]
 
 Pipeline: TypeAlias = Annotated[
@@ -124,31 +143,51 @@ Decoder: TypeAlias = Annotated[
 ]
 
 
-def load_model(
-    name: str,
-    *,
-    device: str | None,
-    dtype: str | None,
-    offload: str | None,
-    lora: list[str] | None,
-    revision: str | None,
-    pipeline: str | None,
-) -> Model:
+class ModelFlags(TypedDict):
+    """The values of the flags above, by the names of the parameters."""
+
+    device: str | None
+    dtype: str | None
+    offload: str | None
+    quantize: str | None
+    lora: list[str] | None
+    revision: str | None
+    local_files_only: bool
+    pipeline: str | None
+
+
+def prepare_model(name: str, **flags: Unpack[ModelFlags]) -> Prepared:
+    """Find and describe a model as the flags say, its weights yet to be read, and say so meanwhile.
+
+    Raises:
+        ModelError: it cannot be found, or is not understood.
+    """
+    from cosinterp.cli.console import err, print_warning, warnings_shown
+    from cosinterp.models.loading import prepare
+
+    with err().status(f"reading the configs of {name}"), warnings_shown():
+        prepared = prepare(name, **flags)
+    if prepared.reason is not None:
+        print_warning(f"{name}: its weights are read before anything is checked: {prepared.reason}")
+    return prepared
+
+
+def load_weights(prepared: Prepared) -> Model:
+    """Read the weights of a model, and say so meanwhile.
+
+    Raises:
+        ModelError: they cannot be read, or do not fit.
+    """
+    from cosinterp.cli.console import err, warnings_shown
+
+    with err().status(f"loading {prepared.model.name}"), warnings_shown():
+        return prepared.load()
+
+
+def load_model(name: str, **flags: Unpack[ModelFlags]) -> Model:
     """Load a model as the flags say, and say so meanwhile.
 
     Raises:
         ModelError: it cannot be found, loaded or understood.
     """
-    from cosinterp.cli.console import err
-    from cosinterp.models.loading import load
-
-    with err().status(f"loading {name}"):
-        return load(
-            name,
-            device=device,
-            dtype=dtype,
-            offload=offload,
-            lora=lora or None,
-            revision=revision,
-            pipeline=pipeline,
-        )
+    return load_weights(prepare_model(name, **flags))

@@ -16,6 +16,7 @@ from cosinterp.cli.settings import merged, parse_settings
 from cosinterp.errors import SampleError, TraceError
 
 if TYPE_CHECKING:
+    from cosinterp.models.loading import Prepared
     from cosinterp.models.model import Model
     from cosinterp.planning.plan import TracePlan
     from cosinterp.samples import Sample
@@ -179,6 +180,7 @@ def trace(
     device: options.Device = None,
     dtype: options.Dtype = None,
     offload: options.Offload = None,
+    quantize: options.Quantize = None,
     host_memory: Annotated[
         float,
         typer.Option(
@@ -196,6 +198,7 @@ def trace(
     ] = None,
     lora: options.Lora = None,
     revision: options.Revision = None,
+    local_files_only: options.LocalFilesOnly = False,
     pipeline: options.Pipeline = None,
     resume: Annotated[bool, typer.Option("--resume", help="Skip the runs that the store has.")] = False,
     dry_run: Annotated[
@@ -207,7 +210,8 @@ def trace(
 
     The video is that of the untraced pipeline, bit for bit. Interrupted with Ctrl-C it keeps the runs that
     are finished; the same command with --resume makes the others. A trace that does not fit on the disk is
-    refused before it starts, with the selections that would fit.
+    refused before it starts, with the selections that would fit. All that can be checked is checked before
+    the model's weights are read, and --dry-run reads none.
     """
     if as_json and not dry_run:
         raise TraceError("--json prints the plan; give --dry-run too")
@@ -224,13 +228,15 @@ def trace(
     sampling = merged(flags, parse_settings(more))
     samples = _samples(dataset, only, limit, prompt, prompt_file, image, name)
     _check_early(seeds, sites, reduce, store_dtype, compression, host_memory)
-    loaded = options.load_model(
+    prepared = options.prepare_model(
         model,
         device=device,
         dtype=dtype,
         offload=offload,
+        quantize=quantize,
         lora=lora,
         revision=revision,
+        local_files_only=local_files_only,
         pipeline=pipeline,
     )
 
@@ -238,7 +244,7 @@ def trace(
 
     memory = int(host_memory * 1024**3)
     plan = make_plan(
-        loaded,
+        prepared.model,
         samples,
         seeds=seeds,
         layers=layers,
@@ -256,9 +262,9 @@ def trace(
         sampling=sampling,
     )
     if dry_run:
-        _show(loaded, plan, store, as_json)
+        _show(prepared.model, plan, store, as_json)
     else:
-        _carry_out(loaded, plan, store, resume, memory)
+        _carry_out(prepared, plan, store, resume, memory)
 
 
 def resume_command(argv: list[str]) -> str:
@@ -287,12 +293,17 @@ def _show(model: Model, plan: TracePlan, store: Path, as_json: bool) -> None:
     check_space(store, plan, outlook.todo)
 
 
-def _carry_out(model: Model, plan: TracePlan, store: Path, resume: bool, host_memory: int) -> None:
+def _carry_out(prepared: Prepared, plan: TracePlan, store: Path, resume: bool, host_memory: int) -> None:
     from cosinterp.cli.console import err
     from cosinterp.cli.trace_progress import RichProgress
-    from cosinterp.tracing import run_plan, writing_threads
+    from cosinterp.planning.fitting import check_space
+    from cosinterp.tracing import run_plan, runs_to_make, writing_threads
     from stores.units import count_text
 
+    todo = runs_to_make(plan, store, resume)
+    check_space(store, plan, todo)
+    # A store that has all runs needs no weights to say so.
+    model = options.load_weights(prepared) if todo else prepared.model
     try:
         with RichProgress(store, writing_threads(model, plan)) as progress:
             run_plan(model, plan, store, resume=resume, host_memory=host_memory, progress=progress)

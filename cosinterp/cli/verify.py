@@ -28,8 +28,10 @@ def verify(
     device: options.Device = None,
     dtype: options.Dtype = None,
     offload: options.Offload = None,
+    quantize: options.Quantize = None,
     lora: options.Lora = None,
     revision: options.Revision = None,
+    local_files_only: options.LocalFilesOnly = False,
     pipeline: options.Pipeline = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -49,8 +51,10 @@ def verify(
         device=device,
         dtype=dtype,
         offload=offload,
+        quantize=quantize,
         lora=lora,
         revision=revision,
+        local_files_only=local_files_only,
         pipeline=pipeline,
     )
 

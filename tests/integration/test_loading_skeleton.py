@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +15,7 @@ from cosinterp.errors import ModelError
 from cosinterp.models.loading import load, prepare, skeleton
 from cosinterp.models.model import Model
 from cosinterp.planning.plan import TracePlan, make_plan
+from tests.integration.large import a14b
 from tests.tiny import KINDS, sample_for
 
 WEIGHTS = "diffusion_pytorch_model.safetensors"
@@ -78,50 +78,6 @@ def test_nothing_but_the_bundled_models_settings_is_lost() -> None:
     loaded = load("maze-wan", device="cpu")
     assert (model.name, model.task, model.own_sampling) == (loaded.name, loaded.task, loaded.own_sampling)
     assert model.sampling_defaults == loaded.sampling_defaults
-
-
-def a14b(folder: Path) -> Path:
-    """The configs of Wan2.2-I2V-A14B, two experts of 14 billion parameters, and no weights at all."""
-    transformer = {
-        "_class_name": "WanTransformer3DModel",
-        "attention_head_dim": 128,
-        "ffn_dim": 13824,
-        "in_channels": 36,
-        "num_attention_heads": 40,
-        "num_layers": 40,
-        "out_channels": 16,
-        "text_dim": 4096,
-    }
-    configs: dict[str, dict[str, Any]] = {
-        "transformer/config.json": transformer,
-        "transformer_2/config.json": transformer,
-        "vae/config.json": {"_class_name": "AutoencoderKLWan", "base_dim": 96, "z_dim": 16},
-        "text_encoder/config.json": {"model_type": "umt5", "d_model": 4096},
-        "tokenizer/tokenizer_config.json": {},
-        "scheduler/scheduler_config.json": {
-            "_class_name": "UniPCMultistepScheduler",
-            "prediction_type": "flow_prediction",
-            "use_flow_sigmas": True,
-            "flow_shift": 3.0,
-        },
-        "model_index.json": {
-            "_class_name": "WanImageToVideoPipeline",
-            "boundary_ratio": 0.9,
-            "image_encoder": [None, None],
-            "image_processor": [None, None],
-            "scheduler": ["diffusers", "UniPCMultistepScheduler"],
-            "text_encoder": ["transformers", "UMT5EncoderModel"],
-            "tokenizer": ["transformers", "T5TokenizerFast"],
-            "transformer": ["diffusers", "WanTransformer3DModel"],
-            "transformer_2": ["diffusers", "WanTransformer3DModel"],
-            "vae": ["diffusers", "AutoencoderKLWan"],
-        },
-    }
-    for name, config in configs.items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(config))
-    return folder
 
 
 def test_28_billion_parameters_are_described_by_their_configs(tmp_path: Path) -> None:

@@ -86,7 +86,7 @@ def _check_runs(method: str, device: torch.device, what: str) -> None:
     if module is not None and not _installed(module):
         raise ModelError(f"{what}: it needs the package {package}; try `pip install {package}`")
     if method == "bitsandbytes" and device.type == "cpu":
-        raise ModelError(f"{what} with bitsandbytes, which needs a GPU; use another device")
+        raise ModelError(f"{what}: bitsandbytes needs a GPU to run on")
 
 
 def _installed(module: str) -> bool:

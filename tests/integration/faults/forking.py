@@ -132,13 +132,13 @@ def run_command() -> NoReturn:
 
 def keep_loaded(folders: list[str]) -> None:
     """Load the models in ``folders`` now, and let every child find them loaded."""
-    load = loading.load
-    kept = {folder: load(folder, device="cpu") for folder in folders}
+    prepare = loading.prepare
+    kept = {folder: loading.Prepared(prepare(folder, device="cpu").load()) for folder in folders}
 
-    def kept_or_loaded(model: str, **options: Any) -> Any:
-        return kept[model] if model in kept else load(model, **options)
+    def kept_or_prepared(model: str, **options: Any) -> Any:
+        return kept[model] if model in kept else prepare(model, **options)
 
-    loading.load = kept_or_loaded
+    loading.prepare = kept_or_prepared
 
 
 def _report_ended(signum: int, frame: object) -> None:
