@@ -143,7 +143,7 @@ def test_a_stream_may_have_a_grid_of_its_own() -> None:
         (Size(0, 832, 81), "multiples of 16 and 16"),
         (Size(480, 832, 80), "such as 77 or 81"),
         (Size(480, 832, 2), "such as 1 or 5"),
-        (Size(480, 832, 0), "1 more than a multiple of 4"),
+        (Size(480, 832, 0), "makes at least 1"),
     ],
 )
 def test_sizes_that_the_pipeline_would_round_are_refused(size: Size, message: str) -> None:
