@@ -10,7 +10,7 @@ from cosinterp.errors import ModelError
 from cosinterp.models.loading.index import Component, Index
 from cosinterp.models.loading.quantizing import loading_arguments
 from cosinterp.models.loading.quiet import first_line
-from cosinterp.models.loading.skeletons import SkeletonError, assemble, scheduler
+from cosinterp.models.loading.skeletons import SkeletonError, assemble, configured
 
 if TYPE_CHECKING:
     import torch
@@ -58,8 +58,8 @@ def load_component(
     """
     import torch
 
-    if component.is_diffusers_scheduler:
-        return scheduler(component)
+    if component.is_config_only:
+        return configured(component)
     cls: Any = component.cls
     settings = dict(arguments or {})
     if component.is_model:

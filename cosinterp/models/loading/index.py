@@ -21,7 +21,6 @@ from cosinterp.errors import ModelError
 from cosinterp.models.loading.sources import INDEX
 
 _CONFIG = "config.json"
-_SCHEDULER_CONFIG = "scheduler_config.json"
 # Made to take the place of other VAEs.
 _STAND_INS = ("AutoencoderTiny", "AsymmetricAutoencoderKL")
 
@@ -31,7 +30,7 @@ class Component:
     """One component of a pipeline, as its index names it. ``folder`` has its config and its weights."""
 
     name: str
-    cls: type
+    cls: Any
     folder: Path
 
     @cached_property
@@ -41,9 +40,9 @@ class Component:
         Raises:
             ModelError: it is missing or damaged.
         """
-        if not (self.is_model or self.is_diffusers_scheduler):
+        if not (self.is_model or self.is_config_only):
             return {}
-        path = self.folder / (_SCHEDULER_CONFIG if self.is_diffusers_scheduler else _CONFIG)
+        path = self.folder / (self.cls.config_name if self.is_config_only else _CONFIG)
         if not path.is_file():
             raise ModelError(f"{self.folder}: the component {self.name} lacks its {path.name}")
         return read_json(path)
@@ -63,11 +62,12 @@ class Component:
         return issubclass(self.cls, ModelMixin)
 
     @property
-    def is_diffusers_scheduler(self) -> bool:
-        """Whether it is a scheduler with a config file."""
+    def is_config_only(self) -> bool:
+        """Whether a config file is all of it: a scheduler or a guider."""
+        from diffusers.guiders.guider_utils import BaseGuidance
         from diffusers.schedulers.scheduling_utils import SchedulerMixin
 
-        return issubclass(self.cls, SchedulerMixin)
+        return issubclass(self.cls, SchedulerMixin | BaseGuidance)
 
     @property
     def quantization(self) -> dict[str, Any] | None:

@@ -6,6 +6,14 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+_REMARKING = ("transformers.utils.import_utils", "diffusers.pipelines.pipeline_loading_utils")
+_IDLE_REMARKS = (
+    # Of importing a pipeline that could preprocess images with torchvision, whether or not this model does.
+    "requires torchvision (not installed); falling back",
+    # Of components that come with a pipeline, such as LTX-2's connectors, with a list of all their modules.
+    "You have passed a non-standard module",
+)
+
 
 def first_line(error: BaseException) -> str:
     """What an error of a library says, in one line."""
@@ -31,8 +39,9 @@ def quiet_libraries() -> Iterator[None]:
     from diffusers.utils import logging as diffusers_logging
     from transformers.utils import logging as transformers_logging
 
-    remarks = logging.getLogger("transformers.utils.import_utils")
-    remarks.addFilter(_is_worth_saying)
+    remarking = [logging.getLogger(name) for name in _REMARKING]
+    for logger in remarking:
+        logger.addFilter(_is_worth_saying)
     drawing = [
         library for library in (diffusers_logging, transformers_logging) if library.is_progress_bar_enabled()
     ]
@@ -41,11 +50,11 @@ def quiet_libraries() -> Iterator[None]:
     try:
         yield
     finally:
-        remarks.removeFilter(_is_worth_saying)
+        for logger in remarking:
+            logger.removeFilter(_is_worth_saying)
         for library in drawing:
             library.enable_progress_bar()
 
 
 def _is_worth_saying(record: logging.LogRecord) -> bool:
-    # Of importing a pipeline that could preprocess images with torchvision, whether or not this model does.
-    return "requires torchvision (not installed); falling back" not in record.getMessage()
+    return not any(idle in record.getMessage() for idle in _IDLE_REMARKS)

@@ -2,7 +2,7 @@
 
 The models that diffusers builds are made on the meta device, where a tensor has a shape and no values, so
 that the skeleton of a pipeline of 14 billion parameters takes a second and next to no memory. Its scheduler
-is real; text encoders, tokenizers and the like are None.
+and guider are real; text encoders, tokenizers and the like are None.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ def build_skeleton(index: Index) -> Any:
     for component in index.components.values():
         if component.is_diffusers_model:
             parts[component.name] = empty_model(component)
-        elif component.is_diffusers_scheduler:
-            parts[component.name] = scheduler(component)
+        elif component.is_config_only:
+            parts[component.name] = configured(component)
         else:
             parts[component.name] = None
     return assemble(index, parts)
@@ -73,8 +73,8 @@ def empty_model(component: Component) -> Any:
         ) from error
 
 
-def scheduler(component: Component) -> Any:
-    """A scheduler.
+def configured(component: Component) -> Any:
+    """A component that a config file is all of.
 
     Raises:
         ModelError: its config does not describe it.
