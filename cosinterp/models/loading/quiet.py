@@ -6,12 +6,18 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-_REMARKING = ("transformers.utils.import_utils", "diffusers.pipelines.pipeline_loading_utils")
+_REMARKING = (
+    "transformers.utils.import_utils",
+    "diffusers.pipelines.pipeline_loading_utils",
+    "diffusers.guiders.guider_utils",
+)
 _IDLE_REMARKS = (
     # Of importing a pipeline that could preprocess images with torchvision, whether or not this model does.
     "requires torchvision (not installed); falling back",
     # Of components that come with a pipeline, such as LTX-2's connectors, with a list of all their modules.
     "You have passed a non-standard module",
+    # Of each guider that is made, such as HunyuanVideo-1.5's.
+    "Guiders are currently an experimental feature",
 )
 
 
