@@ -149,6 +149,7 @@ def probe_sample(model: Model) -> Sample:
     """A made-up sample of a small size that the model takes."""
     geometry, classes = model.anatomy.geometry, model.anatomy.classes
     size = geometry.smallest()
+    takes_size = model.anatomy.size_of_image is None
     rows, cols = np.mgrid[0 : size.height, 0 : size.width]
     pixels = np.stack(
         [rows * 255 // size.height, cols * 255 // size.width, (rows * cols) % 256], axis=-1
@@ -157,8 +158,8 @@ def probe_sample(model: Model) -> Sample:
         name="probe",
         prompt="a red ball rolls down a hill" if classes is None else next(iter(classes)),
         image=None if model.anatomy.image == "none" else Image.fromarray(pixels),
-        height=size.height,
-        width=size.width,
+        height=size.height if takes_size else None,
+        width=size.width if takes_size else None,
         num_frames=None if geometry.is_image else size.num_frames,
     )
 

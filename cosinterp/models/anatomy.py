@@ -91,6 +91,9 @@ class Anatomy:
     """Whether the pipeline takes a first image."""
     image_hint: str = "leave the image out"
     """What to do when a sample and ``image`` do not agree."""
+    size_of_image: Callable[[int, int], tuple[int, int]] | None = None
+    """Where the pipeline's call takes no size: the (height, width) that it makes of a first image of a height
+    and width."""
     settings: Mapping[str, Any] = field(default_factory=dict)
     """Sampling settings of this family besides the common ones, and their defaults; `FROM_PIPELINE`: the
     default of the pipeline's call."""

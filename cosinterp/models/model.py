@@ -114,7 +114,8 @@ class Model:
             known = ", ".join(self.sampling_defaults)
             raise TraceError(f'{self.name} has no sampling setting "{unknown[0]}"; it has {known}')
         own = {name: getattr(sample, name) for name in _SIZE_NAMES if getattr(sample, name) is not None}
-        settings = {**self.sampling_defaults, **own, **asked}
+        given = {**own, **asked}
+        settings = {**self.sampling_defaults, **given, **self._size_by_image(sample, given)}
         self._check(sample, settings)
         return settings
 
@@ -202,6 +203,20 @@ class Model:
     @cached_property
     def _parameters(self) -> Mapping[str, inspect.Parameter]:
         return inspect.signature(type(self.pipeline).__call__).parameters
+
+    def _size_by_image(self, sample: Sample, given: dict[str, Any]) -> dict[str, int]:
+        """Height and width that follow from a sample's image, where they do."""
+        if self.anatomy.size_of_image is None or sample.image_size is None:
+            return {}
+        width, height = sample.image_size
+        made = dict(zip(("height", "width"), self.anatomy.size_of_image(height, width), strict=True))
+        for name, value in made.items():
+            if given.get(name, value) != value:
+                raise SampleError(
+                    f"sample {sample.name}: {self.name} makes {made['height']}x{made['width']} pixels of its "
+                    f"image, not a {name} of {given[name]}; leave height and width out, or change the image"
+                )
+        return made
 
     def _check(self, sample: Sample, settings: dict[str, Any]) -> None:
         where = f"sample {sample.name}"
