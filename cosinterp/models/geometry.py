@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     import torch
 
 
+_AXES = ("num_frames", "height", "width")
+
+
 @dataclass(frozen=True)
 class Size:
     """The size of a video in pixels and frames; an image has one frame."""
@@ -19,6 +22,33 @@ class Size:
     height: int
     width: int
     num_frames: int = 1
+
+
+@dataclass(frozen=True)
+class Tiles:
+    """The tiles of a VAE that decodes whole ones only: what is left over would be black.
+
+    Frames and pixels (frame, row, col) of a tile, and how far behind it the next one begins.
+    """
+
+    size: tuple[int, int, int]
+    stride: tuple[int, int, int]
+
+    def check(self, size: Size, where: str) -> None:
+        """Refuse a size that tiles do not fill.
+
+        Raises:
+            SampleError: says which sizes they fill.
+        """
+        asked = (size.num_frames, size.height, size.width)
+        for name, value, tile, stride in zip(_AXES, asked, self.size, self.stride, strict=True):
+            if value == tile or (stride > 0 and value > tile and (value - tile) % stride == 0):
+                continue
+            further = f", {tile + stride}, {tile + 2 * stride} and so on" if stride > 0 else ""
+            raise SampleError(
+                f"{where}: {name} {value}, but the VAE of this model decodes whole tiles, so it has to be "
+                f"{tile}{further}"
+            )
 
 
 @dataclass(frozen=True)
@@ -43,6 +73,10 @@ class Geometry:
     """The pipeline adds latent frames until they are a multiple of this, and drops them at the end."""
     extra_latent_frames: int = 0
     """Latent frames of a condition that the pipeline denoises together with those of the video."""
+    tiles: Tiles | None = None
+    """What the VAE decodes by, if it makes nothing of a smaller part; this says then all of what a size has
+    to be.
+    """
     fixed_size: Size | None = None
     """The only size that the model takes."""
     default_size: Size | None = None
@@ -74,6 +108,9 @@ class Geometry:
         """A small size that the model takes, with several tokens along each axis where it can have them."""
         if self.fixed_size is not None:
             return self.fixed_size
+        if self.tiles is not None:
+            frames, height, width = self.tiles.size
+            return Size(height, width, frames)
         rows, cols = self.size_multiple
         frames = 1 if self.is_image else 2 * (self.frame_multiple or self.temporal_scale) + 1
         return Size(_at_least(32, rows), _at_least(32, cols), max(frames, self.least_frames))
@@ -88,6 +125,9 @@ class Geometry:
             fixed = self.fixed_size
             frames = "" if self.is_image else f" and {fixed.num_frames} frames"
             raise SampleError(f"{where}: this model takes {fixed.height}x{fixed.width} pixels{frames} only")
+        if self.tiles is not None:
+            self.tiles.check(size, where)
+            return
         rows, cols = self.size_multiple
         if size.height < rows or size.width < cols or size.height % rows or size.width % cols:
             raise SampleError(
