@@ -9,6 +9,7 @@ from cosinterp.errors import ModelError
 from cosinterp.models.anatomy import Anatomy
 
 FAMILIES: dict[str, str] = {
+    "AllegroTransformer3DModel": "allegro",
     "CogVideoXTransformer3DModel": "cogvideox",
     "DiTTransformer2DModel": "dit",
     "FluxTransformer2DModel": "flux",
