@@ -111,9 +111,12 @@ class Geometry:
         if self.tiles is not None:
             frames, height, width = self.tiles.size
             return Size(height, width, frames)
-        rows, cols = self.size_multiple
+        sides = zip(self.patch_size[1:], self.size_multiple, strict=True)
+        height, width = (
+            _at_least(max(32, 2 * self.spatial_scale * patch), multiple) for patch, multiple in sides
+        )
         frames = 1 if self.is_image else 2 * (self.frame_multiple or self.temporal_scale) + 1
-        return Size(_at_least(32, rows), _at_least(32, cols), max(frames, self.least_frames))
+        return Size(height, width, max(frames, self.least_frames))
 
     def check(self, size: Size, where: str) -> None:
         """Refuse a size that the pipeline would round or reject.

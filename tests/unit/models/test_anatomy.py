@@ -162,6 +162,25 @@ def test_latent_frames_are_filled_up_to_a_patch() -> None:
     assert padded.grid(Size(480, 720, 81)) == (11, 30, 45)
 
 
+@pytest.mark.parametrize(
+    ("geometry", "size", "grid"),
+    [
+        (WAN_14B.geometry, Size(32, 32, 9), (3, 2, 2)),
+        # LTX-Video: a token is 32 pixels wide.
+        (
+            replace(WAN_14B.geometry, patch_size=(1, 1, 1), spatial_scale=32, size_multiple=(32, 32)),
+            Size(64, 64, 9),
+            (3, 2, 2),
+        ),
+    ],
+)
+def test_the_smallest_size_has_several_tokens_along_each_axis(
+    geometry: Geometry, size: Size, grid: tuple[int, int, int]
+) -> None:
+    assert geometry.smallest() == size
+    assert geometry.grid(size) == grid
+
+
 def test_an_image_model_makes_one_frame_and_a_fixed_size_is_the_only_one() -> None:
     image = Geometry(patch_size=(1, 2, 2), latent_channels=4, spatial_scale=8, is_image=True)
     assert image.grid(Size(64, 96)) == (1, 4, 6)
