@@ -13,6 +13,7 @@ FAMILIES: dict[str, str] = {
     "CogVideoXTransformer3DModel": "cogvideox",
     "DiTTransformer2DModel": "dit",
     "FluxTransformer2DModel": "flux",
+    "HunyuanVideo15Transformer3DModel": "hunyuan_video15",
     "HunyuanVideoFramepackTransformer3DModel": "hunyuan_video",
     "HunyuanVideoTransformer3DModel": "hunyuan_video",
     "Kandinsky5Transformer3DModel": "kandinsky5",
