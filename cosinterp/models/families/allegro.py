@@ -1,8 +1,8 @@
 """Allegro, from text.
 
 Self-attention and the feed-forward layer are gated by the timestep, cross-attention is not
-(`AllegroTransformerBlock.forward` in diffusers). The denoiser predicts the noise. The VAE decodes by tiles and
-makes nothing of what does not fill one.
+(`AllegroTransformerBlock.forward` in diffusers). The denoiser predicts the noise. The VAE decodes by tiles,
+and makes nothing of what does not fill one.
 """
 
 from __future__ import annotations
