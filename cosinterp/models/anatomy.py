@@ -97,6 +97,8 @@ class Anatomy:
     settings: Mapping[str, Any] = field(default_factory=dict)
     """Sampling settings of this family besides the common ones, and their defaults; `FROM_PIPELINE`: the
     default of the pipeline's call."""
+    ignored: tuple[str, ...] = ()
+    """Common settings that the pipeline's call takes and does nothing with: the model does not have them."""
     prepare: Callable[[Any], None] = _nothing_to_prepare
     """Switches on what the pipeline does not run without, when it is loaded."""
     arguments: Callable[[Any, dict[str, Any]], dict[str, Any]] | None = None

@@ -85,6 +85,8 @@ class Model:
         for name in (*_SAMPLING_NAMES, *self.anatomy.settings):
             parameter = parameters.get(_PIPELINE_NAMES.get(name, name))
             own = self.anatomy.settings.get(name)
+            if name in self.anatomy.ignored:
+                continue
             if own is not None and not isinstance(own, FromPipeline):
                 defaults[name] = own
             elif parameter is not None:
@@ -209,7 +211,8 @@ class Model:
         if self.anatomy.size_of_image is None or sample.image_size is None:
             return {}
         width, height = sample.image_size
-        made = dict(zip(("height", "width"), self.anatomy.size_of_image(height, width), strict=True))
+        made: dict[str, int] = {}
+        made["height"], made["width"] = self.anatomy.size_of_image(height, width)
         for name, value in made.items():
             if given.get(name, value) != value:
                 raise SampleError(

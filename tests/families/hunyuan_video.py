@@ -91,7 +91,7 @@ def _first_tokens(output: torch.Tensor) -> torch.Tensor:
     return output[:, :_VIDEO_TOKENS]
 
 
-def _row(name: str, build: Any, *, text: int = _TEXT, **more: Any) -> FamilyRow:
+def _row(name: str, build: Any, *, text: int = _TEXT, distilled: bool = True, **more: Any) -> FamilyRow:
     return FamilyRow(
         name=name,
         build=build,
@@ -108,7 +108,7 @@ def _row(name: str, build: Any, *, text: int = _TEXT, **more: Any) -> FamilyRow:
         guided={"true_cfg_scale": 3.0},
         unguided={"true_cfg_scale": 1.0},
         size={"height": 32, "width": 48, "num_frames": 9},
-        settings={"max_sequence_length": _TEXT, "guidance_scale": 6.0},
+        settings={"max_sequence_length": _TEXT, **({"guidance_scale": 6.0} if distilled else {})},
         grids={"resid": (3, 2, 3), "text": (1, 1, text)},
         **more,
     )
@@ -116,11 +116,16 @@ def _row(name: str, build: Any, *, text: int = _TEXT, **more: Any) -> FamilyRow:
 
 ROWS = [
     _row("HunyuanVideo", lambda: _pipeline(HunyuanVideoPipeline)),
-    _row("HunyuanVideo, not distilled", lambda: _pipeline(HunyuanVideoPipeline, distilled=False)),
+    _row(
+        "HunyuanVideo, not distilled",
+        lambda: _pipeline(HunyuanVideoPipeline, distilled=False),
+        distilled=False,
+    ),
     _row(
         "HunyuanVideo I2V (latent concat)",
         lambda: _from_image(2 * _CHANNELS + 1, "latent_concat", distilled=False),
         text=288 + _TEXT - 4,
+        distilled=False,
         image=True,
     ),
     _row(

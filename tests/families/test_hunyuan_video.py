@@ -17,7 +17,7 @@ from diffusers import (
 )
 
 import cosinterp as ci
-from cosinterp.errors import ModelError, TraceError
+from cosinterp.errors import ModelError, SampleError, TraceError
 from cosinterp.models.families import anatomy_of
 from tests.families.hunyuan_video import ROWS
 from tests.families.row import FamilyRow
@@ -86,7 +86,7 @@ def test_the_frames_of_the_image_are_no_frames_of_the_video(
     model = loaded(CONCAT)
     made = model.generate(CONCAT.sample(), seed=0, num_steps=2, **CONCAT.settings)
     assert made.shape == (9 - 4, 32, 48, 3)
-    with pytest.raises(TraceError, match="num_frames has to be above 4"):
+    with pytest.raises(SampleError, match="num_frames 1, but this model makes at least 5"):
         model.sampling(CONCAT.sample(), {"num_frames": 1})
 
 
@@ -100,6 +100,15 @@ def test_the_embedded_scale_is_a_setting_of_its_own(loaded: Callable[[FamilyRow]
         for scale in (1.0, 60.0)
     ]
     assert not np.array_equal(*videos)
+
+
+def test_a_model_that_is_not_distilled_has_no_embedded_scale(
+    loaded: Callable[[FamilyRow], ci.Model],
+) -> None:
+    model = loaded(_BY_NAME["HunyuanVideo, not distilled"])
+    with pytest.raises(TraceError, match='no sampling setting "guidance_scale"; it has .*true_cfg_scale'):
+        model.sampling(ROWS[0].sample(), {"guidance_scale": 6.0})
+    assert model.anatomy.guidance.embedded is None
 
 
 def test_several_denoising_loops_in_one_call_are_refused() -> None:

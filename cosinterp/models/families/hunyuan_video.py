@@ -8,7 +8,7 @@ take ``guidance_scale`` as an input; ``true_cfg_scale`` switches classifier-free
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -26,6 +26,7 @@ from cosinterp.noise_levels import FLOW, check_predicts
 
 _T2V, _I2V = "HunyuanVideoPipeline", "HunyuanVideoImageToVideoPipeline"
 _SKYREELS = "HunyuanSkyreelsImageToVideoPipeline"
+_EMBEDDED = "guidance_scale"
 _CONCAT, _REPLACE = "latent_concat", "token_replace"
 
 # The pipelines refuse other sizes, whatever VAE and patches are.
@@ -59,9 +60,10 @@ def describe(pipeline: Any, name: str) -> Anatomy:
             spatial_scale=spatial,
             temporal_scale=pipeline.vae_scale_factor_temporal,
             size_multiple=(multiple, multiple),
+            least_frames=1 if condition is None else _FRAMES_OF_IMAGE + 1,
         ),
         guidance=classifier_free(
-            "sequential", "true_cfg_scale", embedded="guidance_scale" if config.guidance_embeds else None
+            "sequential", "true_cfg_scale", embedded=_EMBEDDED if config.guidance_embeds else None
         ),
         prediction_type=check_predicts(pipeline.scheduler, FLOW, name),
         decode=_decode_after_image if condition == _CONCAT else decode_scaled,
@@ -70,9 +72,9 @@ def describe(pipeline: Any, name: str) -> Anatomy:
         if takes_image
         else "it is a text-to-video model: leave the image out",
         settings={"true_cfg_scale": FROM_PIPELINE},
+        ignored=() if config.guidance_embeds else (_EMBEDDED,),
         arguments=image_for_each_row if condition is None else _image_arguments,
         pinned=_pinned if condition == _REPLACE else nothing_pinned,
-        refusal=_refusal(condition),
     )
 
 
@@ -175,15 +177,6 @@ def _pinned(prepared: Any, size: Size) -> Pinned:
 
 def _decode_after_image(pipeline: Any, latents: torch.Tensor, num_frames: int) -> np.ndarray:
     return decode_scaled(pipeline, latents, num_frames)[:, _FRAMES_OF_IMAGE:]
-
-
-def _refusal(condition: str | None) -> Callable[[Mapping[str, Any]], str | None]:
-    def refusal(settings: Mapping[str, Any]) -> str | None:
-        if condition is not None and settings["num_frames"] <= _FRAMES_OF_IMAGE:
-            return f"num_frames has to be above {_FRAMES_OF_IMAGE} for this model: the first are the image's"
-        return None
-
-    return refusal
 
 
 def _image_arguments(pipeline: Any, arguments: dict[str, Any]) -> dict[str, Any]:
