@@ -15,6 +15,7 @@ from PIL import Image
 
 from cosinterp.capture.watching import inner, traced_call
 from cosinterp.denoising import Call, Clock, ClockError, Step, clean_estimate
+from cosinterp.errors import UserError
 from cosinterp.models.blocks import RAW, RESID, BlockCall, Stack, Sublayer
 from cosinterp.models.eager import eager
 from cosinterp.models.model import Model
@@ -112,11 +113,23 @@ def verify(
         if on_check is not None:
             on_check(check)
 
+    def plainly(case: _Case) -> _Generation | None:
+        """By the plain pipeline; None where it fails, which is told."""
+        try:
+            return _generate(model, probe, case, _plain_call)
+        except UserError:
+            raise
+        except ClockError as error:
+            detail = str(error)
+        # Whatever the pipeline says: it is that which does not take this case.
+        except Exception as error:  # noqa: BLE001
+            detail = f"the pipeline itself fails: {type(error).__name__}: {error}"
+        done(Check("calls" + case.suffix, False, _CALLS, detail=detail))
+        return None
+
     main, *others = _cases(model, probe, seed, sampling)
-    try:
-        plain = _generate(model, probe, main, _plain_call)
-    except ClockError as error:
-        done(Check("calls", False, _CALLS, detail=str(error)))
+    plain = plainly(main)
+    if plain is None:
         return checks
     done(_check_schedule(model, plain, main))
     done(_check_clean_estimate(model, plain))
@@ -134,11 +147,8 @@ def verify(
     )
     del plain, traced, patched
     for case in others:
-        try:
-            plain = _generate(model, probe, case, _plain_call)
-        except Exception as error:  # whatever the pipeline says: it is that which does not take this case
-            detail = f"the pipeline itself fails: {type(error).__name__}: {error}"
-            done(Check("calls" + case.suffix, False, _CALLS, detail=detail))
+        plain = plainly(case)
+        if plain is None:
             continue
         done(_check_schedule(model, plain, case))
         done(_check_captured(plain, _generate(model, probe, case, _traced_call), case))
