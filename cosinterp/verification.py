@@ -182,7 +182,8 @@ def _cases(model: Model, sample: Sample, seed: int, sampling: dict[str, Any]) ->
     off = model.sampling(sample, {**asked, **guidance.off})
     if guidance.computed(off) != guidance.computed(main.settings):
         cases.append(_Case(", no guidance", off, (seed,)))
-    cases.append(_Case(", two in a batch", main.settings, (seed, seed + 1)))
+    if not model.anatomy.one_at_a_time:
+        cases.append(_Case(", two in a batch", main.settings, (seed, seed + 1)))
     return cases
 
 

@@ -106,6 +106,8 @@ class Anatomy:
     refusal: Callable[[Mapping[str, Any]], str | None] = nothing_refused
     """What is wrong with complete sampling settings, where the pipeline would fail on them with a traceback,
     or take them for something else."""
+    one_at_a_time: bool = False
+    """Whether the pipeline makes one video a call: its prompt and its generator are no lists."""
     output: str = "frames"
     """Where the pipeline's output has the video, or the image."""
     two_guidance_scales: bool = False

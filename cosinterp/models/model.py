@@ -131,10 +131,14 @@ class Model:
         """Arguments of one pipeline call that makes ``seeds`` of a sample as a batch.
 
         The noise comes from generators on the CPU, so that a seed means the same video on every device.
+
+        Raises:
+            TraceError: several seeds, of a pipeline that makes one video at a time.
         """
         import torch
 
         rows = len(seeds)
+        self.check_batch(rows)
         given = {
             **{_PIPELINE_NAMES.get(name, name): value for name, value in settings.items()},
             "prompt": [sample.prompt] * rows,
@@ -143,12 +147,25 @@ class Model:
             "output_type": output_type,
             "image": sample.image,
         }
+        if self.anatomy.one_at_a_time:
+            given.update({name: given[name][0] for name in ("prompt", "negative_prompt", "generator")})
         if self.anatomy.arguments is not None:
             given = self.anatomy.arguments(self.pipeline, given)
         # What a size or a guider decides is a setting too, but no argument of the call.
         return {
             name: value for name, value in given.items() if value is not None and name in self._parameters
         }
+
+    def check_batch(self, rows: int) -> None:
+        """Refuse to make so many videos in one call of the pipeline.
+
+        Raises:
+            TraceError: there are none, or it makes one at a time.
+        """
+        if rows < 1:
+            raise TraceError(f"batch has to be 1 or more, not {rows}")
+        if rows > 1 and self.anatomy.one_at_a_time:
+            raise TraceError(f"{self.name} makes one video at a time, so batch has to be 1, not {rows}")
 
     def generate(
         self, sample: Sample, seed: int, num_steps: int | None = None, **sampling: Any

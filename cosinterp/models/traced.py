@@ -20,7 +20,8 @@ class TracedPipeline(DiffusionModel):
 
     def _batch_size(self, *inputs: Any, **kwargs: Any) -> int:
         # Its own counts prompts, and a class-conditional pipeline has none.
-        return len(kwargs.get("generator", ()))
+        generators = kwargs.get("generator", ())
+        return len(generators) if isinstance(generators, list | tuple) else 1
 
     def _batch(self, invokes: list[tuple[tuple[Any, ...], dict[str, Any]]], fn: Any) -> tuple[Any, Any]:
         ((inputs, kwargs),) = invokes

@@ -118,8 +118,7 @@ def make_plan(
     """
     if not samples:
         raise TraceError("there is no sample to trace")
-    if batch < 1:
-        raise TraceError(f"batch has to be 1 or more, not {batch}")
+    model.check_batch(batch)
     if writers is not None and writers < 1:
         raise TraceError(f"writers has to be 1 or more, not {writers}")
     if not 0 <= reduce_seed <= MAX_SEED:

@@ -52,6 +52,7 @@ class FamilyRow:
         guided, unguided: sampling settings that turn guidance on and off.
         prompt: of the sample.
         image: whether it takes a first image.
+        batches: how many videos it is asked for in one call.
         settings: further sampling settings.
         num_steps: of a run.
         clean: how far x̂0 of the last step may be from the final latent: a few roundings of float32.
@@ -71,6 +72,7 @@ class FamilyRow:
     unguided_calls: tuple[tuple[str, ...], ...] = (("cond",),)
     prompt: str = "go to the red goal"
     image: bool = False
+    batches: tuple[int, ...] = (1, 2)
     settings: Mapping[str, Any] = field(default_factory=dict)
     positions: Mapping[str, int] = field(default_factory=dict)
     idle: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

@@ -21,7 +21,7 @@ CASES = [
     pytest.param(row, guided, batch, id=f"{row.name}-{'guided' if guided else 'unguided'}-batch{batch}")
     for row in ROWS
     for guided in (True, False)
-    for batch in (1, 2)
+    for batch in row.batches
     if guided or row.unguided is not None
 ]
 
