@@ -25,6 +25,7 @@ FAMILIES: dict[str, str] = {
     "SanaVideoTransformer3DModel": "sana_video",
     "SkyReelsV2Transformer3DModel": "skyreels",
     "WanTransformer3DModel": "wan",
+    "WanVACETransformer3DModel": "wan_vace",
 }
 """Class name of the denoiser -> the module here whose ``describe(pipeline, name)`` makes its `Anatomy`."""
 

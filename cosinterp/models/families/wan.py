@@ -30,10 +30,7 @@ def describe(pipeline: Any, name: str) -> Anatomy:
     Raises:
         ModelError: a class of pipeline, a scheduler or a pair of experts that is not understood.
     """
-    experts = tuple(part for part in ("transformer", "transformer_2") if getattr(pipeline, part) is not None)
-    depths = {len(getattr(pipeline, part).blocks) for part in experts}
-    if len(depths) > 1:
-        raise ModelError(f"{name}: the two experts have different numbers of blocks: {sorted(depths)}")
+    experts, depth = experts_of(pipeline, name)
     image = _takes_image(pipeline, name)
     config = getattr(pipeline, experts[0]).config
     patch = three(config.patch_size)
@@ -41,7 +38,7 @@ def describe(pipeline: Any, name: str) -> Anatomy:
     return Anatomy(
         family="wan",
         experts=experts,
-        stacks=(blocks(config, depths.pop()),),
+        stacks=(blocks(config, depth),),
         geometry=Geometry(
             patch_size=patch,
             latent_channels=pipeline.vae.config.z_dim,
@@ -57,10 +54,23 @@ def describe(pipeline: Any, name: str) -> Anatomy:
         image_hint=_image_hint(pipeline, image),
         settings={"guidance_scale_2": FROM_PIPELINE},
         two_guidance_scales=pipeline.config.boundary_ratio is not None,
-        expert_at=_expert_at,
+        expert_at=expert_at,
         fixed_text_length=fixed_text_length(config),
         pinned=_pinned,
     )
+
+
+def experts_of(pipeline: Any, name: str) -> tuple[tuple[str, ...], int]:
+    """The components that denoise, and how many blocks each of them has.
+
+    Raises:
+        ModelError: they have not as many.
+    """
+    experts = tuple(part for part in ("transformer", "transformer_2") if getattr(pipeline, part) is not None)
+    depths = {len(getattr(pipeline, part).blocks) for part in experts}
+    if len(depths) > 1:
+        raise ModelError(f"{name}: the two experts have different numbers of blocks: {sorted(depths)}")
+    return experts, depths.pop()
 
 
 def blocks(config: Any, count: int) -> Stack:
@@ -116,7 +126,8 @@ def _feed_forward_gate(call: BlockCall) -> torch.Tensor:
     return _modulation(call, _FEED_FORWARD_GATE)
 
 
-def _expert_at(pipeline: Any, timestep: torch.Tensor) -> int:
+def expert_at(pipeline: Any, timestep: torch.Tensor) -> int:
+    """The first expert down to a share of the training timesteps, the second below it."""
     ratio = pipeline.config.boundary_ratio
     if ratio is None:
         return 0
