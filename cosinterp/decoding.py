@@ -42,15 +42,15 @@ class Media:
 
 
 def model_of(store: Store, name: str | None = None, **load_options: Any) -> Model:
-    """The model that made a store, or the one named instead.
+    """The model that made a store, or the one named instead. Only its VAE is loaded: it decodes, no more.
 
     Raises:
         UserError: it cannot be loaded, or its weights are no longer those that made the store.
     """
-    from cosinterp.models.loading import load
+    from cosinterp.models.loading import prepare
 
     if name is not None:
-        chosen = load(name, **load_options)
+        chosen = prepare(name, **load_options).load_decoder()
         _check_channels(chosen, store)
         return chosen
     made_by = store.settings.model
@@ -58,7 +58,7 @@ def model_of(store: Store, name: str | None = None, **load_options: Any) -> Mode
     if not own:
         raise SelectionError(f"{store.path} does not say which model made it; name it with --model.")
     try:
-        loaded = load(own, revision=made_by.get("revision"), **load_options)
+        loaded = prepare(own, revision=made_by.get("revision"), **load_options).load_decoder()
     except ModelError as error:
         raise ModelError(
             f"{error}\nit made {store.path}; to decode with another one, name it with --model"

@@ -62,6 +62,13 @@ class Component:
         return issubclass(self.cls, ModelMixin)
 
     @property
+    def is_transformers_model(self) -> bool:
+        """Whether transformers builds it from its config."""
+        from transformers import PreTrainedModel
+
+        return issubclass(self.cls, PreTrainedModel)
+
+    @property
     def is_config_only(self) -> bool:
         """Whether a config file is all of it: a scheduler or a guider."""
         from diffusers.guiders.guider_utils import BaseGuidance

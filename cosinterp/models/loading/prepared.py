@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from cosinterp.errors import ModelError
 from cosinterp.models.families import anatomy_of
-from cosinterp.models.loading.components import load_pipeline
+from cosinterp.models.loading.components import load_component, load_pipeline
 from cosinterp.models.loading.index import Index, read_index, read_json
 from cosinterp.models.loading.lora import Asked, FittedLora, add_loras, fit_loras
 from cosinterp.models.loading.placing import cast_vae, check_offload, device_of, dtype_of, place
@@ -21,6 +21,8 @@ from cosinterp.models.model import Model
 
 if TYPE_CHECKING:
     import torch
+
+_VAE = "vae"
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,32 @@ class Prepared:
             loaded = _read(index, self._choices, self.model.pipeline)
             return _finished(self.model, loaded, self._choices, self._loras)
 
+    def load_decoder(self) -> Model:
+        """The model with the weights of its VAE alone, which decodes latents and generates nothing.
+
+        Raises:
+            ModelError: as `load`.
+        """
+        choices = self._choices
+        if choices is None or getattr(self.model.pipeline, _VAE, None) is None:
+            return self.load()
+        with quiet_libraries():
+            index = read_index(choices.source.component(_VAE), self.model.name, choices.pipeline)
+            component = index.components[_VAE]
+            check_weights(component, self.model.pipeline.vae)
+            vae = load_component(component, choices.precision)
+            try:
+                decoder = build_skeleton(index, choices.precision, **{_VAE: vae})
+            except SkeletonError:
+                # Its decoder cannot be had without the rest.
+                return self.load()
+            anatomy = anatomy_of(decoder, self.model.name)
+            anatomy.prepare(decoder)
+            if anatomy.vae_in_model_dtype:
+                cast_vae(decoder, choices.precision)
+            vae.to(choices.device)
+        return replace(self.model, pipeline=decoder, anatomy=anatomy)
+
 
 def prepare(
     name_or_path: str | Path,
@@ -90,7 +118,7 @@ def prepare(
         check_quantization(quantize, index, where, source.name)
         own = _own_settings(configs)
         try:
-            skeleton = build_skeleton(index)
+            skeleton = build_skeleton(index, precision)
         except SkeletonError as error:
             index = read_index(source.weights(), source.name, pipeline)
             loaded = _read(index, choices, None)

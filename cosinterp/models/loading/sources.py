@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,18 +44,15 @@ class Source:
         Raises:
             ModelError: the hub cannot be read.
         """
-        if self.is_local:
-            return Path(self.location)
-        from huggingface_hub import snapshot_download
+        return self._snapshot(*_CONFIGS)
 
-        with _hub_errors(self.location, self.commit):
-            folder = snapshot_download(
-                self.location,
-                revision=self.commit,
-                allow_patterns=list(_CONFIGS),
-                local_files_only=self.local_files_only,
-            )
-        return Path(folder)
+    def component(self, name: str) -> Path:
+        """A folder with what describes the pipeline, and one component with its weights.
+
+        Raises:
+            ModelError: the hub cannot be read.
+        """
+        return self._snapshot(*_CONFIGS, f"{name}/*")
 
     def weights(self) -> Path:
         """A folder with the whole pipeline; a hub model is fetched as far as the cache does not have it.
@@ -67,9 +64,27 @@ class Source:
             return Path(self.location)
         from diffusers.pipelines.pipeline_utils import DiffusionPipeline
 
-        with _hub_errors(self.location, self.commit):
+        with self._errors():
             folder = DiffusionPipeline.download(
                 self.location, revision=self.commit, local_files_only=self.local_files_only
+            )
+        return Path(folder)
+
+    def _errors(self) -> AbstractContextManager[None]:
+        uncached = f"{self.name}: not all of it is in the local cache"
+        return _hub_errors(self.location, self.commit, uncached, self.local_files_only)
+
+    def _snapshot(self, *patterns: str) -> Path:
+        if self.is_local:
+            return Path(self.location)
+        from huggingface_hub import snapshot_download
+
+        with self._errors():
+            folder = snapshot_download(
+                self.location,
+                revision=self.commit,
+                allow_patterns=list(patterns),
+                local_files_only=self.local_files_only,
             )
         return Path(folder)
 
@@ -117,15 +132,15 @@ def _hub_commit(name: str, revision: str | None, local_files_only: bool) -> str:
     """
     from huggingface_hub import hf_hub_download
 
-    with _hub_errors(name, revision):
+    with _hub_errors(name, revision, f"{_unknown(name)}, nor in the local cache", local_files_only):
         index = hf_hub_download(name, INDEX, revision=revision, local_files_only=local_files_only)
     # .../snapshots/COMMIT/model_index.json
     return Path(index).parent.name
 
 
 @contextmanager
-def _hub_errors(name: str, revision: str | None) -> Iterator[None]:
-    """Say what an error of the hub means."""
+def _hub_errors(name: str, revision: str | None, uncached: str, local_files_only: bool) -> Iterator[None]:
+    """Say what an error of the hub means; ``uncached``: what, if the cache alone is asked."""
     from huggingface_hub import errors
 
     try:
@@ -138,9 +153,8 @@ def _hub_errors(name: str, revision: str | None) -> Iterator[None]:
     except errors.RevisionNotFoundError as error:
         raise ModelError(f"{name}: has no revision {revision}") from error
     except (errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled) as error:
-        raise ModelError(
-            f"{_unknown(name)}, nor in the local cache, and the hub cannot be reached"
-        ) from error
+        reason = "" if local_files_only else ", and the hub cannot be reached"
+        raise ModelError(f"{uncached}{reason}") from error
     except errors.EntryNotFoundError as error:
         raise ModelError(f"{name}: not a diffusers pipeline (no {INDEX} in it)") from error
     except OSError as error:

@@ -1,0 +1,95 @@
+"""What is fetched of a model on the hub: what describes it first, its weights when they are wanted."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integration.hub import COMMIT, Hub, serving
+
+REPOSITORY = Path(__file__).parents[2]
+NAME = "someone/tiny-wan"
+PROGRAM = """
+import json, sys
+from cosinterp.errors import ModelError
+from cosinterp.models.loading import prepare
+for what, name, settings in json.loads(sys.argv[1]):
+    try:
+        prepared = prepare(name, device="cpu", **settings)
+        model = prepared.model if what == "prepare" else getattr(prepared, what)()
+        answer = {"revision": model.revision, "num_layers": model.num_layers}
+    except ModelError as error:
+        answer = {"error": str(error)}
+    print("answer", json.dumps(answer))
+"""
+
+Request = tuple[str, str, dict[str, Any]]
+Ask = Callable[..., list[dict[str, Any]]]
+
+
+@pytest.fixture
+def hub(tiny_folder: Callable[[str], Path]) -> Iterator[Hub]:
+    with serving(NAME, tiny_folder("wan2.1-t2v")) as served:
+        yield served
+
+
+@pytest.fixture
+def ask(hub: Hub, tmp_path: Path) -> Ask:
+    """Has a process of its own, whose cache is this test's, prepare or load models one after another."""
+
+    def run(*requests: Request) -> list[dict[str, Any]]:
+        words = [sys.executable, "-c", PROGRAM, json.dumps(requests)]
+        environment = {**hub.environment(tmp_path / "cache"), "PYTHONPATH": str(REPOSITORY)}
+        done = subprocess.run(
+            words, env=environment, capture_output=True, text=True, timeout=120, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        lines = [line for line in done.stdout.splitlines() if line.startswith("answer ")]
+        return [json.loads(line.removeprefix("answer ")) for line in lines]
+
+    return run
+
+
+def test_a_model_is_described_without_its_weights(hub: Hub, ask: Ask) -> None:
+    described, uncached = ask(("prepare", NAME, {}), ("load", NAME, {"local_files_only": True}))
+    assert described == {"revision": COMMIT, "num_layers": 3}
+    assert uncached == {"error": f"{NAME}: not all of it is in the local cache"}
+    assert all(name.endswith(".json") for name in hub.fetched)
+    assert {"model_index.json", "transformer/config.json"} <= set(hub.fetched)
+    assert "tokenizer/tokenizer.json" not in hub.fetched
+
+
+def test_decoding_fetches_the_vae_alone(hub: Hub, ask: Ask) -> None:
+    (decoder,) = ask(("load_decoder", NAME, {}))
+    assert decoder["revision"] == COMMIT
+    weights = [name for name in hub.fetched if name.endswith(".safetensors")]
+    assert weights == ["vae/diffusion_pytorch_model.safetensors"]
+
+
+def test_what_is_fetched_is_not_fetched_again(hub: Hub, ask: Ask) -> None:
+    loaded, again, cached = ask(
+        ("load", NAME, {"revision": "main"}),
+        ("load", NAME, {"revision": COMMIT}),
+        ("load", NAME, {"local_files_only": True}),
+    )
+    assert loaded == again == cached == {"revision": COMMIT, "num_layers": 3}
+    assert sum(name.endswith(".safetensors") for name in hub.fetched) == 3
+    assert len(hub.fetched) == len(set(hub.fetched))
+
+
+def test_what_the_hub_does_not_have_is_said(ask: Ask) -> None:
+    nowhere, revision, uncached = ask(
+        ("prepare", "someone/nothing", {}),
+        ("prepare", NAME, {"revision": "v9"}),
+        ("prepare", NAME, {"local_files_only": True}),
+    )
+    unknown = "unknown model {}: neither bundled (maze-wan), nor a folder"
+    assert nowhere["error"].startswith(f"{unknown.format('someone/nothing')}, nor on the hub")
+    assert revision["error"] == f"{NAME}: has no revision v9"
+    assert uncached["error"] == f"{unknown.format(NAME)}, nor in the local cache"
