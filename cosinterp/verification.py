@@ -23,8 +23,8 @@ from cosinterp.samples import Sample
 
 NUM_STEPS = 4
 
-_ENTERING = "entering"
-"""Not a site: the residual stream as it enters a block."""
+_ENTERING, _EXTRA = "entering", "extra"
+"""Not sites: the residual stream as it enters a block, and what the block adds besides its sublayers."""
 
 _CALLS = "denoiser calls of each step, branch and expert, and the schedule"
 
@@ -244,6 +244,8 @@ def _hooks(model: Model, keep: Callable[[str, int, torch.Tensor], None]) -> Iter
 
         return entering
 
+            if stack.extra is not None:
+                keep(_EXTRA, layer, stack.extra(call))
     def on_output(stack: Stack, layer: int, calls: list[BlockCall]) -> Callable[..., None]:
         def leaving(_: Any, __: Any, output: Any) -> None:
             for stream in stack.streams:
@@ -337,7 +339,7 @@ def _check_video(plain: _Generation, other: _Generation, name: str, compares: st
 def _check_captured(plain: _Generation, traced: _Generation, case: _Case) -> Check:
     name = "captured tensors" + case.suffix
     compares = "captured tensors and those of plain PyTorch hooks, at each site, layer, step, branch, expert"
-    expected = {key: value for key, value in plain.tensors.items() if key[0] != _ENTERING}
+    expected = {key: value for key, value in plain.tensors.items() if key[0] not in (_ENTERING, _EXTRA)}
     # Gated sites have no module that a hook could see; the residual stream checks them.
     hooked = {key[0] for key in expected}
     captured = {key: value for key, value in traced.tensors.items() if key[0] in hooked}
@@ -357,11 +359,14 @@ def _check_residual(model: Model, plain: _Generation, traced: _Generation) -> Ch
     compares = "what a block adds to the residual stream and the sum of its sublayers"
     differences, roundings = [], []
     for (site, layer, call), after in traced.tensors.items():
-        parts = model.anatomy.stack_of(layer)[0].sublayers if site == RESID and layer else ()
-        if not parts:
+        stack = model.anatomy.stack_of(layer)[0] if site == RESID and layer else None
+        if stack is None or not stack.sublayers:
             continue
         before = plain.tensors[_ENTERING, layer, call].double()
-        added = torch.stack([traced.tensors[part.site, layer, call].double() for part in parts])
+        parts = [traced.tensors[part.site, layer, call].double() for part in stack.sublayers]
+        if stack.extra is not None:
+            parts.append(plain.tensors[_EXTRA, layer, call].double())
+        added = torch.stack(parts)
         differences.append((after.double() - before - added.sum(0)).abs().flatten())
         largest = before.abs() + added.abs().sum(0)
         roundings.append((len(parts) * torch.finfo(after.dtype).eps / 2 * largest).flatten())

@@ -135,7 +135,8 @@ class Stack:
 
     ``blocks`` is the path of their ModuleList in the denoiser, which may hold blocks of several kinds: these
     are ``count`` of it, from ``first`` on. ``streams`` begins with `resid`. ``sublayers`` stand in the order
-    in which they run.
+    in which they run. ``extra`` is what a block adds to the residual stream besides their outputs, such as a
+    position embedding, (batch, token, channel); None: nothing.
     """
 
     blocks: str
@@ -143,6 +144,7 @@ class Stack:
     streams: tuple[Stream, ...]
     sublayers: tuple[Sublayer, ...] = ()
     first: int = 0
+    extra: Callable[[BlockCall], torch.Tensor] | None = None
 
     @property
     def places(self) -> range:
