@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from cosinterp.errors import ModelError
 from cosinterp.models.eager import uncompiled, warn_of_compiled
 from cosinterp.models.families import anatomy_of
+from cosinterp.models.loading.packages import check_packages
 from cosinterp.models.model import Model
 
 if TYPE_CHECKING:
@@ -25,11 +26,12 @@ def given_model(pipeline: Any) -> Model:
     What `torch.compile` returned for a component is replaced by the component it was given.
 
     Raises:
-        ModelError: its denoiser is not understood.
+        ModelError: its denoiser is not understood, or it does not run with what is installed.
     """
     pipeline = _own_copy(pipeline)
     name = _name(pipeline)
     anatomy = anatomy_of(pipeline, name)
+    check_packages(anatomy, name)
     anatomy.prepare(pipeline)
     denoiser = getattr(pipeline, anatomy.experts[0])
     pipeline.set_progress_bar_config(disable=True)

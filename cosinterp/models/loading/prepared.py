@@ -11,6 +11,7 @@ from cosinterp.models.families import anatomy_of
 from cosinterp.models.loading.components import load_component, load_pipeline
 from cosinterp.models.loading.index import Index, read_index, read_json
 from cosinterp.models.loading.lora import Asked, FittedLora, add_loras, fit_loras
+from cosinterp.models.loading.packages import check_packages
 from cosinterp.models.loading.placing import cast_vae, check_offload, device_of, dtype_of, place
 from cosinterp.models.loading.quantizing import check_quantization, quantization_of
 from cosinterp.models.loading.quiet import quiet_libraries
@@ -58,6 +59,7 @@ class Prepared:
         """
         if self._choices is None:
             return self.model
+        check_packages(self.model.anatomy, self.model.name)
         with quiet_libraries():
             index = read_index(self._choices.source.weights(), self.model.name, self._choices.pipeline)
             loaded = _read(index, self._choices, self.model.pipeline)

@@ -10,6 +10,7 @@ _REMARKING = (
     "transformers.utils.import_utils",
     "diffusers.pipelines.pipeline_loading_utils",
     "diffusers.guiders.guider_utils",
+    "diffusers.pipelines.pipeline_utils",
 )
 _IDLE_REMARKS = (
     # Of importing a pipeline that could preprocess images with torchvision, whether or not this model does.
@@ -18,6 +19,10 @@ _IDLE_REMARKS = (
     "You have passed a non-standard module",
     # Of each guider that is made, such as HunyuanVideo-1.5's.
     "Guiders are currently an experimental feature",
+    # Of the numbers of classes, which are texts in any JSON, and of what takes the place of a guardrail in a
+    # pipeline without its weights.
+    "Expected types for id2label",
+    "Expected types for safety_checker",
 )
 
 

@@ -46,6 +46,10 @@ def build_skeleton(index: Index, precision: torch.dtype, **given: Any) -> Any:
             parts[component.name] = configured(component)
         else:
             parts[component.name] = None
+    made_by_itself = "safety_checker" in index.pipeline._optional_components
+    if made_by_itself and parts.get("safety_checker") is None:
+        # Of weights that no config tells of, where it is given none.
+        parts["safety_checker"] = torch.nn.Identity()
     return assemble(index, parts)
 
 
