@@ -14,12 +14,14 @@ def image_for_each_row(pipeline: Any, arguments: dict[str, Any]) -> dict[str, An
     return {**arguments, "image": [image] * len(arguments["generator"])}
 
 
-def longest_text(length: int) -> Callable[[Mapping[str, Any]], str | None]:
-    """Refuses longer texts, for pipelines that would fail on them; see `Anatomy.refusal`."""
+def at_most(**limits: int) -> Callable[[Mapping[str, Any]], str | None]:
+    """Refuses larger settings, for pipelines that would fail on them; see `Anatomy.refusal`."""
 
     def refusal(settings: Mapping[str, Any]) -> str | None:
-        asked = settings["max_sequence_length"]
-        too_long = f"max_sequence_length {asked} is above {length}, the most that this model takes"
-        return too_long if asked > length else None
+        above = [name for name, limit in limits.items() if settings.get(name, 0) > limit]
+        if not above:
+            return None
+        name = above[0]
+        return f"{name} {settings[name]} is above {limits[name]}, the most that this model takes"
 
     return refusal

@@ -16,7 +16,7 @@ import torch
 
 from cosinterp.errors import ModelError
 from cosinterp.models.anatomy import FROM_PIPELINE, Anatomy
-from cosinterp.models.arguments import longest_text
+from cosinterp.models.arguments import at_most
 from cosinterp.models.blocks import RESID, TEXT, BlockCall, Stack, Stream, Sublayer, element
 from cosinterp.models.geometry import Geometry, Size
 from cosinterp.models.guidance import classifier_free
@@ -98,7 +98,7 @@ def describe(pipeline: Any, name: str) -> Anatomy:
         settings={"true_cfg_scale": FROM_PIPELINE},
         image_hint="it is a text-to-image model",
         output="images",
-        refusal=longest_text(_LONGEST_TEXT),
+        refusal=at_most(max_sequence_length=_LONGEST_TEXT),
         unpack=partial(_unpack, scale=scale),
     )
 

@@ -17,7 +17,7 @@ from diffusers.models.attention_dispatch import AttentionBackendName
 
 from cosinterp.errors import ModelError
 from cosinterp.models.anatomy import Anatomy, Pinned, nothing_pinned
-from cosinterp.models.arguments import image_for_each_row, longest_text
+from cosinterp.models.arguments import at_most, image_for_each_row
 from cosinterp.models.blocks import RESID, BlockCall, Stack, Stream, Sublayer
 from cosinterp.models.geometry import Geometry, Size, three
 from cosinterp.models.guidance import classifier_free
@@ -84,7 +84,7 @@ def describe(pipeline: Any, name: str) -> Anatomy:
         image_hint="give a first image" if image else "it is a text-to-video model: leave the image out",
         prepare=_use_flex_attention,
         arguments=image_for_each_row,
-        refusal=longest_text(_LONGEST_TEXT),
+        refusal=at_most(max_sequence_length=_LONGEST_TEXT),
         unpack=_unpack,
         pinned=_pinned(config.in_visual_dim) if image else nothing_pinned,
     )

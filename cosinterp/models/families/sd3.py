@@ -16,7 +16,7 @@ import torch
 
 from cosinterp.errors import ModelError
 from cosinterp.models.anatomy import Anatomy
-from cosinterp.models.arguments import longest_text
+from cosinterp.models.arguments import at_most
 from cosinterp.models.blocks import RESID, TEXT, BlockCall, Stack, Stream, Sublayer, element, whole
 from cosinterp.models.geometry import Geometry, Size, one_frame
 from cosinterp.models.guidance import classifier_free
@@ -40,6 +40,8 @@ def describe(pipeline: Any, name: str) -> Anatomy:
         raise ModelError(f"{name}: {kind} is not known; known for SD3: StableDiffusion3Pipeline")
     config = pipeline.transformer.config
     patch, scale = config.patch_size, pipeline.vae_scale_factor
+    # There are position embeddings for so many patches of a side.
+    largest = config.pos_embed_max_size * patch * scale
     streams = (
         Stream(RESID, config.num_attention_heads * config.attention_head_dim, "hidden_states", output=1),
         Stream(
@@ -67,7 +69,7 @@ def describe(pipeline: Any, name: str) -> Anatomy:
         vae_in_model_dtype=True,
         image_hint="it is a text-to-image model",
         output="images",
-        refusal=partial(_refusal, config.pos_embed_max_size * patch * scale),
+        refusal=at_most(height=largest, width=largest, max_sequence_length=_LONGEST_TEXT),
         unpack=one_frame,
     )
 
@@ -106,11 +108,3 @@ def _sublayer(
 
 def _text_grid(clip_length: int, size: Size, settings: Mapping[str, Any]) -> tuple[int, int, int]:
     return 1, 1, clip_length + settings["max_sequence_length"]
-
-
-def _refusal(largest: int, settings: Mapping[str, Any]) -> str | None:
-    """``largest``: pixels of a side for which there are position embeddings."""
-    for side in ("height", "width"):
-        if settings[side] > largest:
-            return f"{side} {settings[side]} is above {largest}, the most that this model takes"
-    return longest_text(_LONGEST_TEXT)(settings)
