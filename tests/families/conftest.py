@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 import torch
@@ -27,3 +27,14 @@ def family_model(tmp_path_factory: pytest.TempPathFactory) -> Callable[[FamilyRo
         return held[0][1]
 
     return model
+
+
+@pytest.fixture(autouse=True)
+def packages(request: pytest.FixtureRequest) -> Iterator[None]:
+    """What a row's pipeline needs is there in each test of it."""
+    row = request.node.callspec.params.get("row") if hasattr(request.node, "callspec") else None
+    if not isinstance(row, FamilyRow):
+        yield
+        return
+    with row.installed():
+        yield

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -59,6 +60,8 @@ class FamilyRow:
         positions: of the arguments ``entering``, where a denoiser passes them by position.
         idle: branches in which a site's module does not run: nothing is added there.
     """
+        euler: whether its scheduler makes Euler steps, so that what each step ends with tells its x̂0.
+        installed: within what is made so, all packages are there that the pipeline needs.
 
     name: str
     build: Callable[[], Any]
@@ -78,6 +81,8 @@ class FamilyRow:
     idle: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     num_steps: int = 3
     clean: float = 1e-5
+    euler: bool = False
+    installed: Callable[[], AbstractContextManager[None]] = nullcontext
     experts: tuple[str, ...] = ("transformer",)
     grids: Mapping[str, tuple[int, int, int]] = field(default_factory=dict)
     """Token grids (frame, row, col) by site, written out: `resid` at least."""

@@ -16,7 +16,7 @@ from transformers import (
 
 from tests.tiny.components import tiny_tokenizer
 
-CLIP_LENGTH = 5
+CLIP_LENGTH = 77
 """Tokens that each text has for CLIP."""
 CLIP_DIM = 16
 T5_DIM = 32
