@@ -299,18 +299,21 @@ def _watched_scheduler(scheduler: Any, stepped: Callable[[Any, dict[str, Any], A
     signature = inspect.signature(kind.step)
     # One that somebody put into the instance would go before that of any class.
     own = vars(scheduler).pop("step", None)
+    # Emptied at the end: a class stays until the garbage is collected, and so would all that it holds.
+    told = [stepped]
 
     @functools.wraps(kind.step)
     def step(self: Any, *args: Any, **kwargs: Any) -> Any:
         result = kind.step(self, *args, **kwargs) if own is None else own(*args, **kwargs)
-        if self is scheduler:
-            stepped(self, signature.bind(self, *args, **kwargs).arguments, result)
+        if self is scheduler and told:
+            told[0](self, signature.bind(self, *args, **kwargs).arguments, result)
         return result
 
     scheduler.__class__ = type(kind.__name__, (kind,), {"step": step, "__module__": kind.__module__})
     try:
         yield
     finally:
+        told.clear()
         scheduler.__class__ = kind
         if own is not None:
             scheduler.step = own

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import gc
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -237,6 +239,19 @@ def test_everything_is_put_back_after_an_error() -> None:
     for owner in (pipeline.scheduler, pipeline, pipeline.transformer, pipeline.transformer_2):
         assert not {"step", "prepare_latents", "cache_context"} & set(vars(owner))
     assert not pipeline.transformer._forward_pre_hooks
+
+
+def test_nothing_holds_the_clock_afterwards() -> None:
+    """It leads to whatever is told of the steps, which may be large."""
+    pipeline = Pipeline(script())
+    gc.disable()
+    try:
+        clock = watched(pipeline)
+        seen = weakref.ref(clock)
+        del clock
+        assert seen() is None
+    finally:
+        gc.enable()
 
 
 def test_what_was_shadowed_before_is_put_back() -> None:
