@@ -57,6 +57,7 @@ def _row(name: str, guidance: bool, scheduler: FlowMatchEulerDiscreteScheduler) 
         unguided={"true_cfg_scale": 1.0},
         size={"height": 32, "width": 48},
         settings={"max_sequence_length": _TEXT},
+        euler=True,
         grids={"resid": (1, 4, 6), "text": (1, 1, _TEXT)},
     )
 

@@ -65,6 +65,7 @@ def _row(name: str, more: dict[str, Hook], **transformer: Any) -> FamilyRow:
         calls=(("uncond", "cond"),),
         size={"height": 32, "width": 48},
         settings={"max_sequence_length": _TEXT},
+        euler=True,
         grids={"resid": (1, 4, 6), "text": (1, 1, CLIP_LENGTH + _TEXT)},
     )
 

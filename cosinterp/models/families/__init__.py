@@ -11,6 +11,7 @@ from cosinterp.models.anatomy import Anatomy
 FAMILIES: dict[str, str] = {
     "AllegroTransformer3DModel": "allegro",
     "CogVideoXTransformer3DModel": "cogvideox",
+    "CosmosTransformer3DModel": "cosmos",
     "DiTTransformer2DModel": "dit",
     "FluxTransformer2DModel": "flux",
     "HunyuanVideo15Transformer3DModel": "hunyuan_video15",
