@@ -29,6 +29,8 @@ __all__ = [
     "StoreError",
     "TraceError",
     "UserError",
+    "VideoFile",
+    "VideoFrames",
     "Wanted",
     "__version__",
     "decode",
@@ -52,6 +54,8 @@ _HOMES = {
     "ModelError": "cosinterp.errors",
     "Run": "stores",
     "Sample": "cosinterp.samples",
+    "VideoFile": "cosinterp.samples",
+    "VideoFrames": "cosinterp.samples",
     "SampleError": "cosinterp.errors",
     "SelectionError": "stores",
     "Store": "stores",
@@ -77,7 +81,7 @@ if TYPE_CHECKING:
     from cosinterp.errors import ModelError, SampleError, TraceError
     from cosinterp.models.loading import load
     from cosinterp.models.model import Model
-    from cosinterp.samples import Sample, load_dataset
+    from cosinterp.samples import Sample, VideoFile, VideoFrames, load_dataset
     from cosinterp.scoring import score_store as score
     from cosinterp.tracing import trace
     from cosinterp.verification import Check, verify

@@ -214,6 +214,7 @@ def _check_same_sample(store: Store, planned: PlannedSample, seed: int) -> None:
         same = {
             "prompt": run.prompt == sample.prompt,
             "image": run.attrs.get("image_sha256") == _image_sha256(sample),
+            "videos": run.attrs.get("videos_sha256", {}) == _videos_sha256(sample),
             "truth": _same_values(run.truth, sample.truth),
             "sampling settings": run.attrs.get("sampling") == jsonable(planned.settings),
         }
@@ -365,6 +366,7 @@ def run_attrs(
         "prediction_type": model.anatomy.prediction_type,
         "noise_device": "cpu",
         "image_sha256": _image_sha256(sample),
+        "videos_sha256": _videos_sha256(sample),
         "metadata": sample.metadata,
         "versions": versions(),
         "platform": platform.platform(),
@@ -386,6 +388,10 @@ def device_name(device: torch.device) -> str:
 
         return torch.cuda.get_device_name(device)
     return f"{device.type} ({platform.machine()})"
+
+
+def _videos_sha256(sample: Sample) -> dict[str, str]:
+    return {name: video.sha256() for name, video in sample.videos.items()}
 
 
 def _image_sha256(sample: Sample) -> str | None:

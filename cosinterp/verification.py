@@ -19,7 +19,7 @@ from cosinterp.errors import UserError
 from cosinterp.models.blocks import RAW, RESID, BlockCall, Stack, Sublayer
 from cosinterp.models.eager import eager
 from cosinterp.models.model import Model
-from cosinterp.samples import Sample
+from cosinterp.samples import Sample, VideoFrames
 
 NUM_STEPS = 4
 
@@ -171,7 +171,12 @@ def probe_sample(model: Model) -> Sample:
         height=size.height if takes_size else None,
         width=size.width if takes_size else None,
         num_frames=None if geometry.is_image else size.num_frames,
+        videos={name: _moving(pixels, size.num_frames) for name in model.anatomy.videos},
     )
+
+
+def _moving(pixels: np.ndarray, num_frames: int) -> VideoFrames:
+    return VideoFrames(np.stack([np.roll(pixels, 4 * frame, axis=1) for frame in range(num_frames)]))
 
 
 def _cases(model: Model, sample: Sample, seed: int, sampling: dict[str, Any]) -> list[_Case]:

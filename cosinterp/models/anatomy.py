@@ -94,6 +94,9 @@ class Anatomy:
     size_of_image: Callable[[int, int], tuple[int, int]] | None = None
     """Where the pipeline's call takes no size: the (height, width) that it makes of a first image of a height
     and width."""
+    videos: Mapping[str, Literal["required", "optional"]] = field(default_factory=dict)
+    """Videos of the sample that the pipeline takes besides, by the names of its arguments; see
+    `cosinterp.samples.videos`."""
     settings: Mapping[str, Any] = field(default_factory=dict)
     """Sampling settings of this family besides the common ones, and their defaults; `FROM_PIPELINE`: the
     default of the pipeline's call."""

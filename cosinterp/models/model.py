@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from PIL import Image
 
 from cosinterp.errors import SampleError, TraceError
 from cosinterp.models.anatomy import Anatomy, FromPipeline
@@ -147,6 +148,8 @@ class Model:
             "output_type": output_type,
             "image": sample.image,
         }
+        for name, video in sample.videos.items():
+            given[name] = [Image.fromarray(frame) for frame in video.read(settings["num_frames"])]
         if self.anatomy.one_at_a_time:
             given.update({name: given[name][0] for name in ("prompt", "negative_prompt", "generator")})
         if self.anatomy.arguments is not None:
@@ -262,6 +265,7 @@ class Model:
                 f'{where}: "{sample.prompt}" is no class of {self.name}, which takes the name or number of one '
                 f"as its prompt, such as {', '.join(list(classes)[:3])}"
             )
+        self._check_videos(sample, settings, where)
         missing = [name for name in ("height", "width") if settings.get(name) is None]
         if missing:
             raise TraceError(f"{where}: {self.name} has no {missing[0]} of its own; give one")
@@ -269,6 +273,23 @@ class Model:
         refusal = self.anatomy.refusal(settings)
         if refusal is not None:
             raise TraceError(f"{where}: {refusal}")
+
+
+    def _check_videos(self, sample: Sample, settings: dict[str, Any], where: str) -> None:
+        taken = self.anatomy.videos
+        for name, needed in taken.items():
+            if needed == "required" and name not in sample.videos:
+                raise SampleError(
+                    f"{where} has no {name}, but {self.name} needs one: put {name}.mp4 beside its prompt"
+                )
+        for name, video in sample.videos.items():
+            if name not in taken:
+                raise SampleError(f"{where} has a {name}, but {self.name} takes none")
+            if video.num_frames < settings["num_frames"]:
+                raise SampleError(
+                    f"{where}: its {name} has {video.num_frames} frames, but {settings['num_frames']} are to "
+                    "be made; ask for fewer"
+                )
 
 
 def to_uint8(frames: np.ndarray) -> np.ndarray:

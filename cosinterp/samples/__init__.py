@@ -10,15 +10,19 @@ from cosinterp.samples.folders import IMAGE_FILE, METADATA_FILE, PROMPT_FILE
 from cosinterp.samples.images import ImageFile, read_image
 from cosinterp.samples.place import Place
 from cosinterp.samples.sample import Sample, Truth
+from cosinterp.samples.videos import VIDEO_NAMES, VideoFile, VideoFrames
 
 __all__ = [
     "IMAGE_FILE",
     "METADATA_FILE",
     "PROMPT_FILE",
+    "VIDEO_NAMES",
     "ImageFile",
     "Place",
     "Sample",
     "Truth",
+    "VideoFile",
+    "VideoFrames",
     "load_dataset",
     "read_image",
     "sample_from_flags",

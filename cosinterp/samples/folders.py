@@ -10,8 +10,9 @@ A sample is a folder that holds a prompt::
     mazes/maze-7x7-red/00000/...
     questions/G-1_object_trajectory_data-generator/object_trajectory_task/object_trajectory_00000000/...
 
-Only the prompt has to be there. The metadata, which some datasets call ``question_metadata.json``, may hold
-"truth", "height", "width" and "num_frames". VBVR-Pro keeps the prompt, and the true video, one folder
+Only the prompt has to be there. Videos that a pipeline takes besides, such as ``pose_video.mp4``, lie beside
+the image (`cosinterp.samples.videos`). The metadata, which some datasets call ``question_metadata.json``, may
+hold "truth", "height", "width" and "num_frames". VBVR-Pro keeps the prompt, and the true video, one folder
 further down, in ``video``. See https://github.com/Video-Reason/VBVR-EvalKit and
 https://github.com/Video-Reason/VBVR-DataFactory.
 """
@@ -29,6 +30,7 @@ from cosinterp.samples.images import ImageFile
 from cosinterp.samples.place import KEY, Place
 from cosinterp.samples.sample import Sample
 from cosinterp.samples.values import json_object, read_prompt, sizes, truth_of
+from cosinterp.samples.videos import VIDEO_NAMES, VideoFile
 
 PROMPT_FILE = "prompt.txt"
 IMAGE_FILE = "first_frame.png"
@@ -64,10 +66,12 @@ def _read(folder: Path, prompts: Path, place: Place) -> Sample:
     if KEY in metadata:
         raise SampleError(f'{where}: has an entry "{KEY}", which is where the place of the sample goes')
     image = folder / IMAGE_FILE
+    videos = {name: folder / f"{name}.mp4" for name in VIDEO_NAMES}
     return Sample(
         name=place.name,
         prompt=read_prompt(prompts / PROMPT_FILE),
         image=ImageFile.check(image) if image.exists() else None,
+        videos={name: VideoFile.check(path) for name, path in videos.items() if path.exists()},
         truth=truth_of(metadata.pop("truth", {}), where),
         metadata={**metadata, KEY: {**place.as_metadata(), **_true_files(folder, prompts)}},
         **sizes(metadata, where),

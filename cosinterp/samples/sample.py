@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, overload
 
 from PIL import Image
 
 from cosinterp.samples.images import ImageFile
+from cosinterp.samples.videos import Video
 
 Truth = dict[str, Any]
 """What is known of a sample, by name: arrays on the token grid, numbers or texts."""
@@ -47,6 +49,7 @@ class Sample:
         prompt: the text.
         image: the first image, if there is one. That of a dataset is read from the disk each time, so that
             the images of all samples are never in memory together; `has_image` and `image_size` cost nothing.
+        videos: what some pipelines take besides, by name; see `cosinterp.samples.videos`.
         truth: arrays on the token grid, numbers or texts.
         height, width, num_frames: the sample's own size (pixels), if it has one.
         metadata: whatever else is known, JSON-able.
@@ -60,6 +63,7 @@ class Sample:
     width: int | None = None
     num_frames: int | None = None
     metadata: dict[str, Any] = field(default_factory=dict)
+    videos: Mapping[str, Video] = field(default_factory=dict)
 
     @property
     def has_image(self) -> bool:

@@ -1,8 +1,8 @@
 """Datasets in one file: a sample a line, as JSON objects (JSONL) or with commas between (CSV).
 
-Each has a ``prompt``, and may have an ``image`` (a path, relative to the file), a ``name``, ``height``,
-``width`` and ``num_frames``. JSONL may have a ``truth``, which CSV has no way to write. All else is kept as
-metadata.
+Each has a ``prompt``, and may have an ``image`` (a path, relative to the file), videos that a pipeline takes
+besides (paths, by the names of `cosinterp.samples.videos`), a ``name``, ``height``, ``width`` and
+``num_frames``. JSONL may have a ``truth``, which CSV has no way to write. All else is kept as metadata.
 """
 
 from __future__ import annotations
@@ -12,16 +12,18 @@ import json
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from cosinterp.errors import SampleError
 from cosinterp.samples.found import Found
 from cosinterp.samples.images import ImageFile
 from cosinterp.samples.sample import Sample
 from cosinterp.samples.values import SIZES, json_object, sizes, truth_of
+from cosinterp.samples.videos import VIDEO_NAMES, VideoFile
 from stores.layout import sample_name
 
-_OWN = ("prompt", "image", "name", *SIZES)
+_OWN = ("prompt", "image", "name", *SIZES, *VIDEO_NAMES)
+File = TypeVar("File", ImageFile, VideoFile)
 _Rows = Iterator[tuple[int, dict[str, Any]]]
 """Line number, from 1, and what the line says; an entry that is left empty is not there."""
 
@@ -46,19 +48,21 @@ def _read(name: str, row: dict[str, Any], folder: Path, where: str) -> Sample:
         there = ", ".join(row) or "nothing"
         raise SampleError(f"{where}: has no prompt; it has {there}")
     image = _text(row, "image", where)
+    videos = {video: _text(row, video, where) for video in VIDEO_NAMES}
     return Sample(
         name=name,
         prompt=prompt,
-        image=None if image is None else _image(folder / image, where),
+        image=None if image is None else _file(ImageFile, folder / image, where),
+        videos={video: _file(VideoFile, folder / path, where) for video, path in videos.items() if path},
         truth=truth_of(row.get("truth", {}), where),
         metadata={key: value for key, value in row.items() if key not in (*_OWN, "truth")},
         **sizes(row, where),
     )
 
 
-def _image(path: Path, where: str) -> ImageFile:
+def _file(kind: type[File], path: Path, where: str) -> File:
     try:
-        return ImageFile.check(path)
+        return kind.check(path)
     except SampleError as error:
         raise SampleError(f"{where}: {error}") from error
 

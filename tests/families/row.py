@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from cosinterp.samples import Sample
+from cosinterp.samples import Sample, VideoFrames
 
 Take = Callable[[Any], torch.Tensor]
 
@@ -53,6 +53,7 @@ class FamilyRow:
         guided, unguided: sampling settings that turn guidance on and off.
         prompt: of the sample.
         image: whether it takes a first image.
+        videos: that its sample has besides.
         batches: how many videos it is asked for in one call.
         settings: further sampling settings.
         num_steps: of a run.
@@ -75,6 +76,7 @@ class FamilyRow:
     unguided_calls: tuple[tuple[str, ...], ...] = (("cond",),)
     prompt: str = "go to the red goal"
     image: bool = False
+    videos: tuple[str, ...] = ()
     batches: tuple[int, ...] = (1, 2)
     settings: Mapping[str, Any] = field(default_factory=dict)
     positions: Mapping[str, int] = field(default_factory=dict)
@@ -94,12 +96,18 @@ class FamilyRow:
 
     def sample(self) -> Sample:
         """A sample that the pipeline takes."""
-        pixels = np.random.default_rng(0).integers(
-            0, 256, (self.size["height"], self.size["width"], 3), dtype=np.uint8
-        )
+        random = np.random.default_rng(0)
+        shape = (self.size["height"], self.size["width"], 3)
+        pixels = random.integers(0, 256, shape, dtype=np.uint8)
         return Sample(
             name="sample",
             prompt=self.prompt,
             image=Image.fromarray(pixels) if self.image else None,
+            videos={
+                name: VideoFrames(
+                    random.integers(0, 256, (self.size["num_frames"] + 2, *shape), dtype=np.uint8)
+                )
+                for name in self.videos
+            },
             **self.size,
         )
