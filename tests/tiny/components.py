@@ -59,16 +59,16 @@ def tiny_image_processor() -> CLIPImageProcessor:
     return CLIPImageProcessor(size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32})
 
 
-def tiny_vae() -> AutoencoderKLWan:
-    """Latents are 4 channels, 1/4 of each side and 1/2 of the frames after the first."""
+def tiny_vae(temporal_scale: int = TEMPORAL_SCALE) -> AutoencoderKLWan:
+    """Latents are 4 channels, 1/4 of each side and 1/2 (or 1/4) of the frames after the first."""
     return AutoencoderKLWan(
         base_dim=4,
         z_dim=LATENT_CHANNELS,
         dim_mult=[1, 2, 2],
         num_res_blocks=1,
-        temperal_downsample=[False, True],
+        temperal_downsample=[temporal_scale == 4, True],
         scale_factor_spatial=SPATIAL_SCALE,
-        scale_factor_temporal=TEMPORAL_SCALE,
+        scale_factor_temporal=temporal_scale,
         latents_mean=torch.linspace(-0.2, 0.2, LATENT_CHANNELS).tolist(),
         latents_std=torch.linspace(0.8, 1.2, LATENT_CHANNELS).tolist(),
     ).eval()

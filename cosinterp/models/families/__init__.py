@@ -25,6 +25,7 @@ FAMILIES: dict[str, str] = {
     "SD3Transformer2DModel": "sd3",
     "SanaVideoTransformer3DModel": "sana_video",
     "SkyReelsV2Transformer3DModel": "skyreels",
+    "WanAnimateTransformer3DModel": "wan_animate",
     "WanTransformer3DModel": "wan",
     "WanVACETransformer3DModel": "wan_vace",
 }
