@@ -35,6 +35,18 @@ def test_the_first_image_is_the_frame_of_the_control_video_that_is_kept(family_m
     assert (mask[1:] == 255).all()
 
 
+def test_a_control_video_is_followed_from_the_first_image_on(family_model: FamilyModel) -> None:
+    model = family_model(TEXT)
+    blue = np.full((6, 20, 30, 3), (0, 0, 255), np.uint8)
+    sample = replace(IMAGE.sample(), videos={"control_video": ci.VideoFrames(blue)})
+    arguments = model.arguments(sample, (0,), model.sampling(sample, TEXT.settings))
+    video = np.stack([np.asarray(frame) for frame in arguments["video"]])
+    assert video.shape == (5, 32, 48, 3)
+    assert not (video[0] == (0, 0, 255)).all()
+    assert (video[1:] == (0, 0, 255)).all()
+    assert [np.asarray(frame).max() for frame in arguments["mask"]] == [0, 255, 255, 255, 255]
+
+
 def test_without_an_image_there_is_no_control_video(family_model: FamilyModel) -> None:
     model, sample = family_model(TEXT), TEXT.sample()
     arguments = model.arguments(sample, (0,), model.sampling(sample, TEXT.settings))

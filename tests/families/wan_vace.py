@@ -66,5 +66,5 @@ def _row(name: str, experts: int = 1, **more: Any) -> FamilyRow:
 
 ROWS = [
     _row("Wan2.1 VACE"),
-    _row("Wan2.2 VACE, from an image", experts=2, image=True),
+    _row("Wan2.2 VACE, from an image and a control video", 2, image=True, videos=("control_video",)),
 ]

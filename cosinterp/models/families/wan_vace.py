@@ -2,7 +2,7 @@
 
 The blocks are Wan's. Blocks of another kind turn the control video into hints before them, and after some of
 the blocks a hint is added: layer k is what leaves block k, and what enters the next block is that plus the
-hint. The first image is given as a control video of which only the first frame is to be kept.
+hint. A first image is given as the first frame of the control video, and as what is to be kept of it.
 """
 
 from __future__ import annotations
@@ -52,6 +52,7 @@ def describe(pipeline: Any, name: str) -> Anatomy:
         prediction_type=check_predicts(pipeline.scheduler, FLOW, name),
         decode=decode_standardised,
         image="optional",
+        videos={"control_video": "optional"},
         settings={"guidance_scale_2": FROM_PIPELINE, "conditioning_scale": FROM_PIPELINE},
         two_guidance_scales=pipeline.config.boundary_ratio is not None,
         expert_at=expert_at,
@@ -61,11 +62,15 @@ def describe(pipeline: Any, name: str) -> Anatomy:
 
 
 def _arguments(pipeline: Any, arguments: dict[str, Any]) -> dict[str, Any]:
-    """The first image as first frame of a control video, whose mask is white where frames are to be made."""
-    image = arguments["image"]
-    if image is None:
+    """The first image and the control video as one, grey where there is none; its mask is white where frames
+    are to be made.
+    """
+    image, control = arguments["image"], arguments.get("control_video")
+    if image is None and control is None:
         return arguments
-    size, later = (arguments["width"], arguments["height"]), arguments["num_frames"] - 1
-    first, grey = image.convert("RGB").resize(size), Image.new("RGB", size, _GREY)
-    keep, make = Image.new("L", size, _KEEP), Image.new("L", size, _MAKE)
-    return {**arguments, "video": [first] + [grey] * later, "mask": [keep] + [make] * later}
+    size, num_frames = (arguments["width"], arguments["height"]), arguments["num_frames"]
+    video = [frame.resize(size) for frame in control or [Image.new("RGB", size, _GREY)] * num_frames]
+    mask = [Image.new("L", size, _MAKE)] * num_frames
+    if image is not None:
+        video[0], mask[0] = image.convert("RGB").resize(size), Image.new("L", size, _KEEP)
+    return {**arguments, "video": video, "mask": mask}
