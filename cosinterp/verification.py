@@ -244,13 +244,13 @@ def _hooks(model: Model, keep: Callable[[str, int, torch.Tensor], None]) -> Iter
             call = BlockCall(block, args, kwargs)
             calls[:] = [call]
             keep(_ENTERING, layer, stack.streams[0].entering(call))
+            if stack.extra is not None:
+                keep(_EXTRA, layer, stack.extra(call))
             for stream in stack.streams if layer == 1 else ():
                 keep(stream.site, 0, stream.entering(call))
 
         return entering
 
-            if stack.extra is not None:
-                keep(_EXTRA, layer, stack.extra(call))
     def on_output(stack: Stack, layer: int, calls: list[BlockCall]) -> Callable[..., None]:
         def leaving(_: Any, __: Any, output: Any) -> None:
             for stream in stack.streams:

@@ -102,11 +102,11 @@ class Anatomy:
     default of the pipeline's call."""
     ignored: tuple[str, ...] = ()
     """Common settings that the pipeline's call takes and does nothing with: the model does not have them."""
+    missing_packages: tuple[str, ...] = ()
+    """Packages that the pipeline needs to run, and not to be described, and that are not installed."""
     prepare: Callable[[Any], None] = _nothing_to_prepare
     """Switches on what the pipeline does not run without, when it is loaded."""
     arguments: Callable[[Any, dict[str, Any]], dict[str, Any]] | None = None
-    missing_packages: tuple[str, ...] = ()
-    """Packages that the pipeline needs to run, and not to be described, and that are not installed."""
     """Changes the arguments of the pipeline's call, where the family needs others; the last to see them."""
     refusal: Callable[[Mapping[str, Any]], str | None] = nothing_refused
     """What is wrong with complete sampling settings, where the pipeline would fail on them with a traceback,

@@ -274,7 +274,6 @@ class Model:
         if refusal is not None:
             raise TraceError(f"{where}: {refusal}")
 
-
     def _check_videos(self, sample: Sample, settings: dict[str, Any], where: str) -> None:
         taken = self.anatomy.videos
         for name, needed in taken.items():

@@ -60,9 +60,9 @@ class FamilyRow:
         clean: how far x̂0 of the last step may be from the final latent: a few roundings of float32.
         positions: of the arguments ``entering``, where a denoiser passes them by position.
         idle: branches in which a site's module does not run: nothing is added there.
-    """
         euler: whether its scheduler makes Euler steps, so that what each step ends with tells its x̂0.
         installed: within what is made so, all packages are there that the pipeline needs.
+    """
 
     name: str
     build: Callable[[], Any]
@@ -81,10 +81,10 @@ class FamilyRow:
     settings: Mapping[str, Any] = field(default_factory=dict)
     positions: Mapping[str, int] = field(default_factory=dict)
     idle: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    num_steps: int = 3
-    clean: float = 1e-5
     euler: bool = False
     installed: Callable[[], AbstractContextManager[None]] = nullcontext
+    num_steps: int = 3
+    clean: float = 1e-5
     experts: tuple[str, ...] = ("transformer",)
     grids: Mapping[str, tuple[int, int, int]] = field(default_factory=dict)
     """Token grids (frame, row, col) by site, written out: `resid` at least."""
