@@ -45,7 +45,7 @@ from diffusers.schedulers.scheduling_unipc_multistep import UniPCMultistepSchedu
 from transformers import UMT5Config, UMT5EncoderModel
 
 import cosinterp as ci
-from cosinterp.models.anatomy import anatomy_of
+from cosinterp.models.families import anatomy_of
 from cosinterp.models.model import Model
 from cosinterp.planning.plan import TracePlan, make_plan
 from cosinterp.tracing import record_runs, run_plan
