@@ -42,8 +42,8 @@ class Step:
     """One denoising step that is over.
 
     ``noisy`` (x_t), ``prediction`` (guided) and ``after`` (x_{t-1}): (batch, channel, frame, row, col), in
-    the dtype in which the scheduler saw them. ``clean`` are the factors of x̂0, ``final`` those of the latent
-    that a last step ends with; see `NoiseLevels`.
+    the dtype in which the scheduler saw them. ``clean`` are the factors of x̂0, ``after_factors`` those of
+    ``after``, None: it is made of more than x_t and the prediction; see `NoiseLevels`.
     """
 
     index: int
@@ -53,7 +53,7 @@ class Step:
     prediction: torch.Tensor
     after: torch.Tensor
     clean: tuple[float, float]
-    final_factors: tuple[float, float] | None
+    after_factors: tuple[float, float] | None
     pinned: Pinned | None
 
     def clean_estimate(self) -> torch.Tensor:
@@ -88,14 +88,14 @@ def with_pinned(latents: torch.Tensor, pinned: Pinned | None) -> torch.Tensor:
 class Schedule:
     """What a pipeline is about to do: timestep (step,), sigma (step+1,), expert (step,), clean (step, 2).
 
-    ``clean`` and ``final`` are those of `NoiseLevels`.
+    ``clean`` and ``after`` are those of `NoiseLevels`.
     """
 
     timestep: np.ndarray
     sigma: np.ndarray
     expert: np.ndarray
     clean: np.ndarray
-    final: np.ndarray | None
+    after: np.ndarray
 
     @property
     def num_steps(self) -> int:
@@ -184,7 +184,7 @@ class Clock:
             sigma=levels.sigma,
             expert=np.asarray(experts, dtype=np.int64),
             clean=levels.clean,
-            final=levels.final,
+            after=levels.after,
         )
 
     def _stepped(self, scheduler: Any, arguments: dict[str, Any], result: Any) -> None:
@@ -207,7 +207,7 @@ class Clock:
         noisy = self._whole(arguments["sample"]).clone()
         prediction = self._whole(arguments["model_output"], is_prediction=True)
         clean = _pair(schedule.clean[index])
-        final = None if schedule.final is None else _pair(schedule.final)
+        factors = schedule.after[index]
         self.on_step(
             Step(
                 index,
@@ -217,7 +217,7 @@ class Clock:
                 prediction,
                 self._whole(after),
                 clean,
-                final,
+                None if np.isnan(factors).any() else _pair(factors),
                 self.pinned,
             )
         )

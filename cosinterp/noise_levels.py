@@ -27,6 +27,8 @@ from cosinterp.errors import ModelError
 FLOW, REVERSED_FLOW, EPSILON, V, SAMPLE = "flow", "reversed flow", "epsilon", "v", "sample"
 
 _NAMES = {"flow_prediction": FLOW, "epsilon": EPSILON, "v_prediction": V, "sample": SAMPLE}
+# Each step goes from the clean estimate straight to the next noise level.
+_EULER = ("EulerDiscreteScheduler", "EDMEulerScheduler", "FlowMatchEulerDiscreteScheduler")
 # Of the variance-preserving schedulers without sigmas of their own.
 _BY_TIMESTEP = ("DDIMScheduler", "CogVideoXDDIMScheduler", "CogVideoXDPMScheduler")
 # x_t = x0 + σ ε.
@@ -47,13 +49,13 @@ class NoiseLevels:
     Attributes:
         sigma: (N+1,) σ of x_t = α x0 + σ ε before each step, and after the last.
         clean: (N, 2) the factors (a, b) of the clean estimate.
-        final: (2,) the factors by which the last noisy latent and prediction make the final latent: those of
-            the clean estimate where no noise is left. None: it is not linear in them.
+        after: (N, 2) the factors by which a noisy latent and its prediction make the next latent: those of
+            the clean estimate where no noise is left. NaN where it is made of more than these two.
     """
 
     sigma: np.ndarray
     clean: np.ndarray
-    final: np.ndarray | None
+    after: np.ndarray
 
 
 def prediction_type_of(scheduler: Any, name: str) -> str:
@@ -117,53 +119,58 @@ def noise_levels(scheduler: Any, prediction_type: str) -> NoiseLevels:
     kind = _class_name(scheduler)
     if kind in _BY_TIMESTEP:
         alpha, sigma = _by_timestep(scheduler)
-        return _preserving(prediction_type, alpha, sigma, linear=True)
-    levels = np.asarray([float(level) for level in scheduler.sigmas])
-    if prediction_type in (FLOW, REVERSED_FLOW):
-        # Mochi's levels rise from 0 to 1 where others fall, and its velocity points the other way.
-        rising = bool(scheduler.config.get("invert_sigmas"))
-        sigma = 1 - levels if rising else levels
-        sign = 1.0 if rising or prediction_type == REVERSED_FLOW else -1.0
-        clean = np.stack([np.ones_like(sigma), sign * sigma], axis=1)
-        return NoiseLevels(sigma, clean[:-1], clean[-2] - [0, clean[-1, 1]])
-    if kind in _MULTISTEP:
-        alpha = 1 / np.sqrt(1 + levels**2)
-        return _preserving(prediction_type, alpha, levels * alpha, linear=False)
-    if kind in _VARIANCE_EXPLODING or kind.startswith(("FlowMatch", "EDM")):
-        return _exploding(prediction_type, levels)
-    raise ModelError(f"the noise levels of {kind} are not known")
+        clean, noise = _preserving(prediction_type, alpha[:-1], sigma[:-1])
+    else:
+        sigma = np.asarray([float(level) for level in scheduler.sigmas])
+        if prediction_type in (FLOW, REVERSED_FLOW):
+            # Mochi's levels rise from 0 to 1 where others fall, and its velocity points the other way.
+            rising = bool(scheduler.config.get("invert_sigmas"))
+            sigma = 1 - sigma if rising else sigma
+            alpha = 1 - sigma
+            sign = 1.0 if rising or prediction_type == REVERSED_FLOW else -1.0
+            one = np.ones_like(sigma[:-1])
+            clean, noise = (one, sign * sigma[:-1]), (one, -sign * alpha[:-1])
+        elif kind in _MULTISTEP:
+            alpha = 1 / np.sqrt(1 + sigma**2)
+            sigma = sigma * alpha
+            clean, noise = _preserving(prediction_type, alpha[:-1], sigma[:-1])
+        elif kind in _VARIANCE_EXPLODING or kind.startswith(("FlowMatch", "EDM")):
+            alpha = np.ones_like(sigma)
+            clean, noise = _exploding(prediction_type, sigma[:-1])
+        else:
+            raise ModelError(f"the noise levels of {kind} are not known")
+    factors = np.stack(clean, axis=1)
+    with np.errstate(invalid="ignore"):
+        after = alpha[1:, None] * factors + sigma[1:, None] * np.stack(noise, axis=1)
+    after = np.where(sigma[1:, None] == 0, factors, after)
+    known = (sigma[1:] == 0) | (kind in _EULER)
+    # The others go to levels between the timesteps, but for the last.
+    known[-1] |= kind in _BY_TIMESTEP
+    return NoiseLevels(sigma, factors, np.where(known[:, None], after, np.nan))
 
 
-def _preserving(prediction_type: str, alpha: np.ndarray, sigma: np.ndarray, linear: bool) -> NoiseLevels:
-    """For x_t = α x0 + σ ε with α² + σ² = 1; ``linear``: a step goes straight to the next noise level."""
-    now, deviation = alpha[:-1], sigma[:-1]
-    zero, one = np.zeros_like(now), np.ones_like(now)
+_Factors = tuple[np.ndarray, np.ndarray]
+
+
+def _preserving(prediction_type: str, alpha: np.ndarray, sigma: np.ndarray) -> tuple[_Factors, _Factors]:
+    """The factors of x0 and of ε, for x_t = α x0 + σ ε with α² + σ² = 1."""
+    zero, one = np.zeros_like(sigma), np.ones_like(sigma)
     with np.errstate(divide="ignore"):
-        clean, noise = {
-            EPSILON: lambda: ((1 / now, -deviation / now), (zero, one)),
-            V: lambda: ((now, -deviation), (deviation, now)),
-            SAMPLE: lambda: ((zero, one), (1 / deviation, -now / deviation)),
+        return {
+            EPSILON: lambda: ((1 / alpha, -sigma / alpha), (zero, one)),
+            V: lambda: ((alpha, -sigma), (sigma, alpha)),
+            SAMPLE: lambda: ((zero, one), (1 / sigma, -alpha / sigma)),
         }[prediction_type]()
-    both = np.stack(clean, axis=1)
-    final = both[-1]
-    if sigma[-1]:
-        final = alpha[-1] * final + sigma[-1] * np.stack(noise, axis=1)[-1] if linear else None
-    return NoiseLevels(sigma, both, final)
 
 
-def _exploding(prediction_type: str, sigma: np.ndarray) -> NoiseLevels:
-    """For x_t = x0 + σ ε; v is that of the same noise after scaling by 1/sqrt(1+σ²)."""
-    now = sigma[:-1]
-    zero, one, scale = np.zeros_like(now), np.ones_like(now), np.sqrt(1 + now**2)
-    factors = {
-        EPSILON: lambda: (one, -now),
-        V: lambda: (1 / scale**2, -now / scale),
-        SAMPLE: lambda: (zero, one),
+def _exploding(prediction_type: str, sigma: np.ndarray) -> tuple[_Factors, _Factors]:
+    """As `_preserving`, for x_t = x0 + σ ε; v is that of the same noise after scaling by 1/sqrt(1+σ²)."""
+    zero, one, scale = np.zeros_like(sigma), np.ones_like(sigma), np.sqrt(1 + sigma**2)
+    return {
+        EPSILON: lambda: ((one, -sigma), (zero, one)),
+        V: lambda: ((1 / scale**2, -sigma / scale), (sigma / scale**2, 1 / scale)),
+        SAMPLE: lambda: ((zero, one), (1 / sigma, -1 / sigma)),
     }[prediction_type]()
-    clean = np.stack(factors, axis=1)
-    # Towards the clean estimate, as far as the last level says.
-    share = sigma[-1] / now[-1]
-    return NoiseLevels(sigma, clean, (1 - share) * clean[-1] + share * np.asarray([1.0, 0.0]))
 
 
 def _by_timestep(scheduler: Any) -> tuple[np.ndarray, np.ndarray]:

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from math import prod
 from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
 
 from cosinterp.capture.watching import inner, traced_call
 from cosinterp.denoising import Call, Clock, ClockError, Step, clean_estimate
@@ -19,7 +17,8 @@ from cosinterp.errors import UserError
 from cosinterp.models.blocks import RAW, RESID, BlockCall, Stack, Sublayer
 from cosinterp.models.eager import eager
 from cosinterp.models.model import Model
-from cosinterp.samples import Sample, VideoFrames
+from cosinterp.models.probe import probe_sample
+from cosinterp.samples import Sample
 
 NUM_STEPS = 4
 
@@ -54,10 +53,29 @@ class _Generation:
     clock: Clock
     frames: np.ndarray = field(default_factory=lambda: np.empty(0))
     tensors: Tensors = field(default_factory=dict)
-    last_step: Step | None = None
+    steps: list[tuple[float, float] | None] = field(default_factory=list)
+    """How far each step ends from where its clean estimate says, and may end; None: it does not say."""
 
     def keep(self, site: str, layer: int, tokens: torch.Tensor, call: Call) -> None:
         self.tensors[site, layer, call] = tokens.detach().to("cpu", copy=True)
+
+    def compare_step(self, step: Step) -> None:
+        """Compare what a step ends with and what its clean estimate says of that."""
+        factors = step.after_factors
+        if factors is None:
+            self.steps.append(None)
+            return
+        noisy, prediction = step.noisy.double(), step.prediction.double()
+        expected = clean_estimate(step.noisy, step.prediction, factors, step.pinned).double()
+        difference = (expected - step.final().double()).abs()
+        size = (factors[0] * noisy).abs() + (factors[1] * prediction).abs()
+        if factors != step.clean:
+            # On its way to another noise level it computes with these too.
+            size += noisy.abs() + (step.clean[0] * noisy).abs() + (step.clean[1] * prediction).abs()
+        # A scheduler computes in float32, or in the dtype of what it is given.
+        given = max(torch.finfo(part.dtype).eps for part in (step.noisy, step.prediction, step.after))
+        rounding = given * size + 4 * torch.finfo(torch.float32).eps * size
+        self.steps.append(_worst(difference, rounding))
 
     def keep_whole(self, site: str, layer: int, tokens: torch.Tensor) -> None:
         """Keep the rows of each branch of the call under way, their tokens in the order of the grid."""
@@ -132,7 +150,7 @@ def verify(
     if plain is None:
         return checks
     done(_check_schedule(model, plain, main))
-    done(_check_clean_estimate(model, plain))
+    done(_check_clean_estimate(plain))
     done(_check_tokens(model, plain, main))
     traced = _generate(model, probe, main, _traced_call)
     done(_check_video(plain, traced, "traced video", "video of the traced and of the plain pipeline"))
@@ -153,30 +171,6 @@ def verify(
         done(_check_schedule(model, plain, case))
         done(_check_captured(plain, _generate(model, probe, case, _traced_call), case))
     return checks
-
-
-def probe_sample(model: Model) -> Sample:
-    """A made-up sample of a small size that the model takes."""
-    geometry, classes = model.anatomy.geometry, model.anatomy.classes
-    size = geometry.smallest()
-    takes_size = model.anatomy.size_of_image is None
-    rows, cols = np.mgrid[0 : size.height, 0 : size.width]
-    pixels = np.stack(
-        [rows * 255 // size.height, cols * 255 // size.width, (rows * cols) % 256], axis=-1
-    ).astype(np.uint8)
-    return Sample(
-        name="probe",
-        prompt="a red ball rolls down a hill" if classes is None else next(iter(classes)),
-        image=None if model.anatomy.image == "none" else Image.fromarray(pixels),
-        height=size.height if takes_size else None,
-        width=size.width if takes_size else None,
-        num_frames=None if geometry.is_image else size.num_frames,
-        videos={name: _moving(pixels, size.num_frames) for name in model.anatomy.videos},
-    )
-
-
-def _moving(pixels: np.ndarray, num_frames: int) -> VideoFrames:
-    return VideoFrames(np.stack([np.roll(pixels, 4 * frame, axis=1) for frame in range(num_frames)]))
 
 
 def _cases(model: Model, sample: Sample, seed: int, sampling: dict[str, Any]) -> list[_Case]:
@@ -200,7 +194,7 @@ def _generate(
 ) -> _Generation:
     clock = Clock(model.pipeline, model.anatomy, model.size(case.settings), len(case.seeds))
     generation = _Generation(clock)
-    clock.on_step = partial(setattr, generation, "last_step")
+    clock.on_step = generation.compare_step
     with eager(model.pipeline), clock.watching():
         output = call(model, model.arguments(sample, case.seeds, case.settings), generation)
     generation.frames = model.videos(output)
@@ -299,26 +293,16 @@ def _check_schedule(model: Model, run: _Generation, case: _Case) -> Check:
     return Check(name, True, compares, detail=detail)
 
 
-def _check_clean_estimate(model: Model, run: _Generation) -> Check:
-    """The scheduler may round the prediction and its multiple to the model's dtype, we do not."""
-    compares = "clean estimate at the last step and the final latent"
-    step = run.last_step
-    if step is None:
+def _check_clean_estimate(run: _Generation) -> Check:
+    compares = "what a step ends with and its clean estimate, with as much noise as the schedule leaves"
+    told = [pair for pair in run.steps if pair is not None]
+    if not run.steps:
         return Check("clean estimate", False, compares, detail="no step was seen")
-    detail = ""
-    factors = step.final_factors
-    if factors is None:
+    if not told:
         return Check("clean estimate", True, compares, detail="nothing to compare: the schedule ends above 0")
-    if factors != step.clean:
-        detail = "the schedule ends above 0: with the noise that is left"
-    expected = clean_estimate(step.noisy, step.prediction, factors, step.pinned).double()
-    difference = (expected - step.final().double()).abs()
-    own, predicted = factors
-    size = (own * step.noisy.double()).abs() + (predicted * step.prediction.double()).abs()
-    # A scheduler computes in float32, or in the dtype of what it is given.
-    given = max(torch.finfo(part.dtype).eps for part in (step.noisy, step.prediction, step.after))
-    rounding = max(given, torch.finfo(model.dtype).eps) * size + 4 * torch.finfo(torch.float32).eps * size
-    return _within("clean estimate", compares, difference, rounding, detail)
+    difference, allowed = max(told, key=lambda pair: _share(*pair))
+    detail = f"{len(told)} of {len(run.steps)} steps"
+    return _measured("clean estimate", compares, difference, allowed, detail)
 
 
 def _check_tokens(model: Model, run: _Generation, case: _Case) -> Check:
@@ -378,13 +362,22 @@ def _check_residual(model: Model, plain: _Generation, traced: _Generation) -> Ch
     return _within("sublayer sites", compares, torch.cat(differences), torch.cat(roundings))
 
 
-def _within(
-    name: str, compares: str, difference: torch.Tensor, allowed: torch.Tensor, detail: str = ""
-) -> Check:
-    """Compare element by element; reports the element that comes closest to its limit, or exceeds it most."""
+def _within(name: str, compares: str, difference: torch.Tensor, allowed: torch.Tensor) -> Check:
+    """Compare element by element."""
+    return _measured(name, compares, *_worst(difference, allowed))
+
+
+def _worst(difference: torch.Tensor, allowed: torch.Tensor) -> tuple[float, float]:
+    """Those of the element that comes closest to its limit, or exceeds it most."""
     difference, allowed = difference.flatten(), allowed.flatten()
     place = int((difference / allowed.clamp_min(torch.finfo(torch.float64).tiny)).argmax())
-    return _measured(name, compares, float(difference[place]), float(allowed[place]), detail)
+    return float(difference[place]), float(allowed[place])
+
+
+def _share(difference: float, allowed: float) -> float:
+    """How much of what is allowed a difference is; of NaN more than anything."""
+    share = difference / max(allowed, torch.finfo(torch.float64).tiny)
+    return float("inf") if np.isnan(share) else share
 
 
 def _measured(name: str, compares: str, worst: float, allowed: float, detail: str = "") -> Check:

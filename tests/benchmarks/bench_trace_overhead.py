@@ -23,7 +23,7 @@ from PIL import Image
 
 import cosinterp as ci
 from cosinterp.models.model import Model
-from cosinterp.verification import probe_sample
+from cosinterp.models.probe import probe_sample
 from stores.units import size_text
 
 

@@ -17,7 +17,7 @@ from PIL import Image
 import cosinterp as ci
 from cosinterp.errors import ModelError, SampleError, TraceError
 from cosinterp.models.families import anatomy_of
-from cosinterp.verification import probe_sample
+from cosinterp.models.probe import probe_sample
 from tests.families.hunyuan_video15 import ROWS
 from tests.families.row import FamilyRow
 

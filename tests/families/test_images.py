@@ -14,7 +14,7 @@ import cosinterp as ci
 from cosinterp.errors import ModelError, SampleError, TraceError
 from cosinterp.models.families import FAMILIES, anatomy_of
 from cosinterp.models.model import Model
-from cosinterp.verification import probe_sample
+from cosinterp.models.probe import probe_sample
 from tests.families import dit, flux, pixart, sd3
 from tests.families.row import FamilyRow
 

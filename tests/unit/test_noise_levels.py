@@ -99,30 +99,54 @@ def test_the_factors_give_the_clean_estimate_of_the_scheduler(
         torch.testing.assert_close(found, expected.double(), rtol=2e-5, atol=2e-5)
 
 
+LAST, ALL = [NUM_STEPS - 1], list(range(NUM_STEPS))
+
+
 @pytest.mark.parametrize(
-    ("name", "kind", "config"),
+    ("name", "kind", "config", "steps"),
     [
-        ("DDIMScheduler", "epsilon", {"clip_sample": False, "set_alpha_to_one": False}),
+        ("DDIMScheduler", "epsilon", {"clip_sample": False, "set_alpha_to_one": False}, LAST),
         ("DDIMScheduler", "v", {"clip_sample": False, "set_alpha_to_one": False,
-                                "prediction_type": "v_prediction"}),
-        ("DDIMScheduler", "epsilon", {"clip_sample": False}),
-        ("EulerDiscreteScheduler", "epsilon", {"final_sigmas_type": "sigma_min"}),
-        ("FlowMatchEulerDiscreteScheduler", "flow", {"shift": 3.0}),
-        ("FlowMatchEulerDiscreteScheduler", "flow", {"invert_sigmas": True}),
+                                "prediction_type": "v_prediction"}, LAST),
+        ("DDIMScheduler", "epsilon", {"clip_sample": False}, LAST),
+        ("EulerDiscreteScheduler", "epsilon", {"final_sigmas_type": "sigma_min"}, ALL),
+        ("EulerDiscreteScheduler", "v", {"prediction_type": "v_prediction"}, ALL),
+        ("EulerAncestralDiscreteScheduler", "epsilon", {}, LAST),
+        ("FlowMatchEulerDiscreteScheduler", "flow", {"shift": 3.0}, ALL),
+        ("FlowMatchEulerDiscreteScheduler", "flow", {"invert_sigmas": True}, ALL),
+        ("FlowMatchEulerDiscreteScheduler", "epsilon", {"shift": 3.0}, ALL),
+        ("DPMSolverMultistepScheduler", "epsilon", {}, LAST),
+        ("DPMSolverMultistepScheduler", "epsilon", {"final_sigmas_type": "sigma_min",
+                                                    "algorithm_type": "dpmsolver"}, []),
+        ("UniPCMultistepScheduler", "flow", {"prediction_type": "flow_prediction",
+                                             "use_flow_sigmas": True}, LAST),
     ],
 )  # fmt: skip
-def test_the_final_factors_give_what_the_last_step_ends_with(
-    name: str, kind: str, config: dict[str, Any]
+def test_the_factors_give_what_a_step_ends_with_where_it_depends_on_nothing_else(
+    name: str, kind: str, config: dict[str, Any], steps: list[int]
 ) -> None:
     made = scheduler(name, **config)
     levels = noise_levels(made, kind)
-    assert levels.final is not None
+    assert np.flatnonzero(np.isfinite(levels.after).all(axis=1)).tolist() == steps
     generator = torch.Generator().manual_seed(0)
-    for timestep in made.timesteps:
+    for step, timestep in enumerate(made.timesteps):
         output, sample = torch.randn(2, *SHAPE, generator=generator)
         after = made.step(output, timestep, sample).prev_sample
-    own, predicted = levels.final
-    torch.testing.assert_close(own * sample + predicted * output, after, rtol=2e-5, atol=2e-5)
+        if step in steps:
+            own, predicted = levels.after[step]
+            torch.testing.assert_close(own * sample + predicted * output, after, rtol=2e-5, atol=2e-5)
+
+
+def test_the_clean_estimate_is_given_to_edm() -> None:
+    made = scheduler("EDMEulerScheduler", final_sigmas_type="sigma_min")
+    levels = noise_levels(made, "sample")
+    generator = torch.Generator().manual_seed(0)
+    for timestep, clean, after in zip(made.timesteps, levels.clean, levels.after, strict=True):
+        estimate, sample = torch.randn(2, *SHAPE, generator=generator)
+        made.scale_model_input(sample, timestep)
+        found = made.step(estimate, timestep, sample, pred_original_sample=estimate).prev_sample
+        assert clean.tolist() == [0, 1]
+        torch.testing.assert_close(after[0] * sample + after[1] * estimate, found, rtol=2e-5, atol=2e-5)
 
 
 def test_a_reversed_flow_points_the_other_way() -> None:
@@ -130,15 +154,7 @@ def test_a_reversed_flow_points_the_other_way() -> None:
     flow, reversed_flow = noise_levels(made, "flow"), noise_levels(made, "reversed flow")
     np.testing.assert_array_equal(reversed_flow.sigma, flow.sigma)
     np.testing.assert_array_equal(reversed_flow.clean, flow.clean * [1, -1])
-    assert flow.final is not None
-    assert reversed_flow.final is not None
-    np.testing.assert_array_equal(reversed_flow.final, flow.final * [1, -1])
-
-
-def test_a_solver_that_ends_above_0_has_no_final_factors() -> None:
-    made = scheduler("DPMSolverMultistepScheduler", final_sigmas_type="sigma_min",
-                     algorithm_type="dpmsolver")  # fmt: skip
-    assert noise_levels(made, "epsilon").final is None
+    np.testing.assert_allclose(reversed_flow.after, flow.after * [1, -1])
 
 
 @pytest.mark.parametrize(
