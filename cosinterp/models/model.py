@@ -262,8 +262,8 @@ class Model:
         classes = self.anatomy.classes
         if classes is not None and sample.prompt not in classes:
             raise SampleError(
-                f'{where}: "{sample.prompt}" is no class of {self.name}, which takes the name or number of one '
-                f"as its prompt, such as {', '.join(list(classes)[:3])}"
+                f'{where}: "{sample.prompt}" is no class of {self.name}, which takes the name or number of '
+                f"one as its prompt, such as {', '.join(list(classes)[:3])}"
             )
         self._check_videos(sample, settings, where)
         missing = [name for name in ("height", "width") if settings.get(name) is None]
