@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from cosinterp.errors import ModelError
-from cosinterp.models.loading import load, skeleton
+from cosinterp.models.loading import load, quantizing, skeleton
 
 WEIGHTS = "diffusion_pytorch_model.safetensors"
 
@@ -301,6 +301,48 @@ class TestMachine:
 
     def test_an_unknown_offload(self, copied: Path) -> None:
         assert 'unknown offload "disk"; use model, sequential or group' in refusal(copied, offload="disk")
+
+    @pytest.mark.parametrize("quantize", ["bnb-8bit", "bnb-4bit"])
+    def test_bitsandbytes_on_the_cpu(
+        self, quantize: str, copied: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(quantizing, "find_spec", lambda _: True)
+        assert "bitsandbytes needs a GPU" in refusal(copied, quantize=quantize)
+
+    @pytest.mark.parametrize(
+        ("quantize", "offload", "instead"),
+        [
+            ("bnb-8bit", "group", '"model" or "sequential"'),
+            ("bnb-4bit", "group", '"model"'),
+            ("bnb-4bit", "sequential", '"model"'),
+        ],
+    )
+    @pytest.mark.parametrize("saved", [False, True])
+    def test_an_offloading_that_spoils_packed_weights(
+        self,
+        quantize: str,
+        offload: str,
+        instead: str,
+        saved: bool,
+        copied: Path,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        monkeypatch.setattr(quantizing, "find_spec", lambda _: True)
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+        monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+        asked: dict[str, Any] = {"device": "cuda", "offload": offload}
+        if saved:
+            said = {"quant_method": "bitsandbytes", f"load_in_{quantize[4:]}": True}
+            change(copied / "transformer" / "config.json", quantization_config=said)
+        else:
+            asked["quantize"] = quantize
+        assert refusal(copied, **asked).endswith(
+            f'it cannot be offloaded with offload "{offload}"; use {instead}'
+        )
+
+    def test_a_quantisation_that_is_not_understood(self, copied: Path) -> None:
+        change(copied / "transformer" / "config.json", quantization_config="int8")
+        assert "its quantization_config has to be an object" in refusal(copied)
 
     @pytest.mark.parametrize("offload", ["model", "sequential", "group"])
     def test_offloading_from_the_cpu(self, offload: str, copied: Path) -> None:

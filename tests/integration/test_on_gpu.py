@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from cosinterp.models.loading import load
 from cosinterp.models.model import Model, to_uint8
@@ -22,6 +23,7 @@ from tests.tiny.wan import GRID
 pytestmark = pytest.mark.gpu
 
 NUM_STEPS = 3
+OFFLOADS = ("model", "group", "sequential")
 # Small enough that the model has to wait for the disk now and then.
 HOST_MEMORY = 64 * 1024
 
@@ -73,16 +75,41 @@ def test_rows_of_a_batch_hold_the_bits_that_hooks_see(
     assert_is_what_hooks_see(model, kind, store, (3, 5, 9), "bf16")
 
 
-@pytest.mark.parametrize("offload", ["model", "sequential"])
+@pytest.mark.parametrize("offload", OFFLOADS)
 def test_offloaded_models_are_traced_as_others(
     offload: str, tiny_folder: Callable[[str], Path], tmp_path: Path
 ) -> None:
     kind = "wan2.2-t2v-a14b"
     model = load(tiny_folder(kind), device="cuda", dtype="bf16", offload=offload)
-    store = traced(model, kind, tmp_path / "store")
-    assert_is_what_hooks_see(model, kind, store, (7,), "bf16")
-    with store.run("sample-0", 7) as run:
-        assert set(run.schedule.expert) == {0, 1}
+    # Two runs: what offloading does after one must not change what is seen of the next.
+    store = traced(model, kind, tmp_path / "store", seeds=[3, 7])
+    for seed in (3, 7):
+        assert_is_what_hooks_see(model, kind, store, (seed,), "bf16")
+        with store.run("sample-0", seed) as run:
+            assert set(run.schedule.expert) == {0, 1}
+
+
+@pytest.mark.parametrize("offload", OFFLOADS)
+def test_offloaded_models_with_a_lora_are_understood(
+    offload: str, tiny_folder: Callable[[str], Path], tmp_path: Path
+) -> None:
+    ends = {"lora_A": torch.ones(2, 24), "lora_B": torch.ones(24, 2)}
+    tensors = {f"blocks.1.self_attn.q.{end}.default.weight": tensor for end, tensor in ends.items()}
+    save_file(tensors, tmp_path / "lora.safetensors")
+    folder = tiny_folder("wan2.2-i2v-a14b")
+    model = load(folder, device="cuda", dtype="bf16", offload=offload, lora=tmp_path / "lora.safetensors")
+    assert [check for check in verify(model) if not check.passed] == []
+
+
+def test_offloading_by_groups_leaves_little_on_the_gpu(tiny_folder: Callable[[str], Path]) -> None:
+    resident = []
+    for offload in (None, "group"):
+        before = torch.cuda.memory_allocated()
+        model = load(tiny_folder("wan2.1-t2v"), device="cuda", dtype="bf16", offload=offload)
+        torch.cuda.synchronize()
+        resident.append(torch.cuda.memory_allocated() - before)
+        del model
+    assert resident[1] < resident[0] / 10
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -78,8 +78,15 @@ class Component:
 
     @property
     def quantization(self) -> dict[str, Any] | None:
-        """How its weights are quantised already, as its config says."""
-        return self.config.get("quantization_config")
+        """How its weights are quantised already, as its config says.
+
+        Raises:
+            ModelError: the config says it in a way that is not understood.
+        """
+        said = self.config.get("quantization_config")
+        if said is not None and not isinstance(said, dict):
+            raise ModelError(f"{self.folder / _CONFIG}: its quantization_config has to be an object")
+        return said
 
 
 @dataclass(frozen=True)

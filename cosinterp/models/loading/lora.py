@@ -60,6 +60,9 @@ def fit_loras(asked: Asked, pipeline: Any, experts: tuple[str, ...]) -> tuple[Fi
     fitted = []
     for expert, wish in _by_expert(wishes, experts):
         path = find_lora(wish.path).resolve()
+        if not hasattr(getattr(pipeline, expert), "load_lora_adapter"):
+            kind = type(getattr(pipeline, expert)).__name__
+            raise ModelError(f"{path}: diffusers puts no LoRA into a {kind}")
         if path not in read:
             read[path] = read_lora(path), _sha256(path)
         file, digest = read[path]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from cosinterp.errors import ModelError
@@ -91,7 +92,7 @@ def place(
         if offload is None:
             pipeline.to(device)
         elif offload == "model":
-            pipeline.enable_model_cpu_offload(device=device)
+            _offload_models(pipeline, device)
         elif offload == "sequential":
             pipeline.enable_sequential_cpu_offload(device=device)
         else:
@@ -103,8 +104,31 @@ def place(
         raise ModelError(f"{name}: cannot be {how}: {first_line(error)}") from error
 
 
+def _offload_models(pipeline: Any, device: torch.device) -> None:
+    """A component at a time.
+
+    After each call diffusers takes off all that wraps the components and wraps them anew, by which nnsight's
+    wrapper is lost. Here the components only go back to host memory.
+    """
+    pipeline.enable_model_cpu_offload(device=device)
+    vars(pipeline)["maybe_free_model_hooks"] = partial(_free_models, pipeline)
+
+
+def _free_models(pipeline: Any) -> None:
+    for component in pipeline.components.values():
+        if hasattr(component, "_reset_stateful_cache"):
+            component._reset_stateful_cache()
+    for hook in pipeline._all_hooks:
+        hook.offload()
+
+
 def _offload_groups(pipeline: Any, experts: tuple[str, ...], device: torch.device) -> None:
-    """A block of an expert at a time, and a leaf of the others; the next is on its way while one computes."""
+    """A block of an expert at a time, and a leaf of the others.
+
+    In the first call of a denoiser diffusers would find out in which order its blocks run, to bring each
+    while the one before it computes. It unwraps the blocks after that, by which nnsight's wrapper is lost in
+    the middle of a trace; so blocks are brought as they are needed, from pinned memory.
+    """
     import torch
     from diffusers.hooks import apply_group_offloading
 
@@ -123,6 +147,9 @@ def _offload_groups(pipeline: Any, experts: tuple[str, ...], device: torch.devic
             num_blocks_per_group=1 if of_blocks else None,
             use_stream=device.type == "cuda",
         )
+        if of_blocks and device.type == "cuda":
+            for watching in ("lazy_prefetch_group_offloading", "layer_execution_tracker"):
+                component._diffusers_hook.remove_hook(watching, recurse=True)
 
 
 def _smaller(offload: str | None) -> str:

@@ -117,7 +117,7 @@ def prepare(
     with quiet_libraries():
         configs = source.configs()
         index = read_index(configs, source.name, pipeline)
-        check_quantization(quantize, index, where, source.name)
+        check_quantization(quantize, index, where, offload, source.name)
         own = _own_settings(configs)
         try:
             skeleton = build_skeleton(index, precision)

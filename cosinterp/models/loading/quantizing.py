@@ -23,9 +23,13 @@ _PACKAGES = {
     "auto-round": ("auto_round", "auto-round"),
     "sdnq": ("sdnq", "sdnq"),
 }
+# The packed weights of bitsandbytes do not come back whole from everywhere that offloading puts them.
+_OFFLOADABLE = {"bnb-8bit": ("model", "sequential"), "bnb-4bit": ("model",)}
 
 
-def check_quantization(quantize: str | None, index: Index, device: torch.device, name: str) -> None:
+def check_quantization(
+    quantize: str | None, index: Index, device: torch.device, offload: str | None, name: str
+) -> None:
     """Refuse a quantisation that is not known, not installed, or cannot run, before anything is loaded.
 
     Raises:
@@ -40,13 +44,16 @@ def check_quantization(quantize: str | None, index: Index, device: torch.device,
                 f"{name}: the weights of {component.name} are quantised already ({_method(config)}); "
                 "leave out the quantisation"
             )
-        _check_runs(_method(config), device, f"{name}: the weights of {component.name} are quantised")
+        what = f"{name}: the weights of {component.name} are quantised"
+        _check_installed(_method(config), what)
+        _check_bitsandbytes(_of_bitsandbytes(config), device, offload, what)
     if quantize is None:
         return
     if quantize not in QUANTIZATIONS:
         raise ModelError(f'unknown quantisation "{quantize}"; use {", ".join(QUANTIZATIONS)}')
-    method = "bitsandbytes" if quantize.startswith("bnb") else "torchao"
-    _check_runs(method, device, f'quantisation "{quantize}"')
+    what = f'quantisation "{quantize}"'
+    _check_installed("bitsandbytes" if quantize in _OFFLOADABLE else "torchao", what)
+    _check_bitsandbytes(quantize, device, offload, what)
 
 
 def quantization_of(quantize: str | None, index: Index) -> str | None:
@@ -81,12 +88,26 @@ def _method(config: dict[str, Any]) -> str:
     return str(config.get("quant_method", "unknown"))
 
 
-def _check_runs(method: str, device: torch.device, what: str) -> None:
+def _of_bitsandbytes(config: dict[str, Any]) -> str | None:
+    if _method(config) != "bitsandbytes":
+        return None
+    return "bnb-4bit" if config.get("load_in_4bit") else "bnb-8bit"
+
+
+def _check_installed(method: str, what: str) -> None:
     module, package = _PACKAGES.get(method, (None, None))
     if module is not None and not _installed(module):
         raise ModelError(f"{what}: it needs the package {package}; try `pip install {package}`")
-    if method == "bitsandbytes" and device.type == "cpu":
+
+
+def _check_bitsandbytes(name: str | None, device: torch.device, offload: str | None, what: str) -> None:
+    if name not in _OFFLOADABLE:
+        return
+    if device.type == "cpu":
         raise ModelError(f"{what}: bitsandbytes needs a GPU to run on")
+    if offload is not None and offload not in _OFFLOADABLE[name]:
+        ways = " or ".join(f'"{way}"' for way in _OFFLOADABLE[name])
+        raise ModelError(f'{what}: it cannot be offloaded with offload "{offload}"; use {ways}')
 
 
 def _installed(module: str) -> bool:
