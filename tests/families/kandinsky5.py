@@ -37,11 +37,11 @@ def pipeline(cls: type, **config: Any) -> Any:
         in_text_dim=16,
         in_text_dim2=16,
         time_dim=16,
-        model_dim=24,
+        model_dim=32,
         ff_dim=32,
         num_text_blocks=1,
         num_visual_blocks=2,
-        axes_dims=(4, 4, 4),
+        axes_dims=(4, 6, 6),
         visual_cond=True,
         **config,
     ).eval()

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+import torch
 from diffusers.models.attention_dispatch import AttentionBackendName
 
+import cosinterp as ci
 from cosinterp.errors import ModelError, SampleError, TraceError
 from cosinterp.models.families import anatomy_of
 from cosinterp.models.model import Model
@@ -41,6 +44,19 @@ def test_only_the_attention_that_takes_its_mask_is_changed(family_model: FamilyM
         assert block.self_attention.processor._attention_backend is None
 
 
+@pytest.mark.gpu
+def test_on_a_gpu_sparse_attention_does_not_keep_the_scores_of_all_pairs_of_tokens(tmp_path: Path) -> None:
+    SPARSE.build().save_pretrained(tmp_path)
+    model = ci.load(tmp_path, device="cuda", dtype="bf16")
+    sample = replace(SPARSE.sample(), height=512, width=768, num_frames=29)
+    settings = model.sampling(sample, {"num_steps": 2})
+    heads, tokens, number = 2, 8 * 32 * 48, 2
+    torch.cuda.reset_peak_memory_stats()
+    before = torch.cuda.memory_allocated()
+    model.pipeline(**model.arguments(sample, (0,), settings, output_type="latent"))
+    assert torch.cuda.max_memory_allocated() - before < heads * tokens**2 * number / 4
+
+
 def test_a_text_that_the_pipeline_does_not_take_is_refused(family_model: FamilyModel) -> None:
     with pytest.raises(TraceError, match="max_sequence_length 1025 is above 1024"):
         family_model(TEXT).sampling(TEXT.sample(), {"max_sequence_length": 1025})
@@ -49,5 +65,5 @@ def test_a_text_that_the_pipeline_does_not_take_is_refused(family_model: FamilyM
 def test_another_pipeline_of_the_denoiser_is_refused(family_model: FamilyModel) -> None:
     pipeline = family_model(TEXT).pipeline
     other = type("Kandinsky5T2IPipeline", (type(pipeline),), {})(**pipeline.components)
-    with pytest.raises(ModelError, match="Kandinsky5T2IPipeline is not known; known for Kandinsky 5: "):
+    with pytest.raises(ModelError, match="Kandinsky5T2IPipeline is not known; known for this transformer: "):
         anatomy_of(other, "here")

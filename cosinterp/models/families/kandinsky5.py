@@ -9,16 +9,18 @@ first frame is held, and the first four latent frames are normalised before they
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache, wraps
 from typing import Any
 
 import numpy as np
 import torch
 from diffusers.models.attention_dispatch import AttentionBackendName
+from torch.nn.attention import flex_attention
 
-from cosinterp.errors import ModelError
 from cosinterp.models.anatomy import Anatomy, Pinned, nothing_pinned
 from cosinterp.models.arguments import at_most, image_for_each_row
 from cosinterp.models.blocks import RESID, BlockCall, Stack, Stream, Sublayer
+from cosinterp.models.families.shared import known_pipeline
 from cosinterp.models.geometry import Geometry, Size, three
 from cosinterp.models.guidance import classifier_free
 from cosinterp.models.vae import decode_scaled
@@ -26,6 +28,7 @@ from cosinterp.noise_levels import FLOW, check_predicts
 
 _TAKES_IMAGE = {"Kandinsky5T2VPipeline": False, "Kandinsky5I2VPipeline": True}
 _GATES = {"self_attn": 2, "cross_attn": 5, "mlp": 8}
+_SPARSE = "nabla"
 # Rows and columns of tokens that sparse attention takes together.
 _SQUARE = 8
 # What the pipeline itself refuses to take other multiples than of, and longer texts than.
@@ -41,12 +44,9 @@ def describe(pipeline: Any, name: str) -> Anatomy:
     Raises:
         ModelError: a class of pipeline or a scheduler that is not understood.
     """
-    kind = type(pipeline).__name__
-    if kind not in _TAKES_IMAGE:
-        raise ModelError(f"{name}: {kind} is not known; known for Kandinsky 5: {', '.join(_TAKES_IMAGE)}")
-    image = _TAKES_IMAGE[kind]
+    image = _TAKES_IMAGE[known_pipeline(pipeline, _TAKES_IMAGE, name)]
     config = pipeline.transformer.config
-    sparse = config.attention_type == "nabla"
+    sparse = config.attention_type == _SPARSE
     patch, temporal = three(config.patch_size), pipeline.vae_scale_factor_temporal
     tokens = pipeline.vae_scale_factor_spatial * (_SQUARE if sparse else 1)
     return Anatomy(
@@ -113,12 +113,27 @@ def _squares(grid: tuple[int, int, int]) -> torch.Tensor:
 def _use_flex_attention(pipeline: Any) -> None:
     """Sparse attention comes with a mask that no other kind of attention takes.
 
-    `set_attention_backend` would also change that of every other model.
+    `set_attention_backend` would change that of every other model, too.
     """
-    if pipeline.transformer.config.attention_type != "nabla":
+    if pipeline.transformer.config.attention_type != _SPARSE:
         return
     for block in pipeline.transformer.visual_transformer_blocks:
         block.self_attention.processor._attention_backend = AttentionBackendName.FLEX
+    # Where diffusers looks for it, so that it may be replaced by one that is compiled.
+    flex_attention.flex_attention = _flex_attention()
+
+
+@cache
+def _flex_attention() -> Callable[..., Any]:
+    """Compiled on a GPU: as it is, it keeps the attention of every token to every other in memory."""
+    plain = flex_attention.flex_attention
+    compiled = torch.compile(plain)
+
+    @wraps(plain)
+    def attention(query: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
+        return (compiled if query.is_cuda else plain)(query, *args, **kwargs)
+
+    return attention
 
 
 def _unpack(latents: torch.Tensor, size: Size) -> torch.Tensor:
