@@ -104,6 +104,7 @@ def _row(
         entering={"resid": "visual_embed"},
         calls=(("cond",), ("uncond",)),
         size={"height": height, "width": width, "num_frames": num_frames},
+        euler=True,
         grids={"resid": grid},
         **more,
     )

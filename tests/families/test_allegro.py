@@ -50,5 +50,5 @@ def test_the_tiles_are_read_from_the_vae(family_model: FamilyModel) -> None:
 def test_another_pipeline_of_the_denoiser_is_refused(family_model: FamilyModel) -> None:
     pipeline = family_model(ROW).pipeline
     other = type("AllegroEditPipeline", (type(pipeline),), {})(**pipeline.components)
-    with pytest.raises(ModelError, match="AllegroEditPipeline is not known; known for Allegro: "):
+    with pytest.raises(ModelError, match="AllegroEditPipeline is not known; known for this transformer: "):
         anatomy_of(other, "here")

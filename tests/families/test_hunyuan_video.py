@@ -149,6 +149,6 @@ def test_another_pipeline_of_the_denoiser_is_refused() -> None:
     plain = _BY_NAME["HunyuanVideo"].build()
     other = type("HunyuanVideoEditPipeline", (HunyuanVideoPipeline,), {})(**plain.components)
     with pytest.raises(
-        ModelError, match="HunyuanVideoEditPipeline is not known; known for HunyuanVideo: Hunyuan"
+        ModelError, match="HunyuanVideoEditPipeline is not known; known for this transformer: Hunyuan"
     ):
         anatomy_of(other, "edit")

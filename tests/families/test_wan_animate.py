@@ -69,5 +69,5 @@ def test_a_store_knows_its_videos_again(family_model: FamilyModel, tmp_path: Pat
 def test_another_pipeline_of_the_denoiser_is_refused(family_model: FamilyModel) -> None:
     pipeline = family_model(ROW).pipeline
     other = type("WanEditPipeline", (type(pipeline),), {})(**pipeline.components)
-    with pytest.raises(ModelError, match="WanEditPipeline is not known; known for Wan Animate: "):
+    with pytest.raises(ModelError, match="WanEditPipeline is not known; known for this transformer: "):
         anatomy_of(other, "here")

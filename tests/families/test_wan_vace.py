@@ -65,5 +65,5 @@ def test_a_batch_of_seeds_is_refused_before_anything_is_written(
 def test_another_pipeline_of_the_denoiser_is_refused(family_model: FamilyModel) -> None:
     pipeline = family_model(TEXT).pipeline
     other = type("WanEditPipeline", (type(pipeline),), {})(**pipeline.components)
-    with pytest.raises(ModelError, match="WanEditPipeline is not known; known for Wan VACE: "):
+    with pytest.raises(ModelError, match="WanEditPipeline is not known; known for this transformer: "):
         anatomy_of(other, "here")

@@ -13,15 +13,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from cosinterp.errors import ModelError
 from cosinterp.models.anatomy import Anatomy
 from cosinterp.models.blocks import RESID, BlockCall, Stack, Stream, Sublayer
+from cosinterp.models.families.shared import known_pipeline
 from cosinterp.models.geometry import Geometry, Size, Tiles
 from cosinterp.models.guidance import classifier_free
 from cosinterp.models.vae import on_vae
 from cosinterp.noise_levels import EPSILON, check_predicts
 
-_PIPELINE = "AllegroPipeline"
 _SELF_ATTENTION_GATE = 2
 _FEED_FORWARD_GATE = 5
 
@@ -32,9 +31,7 @@ def describe(pipeline: Any, name: str) -> Anatomy:
     Raises:
         ModelError: a class of pipeline or a scheduler that is not understood.
     """
-    kind = type(pipeline).__name__
-    if kind != _PIPELINE:
-        raise ModelError(f"{name}: {kind} is not known; known for Allegro: {_PIPELINE}")
+    known_pipeline(pipeline, ["AllegroPipeline"], name)
     config = pipeline.transformer.config
     spatial, temporal = pipeline.vae_scale_factor_spatial, pipeline.vae_scale_factor_temporal
     token = spatial * config.patch_size

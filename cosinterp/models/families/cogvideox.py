@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from cosinterp.errors import ModelError
 from cosinterp.models.anatomy import Anatomy
 from cosinterp.models.arguments import image_for_each_row
 from cosinterp.models.blocks import RESID, TEXT, BlockCall, Stack, Stream, Sublayer, element
+from cosinterp.models.families.shared import known_pipeline, text_grid
 from cosinterp.models.geometry import Geometry, Size
 from cosinterp.models.guidance import classifier_free
 from cosinterp.models.vae import decode_scaled
@@ -30,9 +30,7 @@ def describe(pipeline: Any, name: str) -> Anatomy:
     Raises:
         ModelError: a class of pipeline or a scheduler that is not understood.
     """
-    kind = type(pipeline).__name__
-    if kind not in _TAKES_IMAGE:
-        raise ModelError(f"{name}: {kind} is not known; known for CogVideoX: {', '.join(_TAKES_IMAGE)}")
+    image = _TAKES_IMAGE[known_pipeline(pipeline, _TAKES_IMAGE, name)]
     config = pipeline.transformer.config
     channels = config.num_attention_heads * config.attention_head_dim
     patch, patch_frames = config.patch_size, config.patch_size_t or 1
@@ -45,7 +43,7 @@ def describe(pipeline: Any, name: str) -> Anatomy:
                 count=len(pipeline.transformer.transformer_blocks),
                 streams=(
                     Stream(RESID, channels, "hidden_states", output=0),
-                    Stream(TEXT, channels, "encoder_hidden_states", output=1, grid=_text_grid),
+                    Stream(TEXT, channels, "encoder_hidden_states", output=1, grid=text_grid),
                 ),
                 sublayers=(
                     Sublayer("self_attn", "attn1", gate=_gate("norm1"), take=element(0), reads=("norm1",)),
@@ -70,15 +68,11 @@ def describe(pipeline: Any, name: str) -> Anatomy:
         prediction_type=prediction_type_of(pipeline.scheduler, name),
         decode=_decode,
         vae_in_model_dtype=True,
-        image="required" if _TAKES_IMAGE[kind] else "none",
-        image_hint="give a first image" if _TAKES_IMAGE[kind] else "it is a text-to-video model",
+        image="required" if image else "none",
+        image_hint="give a first image" if image else "it is a text-to-video model",
         arguments=image_for_each_row,
         unpack=_unpack,
     )
-
-
-def _text_grid(size: Size, settings: dict[str, Any]) -> tuple[int, int, int]:
-    return 1, 1, settings["max_sequence_length"]
 
 
 def _gate(norm: str) -> Callable[[BlockCall], torch.Tensor]:

@@ -21,6 +21,7 @@ from cosinterp.models.anatomy import FROM_PIPELINE, Anatomy
 from cosinterp.models.arguments import at_most, image_for_each_row
 from cosinterp.models.blocks import RESID, BlockCall, Stack, Stream, Sublayer
 from cosinterp.models.families.cosmos_guardrail import decode, missing_packages, prepare
+from cosinterp.models.families.shared import known_pipeline
 from cosinterp.models.geometry import Geometry, three
 from cosinterp.models.guidance import classifier_free
 from cosinterp.noise_levels import EPSILON, FLOW, SAMPLE, check_predicts
@@ -59,11 +60,7 @@ def describe(pipeline: Any, name: str) -> Anatomy:
     Raises:
         ModelError: a class of pipeline or a scheduler that is not understood, or no guardrail.
     """
-    kind = _KINDS.get(type(pipeline).__name__)
-    if kind is None:
-        raise ModelError(
-            f"{name}: {type(pipeline).__name__} is not known; known for Cosmos: {', '.join(_KINDS)}"
-        )
+    kind = _KINDS[known_pipeline(pipeline, _KINDS, name)]
     if pipeline.safety_checker is None:
         raise ModelError(
             f"{name}: its guardrail is switched off, and its pipeline does not run without; give it one"

@@ -17,6 +17,7 @@ import torch
 from cosinterp.errors import ModelError
 from cosinterp.models.anatomy import Anatomy
 from cosinterp.models.blocks import RESID, BlockCall, Stack, Stream, Sublayer
+from cosinterp.models.families.shared import known_pipeline
 from cosinterp.models.geometry import Geometry, Size, one_frame
 from cosinterp.models.guidance import COND, UNCOND, classifier_free
 from cosinterp.models.vae import decoded_image, on_vae
@@ -34,9 +35,8 @@ def describe(pipeline: Any, name: str) -> Anatomy:
     Raises:
         ModelError: a class of pipeline, a scheduler or a number of classes that is not understood.
     """
-    kind, config = type(pipeline).__name__, pipeline.transformer.config
-    if kind != "DiTPipeline":
-        raise ModelError(f"{name}: {kind} is not known; known for DiT: DiTPipeline")
+    known_pipeline(pipeline, ["DiTPipeline"], name)
+    config = pipeline.transformer.config
     if config.num_embeds_ada_norm != _CLASSES:
         raise ModelError(
             f"{name}: its transformer has {config.num_embeds_ada_norm} classes; DiTPipeline is for {_CLASSES}"

@@ -8,16 +8,15 @@ of its distilled guidance as an input; a second branch is computed only for ``tr
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import torch
 
-from cosinterp.errors import ModelError
 from cosinterp.models.anatomy import FROM_PIPELINE, Anatomy
 from cosinterp.models.arguments import at_most
 from cosinterp.models.blocks import RESID, TEXT, BlockCall, Stack, Stream, Sublayer, element
+from cosinterp.models.families.shared import known_pipeline, norm_gate, text_grid
 from cosinterp.models.geometry import Geometry, Size
 from cosinterp.models.guidance import classifier_free
 from cosinterp.models.vae import decode_image
@@ -36,9 +35,7 @@ def describe(pipeline: Any, name: str) -> Anatomy:
     Raises:
         ModelError: a class of pipeline or a scheduler that is not understood.
     """
-    kind = type(pipeline).__name__
-    if kind != "FluxPipeline":
-        raise ModelError(f"{name}: {kind} is not known; known for Flux: FluxPipeline")
+    known_pipeline(pipeline, ["FluxPipeline"], name)
     transformer = pipeline.transformer
     config = transformer.config
     channels = config.num_attention_heads * config.attention_head_dim
@@ -46,7 +43,7 @@ def describe(pipeline: Any, name: str) -> Anatomy:
     scale = pipeline.vae_scale_factor
     streams = (
         Stream(RESID, channels, "hidden_states", output=1),
-        Stream(TEXT, channels, "encoder_hidden_states", output=0, grid=_text_grid),
+        Stream(TEXT, channels, "encoder_hidden_states", output=0, grid=text_grid),
     )
     return Anatomy(
         family="flux",
@@ -59,11 +56,11 @@ def describe(pipeline: Any, name: str) -> Anatomy:
                     Sublayer(
                         "self_attn",
                         "attn",
-                        gate=_gate("norm1", _ATTENTION_GATE),
+                        gate=norm_gate("norm1", _ATTENTION_GATE),
                         take=element(0),
                         reads=("norm1",),
                     ),
-                    Sublayer("mlp", "ff", gate=_gate("norm1", _FEED_FORWARD_GATE), reads=("norm1",)),
+                    Sublayer("mlp", "ff", gate=norm_gate("norm1", _FEED_FORWARD_GATE), reads=("norm1",)),
                 ),
             ),
             Stack(
@@ -74,7 +71,7 @@ def describe(pipeline: Any, name: str) -> Anatomy:
                     Sublayer(
                         "parallel",
                         "proj_out",
-                        gate=_gate("norm", _SINGLE_GATE),
+                        gate=norm_gate("norm", _SINGLE_GATE),
                         take=_after_text,
                         reads=("norm",),
                     ),
@@ -101,18 +98,6 @@ def describe(pipeline: Any, name: str) -> Anatomy:
         refusal=at_most(max_sequence_length=_LONGEST_TEXT),
         unpack=partial(_unpack, scale=scale),
     )
-
-
-def _text_grid(size: Size, settings: dict[str, Any]) -> tuple[int, int, int]:
-    return 1, 1, settings["max_sequence_length"]
-
-
-def _gate(norm: str, index: int) -> Callable[[BlockCall], torch.Tensor]:
-    def gate(call: BlockCall) -> torch.Tensor:
-        """One of the modulation vectors that a norm puts out, (batch, channel), for all tokens."""
-        return call.outputs[norm][index].unsqueeze(1)
-
-    return gate
 
 
 def _after_text(output: torch.Tensor, call: BlockCall) -> torch.Tensor:

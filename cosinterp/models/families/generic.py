@@ -41,8 +41,8 @@ def describe(pipeline: Any, name: str) -> Anatomy:
     path, blocks = find_blocks(denoiser, name)
     if getattr(pipeline, "transformer_2", None) is not None:
         raise ModelError(
-            f"{name}: {type(pipeline).__name__} has two transformers, and of an unknown family it cannot be told "
-            "which of them serves a step"
+            f"{name}: {type(pipeline).__name__} has two transformers, and of an unknown family it cannot be "
+            "told which of them serves a step"
         )
     is_image = "num_frames" not in parameters
     geometry = _geometry(pipeline, is_image, name)

@@ -19,6 +19,7 @@ from cosinterp.errors import ModelError
 from cosinterp.models.anatomy import FROM_PIPELINE, Anatomy, Pinned, nothing_pinned
 from cosinterp.models.arguments import image_for_each_row
 from cosinterp.models.blocks import RESID, TEXT, BlockCall, Stack, Stream, Sublayer, element
+from cosinterp.models.families.shared import known_pipeline, norm_gate
 from cosinterp.models.geometry import Geometry, Size
 from cosinterp.models.guidance import classifier_free
 from cosinterp.models.vae import decode_scaled
@@ -37,6 +38,7 @@ _ASSISTANT_TOKENS = 4
 """Of the prompt template, which the image-to-video pipeline cuts out."""
 _FRAMES_OF_IMAGE = 4
 """Which a latent_concat pipeline takes from the beginning of the video."""
+_WHY_NOT = {"HunyuanVideoFramepackPipeline": "makes a video in sections, each by a denoising loop of its own"}
 
 
 def describe(pipeline: Any, name: str) -> Anatomy:
@@ -80,12 +82,6 @@ def describe(pipeline: Any, name: str) -> Anatomy:
 
 def _condition(pipeline: Any, name: str) -> str | None:
     """How the transformer takes the first image, where that is not the pipeline's affair alone."""
-    kind = type(pipeline).__name__
-    if kind == "HunyuanVideoFramepackPipeline":
-        raise ModelError(
-            f"{name}: {kind} makes a video in sections, each by a denoising loop of its own, so there is no "
-            "one run of steps to trace"
-        )
     config = pipeline.transformer.config
     channels = config.out_channels
     known = {
@@ -94,9 +90,7 @@ def _condition(pipeline: Any, name: str) -> str | None:
         (_I2V, _REPLACE, channels),
         (_SKYREELS, None, 2 * channels),
     }
-    pipelines = sorted({one for one, _, _ in known})
-    if kind not in pipelines:
-        raise ModelError(f"{name}: {kind} is not known; known for HunyuanVideo: {', '.join(pipelines)}")
+    kind = known_pipeline(pipeline, sorted({one for one, _, _ in known}), name, _WHY_NOT)
     condition, taken = config.image_condition_type, config.in_channels
     if (kind, condition, taken) not in known:
         fits = next((one for one in known if one[1:] == (condition, taken)), None)
@@ -147,10 +141,7 @@ def _text_grid(condition: str | None) -> Callable[[Size, dict[str, Any]], tuple[
 
 
 def _gate(norm: str, index: int, _: int) -> Callable[[BlockCall], torch.Tensor]:
-    def gate(call: BlockCall) -> torch.Tensor:
-        return call.outputs[norm][index].unsqueeze(1)
-
-    return gate
+    return norm_gate(norm, index)
 
 
 def _gate_beside_image(norm: str, index: int, of_image: int) -> Callable[[BlockCall], torch.Tensor]:

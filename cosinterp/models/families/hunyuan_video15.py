@@ -11,11 +11,10 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import torch
-
 from cosinterp.errors import ModelError
 from cosinterp.models.anatomy import Anatomy
-from cosinterp.models.blocks import RESID, TEXT, BlockCall, Stack, Stream, Sublayer, element
+from cosinterp.models.blocks import RESID, TEXT, Stack, Stream, Sublayer, element
+from cosinterp.models.families.shared import known_pipeline, norm_gate
 from cosinterp.models.geometry import Geometry, Size
 from cosinterp.models.guidance import COND, Branch, Guidance, classifier_free
 from cosinterp.models.vae import decode_scaled
@@ -32,11 +31,7 @@ def describe(pipeline: Any, name: str) -> Anatomy:
     Raises:
         ModelError: a class of pipeline, a scheduler or a guider that is not understood.
     """
-    kind = type(pipeline).__name__
-    if kind not in _TAKES_IMAGE:
-        known = ", ".join(_TAKES_IMAGE)
-        raise ModelError(f"{name}: {kind} is not known; known for HunyuanVideo-1.5: {known}")
-    image = _TAKES_IMAGE[kind]
+    image = _TAKES_IMAGE[known_pipeline(pipeline, _TAKES_IMAGE, name)]
     guided = _is_guided(pipeline.guider, name)
     config = pipeline.transformer.config
     spatial, patch = pipeline.vae_scale_factor_spatial, config.patch_size
@@ -100,17 +95,10 @@ def _blocks(pipeline: Any) -> Stack:
             ),
         ),
         sublayers=(
-            Sublayer("self_attn", "attn", gate=_gate(1), take=element(0), reads=("norm1",)),
-            Sublayer("mlp", "ff", gate=_gate(4), reads=("norm1",)),
+            Sublayer("self_attn", "attn", gate=norm_gate("norm1", 1), take=element(0), reads=("norm1",)),
+            Sublayer("mlp", "ff", gate=norm_gate("norm1", 4), reads=("norm1",)),
         ),
     )
-
-
-def _gate(index: int) -> Callable[[BlockCall], torch.Tensor]:
-    def gate(call: BlockCall) -> torch.Tensor:
-        return call.outputs["norm1"][index].unsqueeze(1)
-
-    return gate
 
 
 def _size_of_image(pipeline: Any) -> Callable[[int, int], tuple[int, int]]:

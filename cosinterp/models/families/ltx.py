@@ -7,7 +7,7 @@ takes a timestep too; it stays at the pipelines' default, 0, where decoding adds
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 import numpy as np
@@ -17,6 +17,7 @@ from cosinterp.errors import ModelError
 from cosinterp.models.anatomy import FROM_PIPELINE, Anatomy, Pinned, nothing_pinned
 from cosinterp.models.arguments import image_for_each_row
 from cosinterp.models.blocks import RESID, BlockCall, Stack, Stream, Sublayer
+from cosinterp.models.families.shared import known_pipeline
 from cosinterp.models.geometry import Geometry, Size
 from cosinterp.models.guidance import classifier_free
 from cosinterp.models.vae import decoded, on_vae
@@ -41,7 +42,7 @@ def describe(pipeline: Any, name: str) -> Anatomy:
     Raises:
         ModelError: a class of pipeline, a VAE or a scheduler that is not understood.
     """
-    kind = type(pipeline).__name__
+    kind = known_pipeline(pipeline, _KNOWN, name, _WHY_NOT)
     _check(pipeline, kind, name)
     config = pipeline.transformer.config
     geometry = geometry_of(pipeline)
@@ -143,18 +144,6 @@ def decode_at_zero(pipeline: Any, latents: torch.Tensor) -> np.ndarray:
     return decoded(pipeline, latents, temb=timestep)
 
 
-def check_kind(kind: str, known: Iterable[str], why_not: Mapping[str, str], name: str) -> None:
-    """Refuse a class of pipeline that is not ``known``, for a reason if there is one.
-
-    Raises:
-        ModelError: it is not.
-    """
-    if kind in known:
-        return
-    what = f"{why_not[kind]}, which is not understood" if kind in why_not else "is not known"
-    raise ModelError(f"{name}: {kind} {what}; known for this transformer: {', '.join(known)}")
-
-
 def check_decoder(vae: Any, name: str) -> None:
     """Refuse a VAE whose decoder draws noise from no generator that a pipeline gives it.
 
@@ -175,7 +164,6 @@ def above_zero(settings: Mapping[str, Any], *names: str) -> str | None:
 
 
 def _check(pipeline: Any, kind: str, name: str) -> None:
-    check_kind(kind, _KNOWN, _WHY_NOT, name)
     check_decoder(pipeline.vae, name)
     if kind == _IMAGE and pipeline.vae.config.timestep_conditioning:
         raise ModelError(

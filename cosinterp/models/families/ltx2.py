@@ -23,7 +23,6 @@ from cosinterp.models.blocks import AUDIO, RESID, BlockCall, Stack, Stream, Subl
 from cosinterp.models.families.ltx import (
     above_zero,
     check_decoder,
-    check_kind,
     decode_at_zero,
     denormalised,
     geometry_of,
@@ -31,6 +30,7 @@ from cosinterp.models.families.ltx import (
     timestep_gate,
     unpacked,
 )
+from cosinterp.models.families.shared import known_pipeline
 from cosinterp.models.geometry import Size
 from cosinterp.models.guidance import COND, LABELS, UNCOND, Branch, Guidance
 from cosinterp.noise_levels import FLOW, check_predicts
@@ -73,10 +73,8 @@ def describe(pipeline: Any, name: str) -> Anatomy:
     Raises:
         ModelError: a class of pipeline, a VAE or a scheduler that is not understood.
     """
-    kind = type(pipeline).__name__
-    check_kind(kind, _TAKES_IMAGE, _WHY_NOT, name)
+    image = _TAKES_IMAGE[known_pipeline(pipeline, _TAKES_IMAGE, name, _WHY_NOT)]
     check_decoder(pipeline.vae, name)
-    image = _TAKES_IMAGE[kind]
     geometry = geometry_of(pipeline, _DEFAULT_SIZE)
     settings = _SETTINGS + (("image_crf",) if image else ())
     return Anatomy(

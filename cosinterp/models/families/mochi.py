@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from cosinterp.errors import ModelError
 from cosinterp.models.anatomy import Anatomy
 from cosinterp.models.blocks import RESID, TEXT, BlockCall, Stack, Stream, Sublayer
+from cosinterp.models.families.shared import known_pipeline, text_grid
 from cosinterp.models.geometry import Geometry, Size
 from cosinterp.models.guidance import classifier_free
 from cosinterp.models.vae import decoded, on_vae
@@ -31,9 +31,7 @@ def describe(pipeline: Any, name: str) -> Anatomy:
     Raises:
         ModelError: a class of pipeline or a scheduler that is not understood.
     """
-    kind = type(pipeline).__name__
-    if kind != "MochiPipeline":
-        raise ModelError(f"{name}: {kind} is not known; known for Mochi: MochiPipeline")
+    known_pipeline(pipeline, ["MochiPipeline"], name)
     config = pipeline.transformer.config
     spatial, patch = pipeline.vae_spatial_scale_factor, config.patch_size
     return Anatomy(
@@ -50,7 +48,7 @@ def describe(pipeline: Any, name: str) -> Anatomy:
                         output=0,
                     ),
                     Stream(
-                        TEXT, config.pooled_projection_dim, "encoder_hidden_states", output=1, grid=_text_grid
+                        TEXT, config.pooled_projection_dim, "encoder_hidden_states", output=1, grid=text_grid
                     ),
                 ),
                 sublayers=(
@@ -74,10 +72,6 @@ def describe(pipeline: Any, name: str) -> Anatomy:
         image_hint="it is a text-to-video model",
         refusal=_refusal,
     )
-
-
-def _text_grid(size: Size, settings: dict[str, Any]) -> tuple[int, int, int]:
-    return 1, 1, settings["max_sequence_length"]
 
 
 def _video(output: Any, call: BlockCall) -> torch.Tensor:

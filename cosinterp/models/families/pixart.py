@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from cosinterp.errors import ModelError
 from cosinterp.models.anatomy import Anatomy, nothing_refused
 from cosinterp.models.blocks import RESID, BlockCall, Stack, Stream, Sublayer
+from cosinterp.models.families.shared import known_pipeline
 from cosinterp.models.geometry import Geometry, Size, one_frame
 from cosinterp.models.guidance import classifier_free
 from cosinterp.models.vae import decode_image
@@ -36,9 +36,8 @@ def describe(pipeline: Any, name: str) -> Anatomy:
     Raises:
         ModelError: a class of pipeline or a scheduler that is not understood.
     """
-    kind, config = type(pipeline).__name__, pipeline.transformer.config
-    if kind not in _PIPELINES:
-        raise ModelError(f"{name}: {kind} is not known; known for PixArt: {', '.join(_PIPELINES)}")
+    kind = known_pipeline(pipeline, _PIPELINES, name)
+    config = pipeline.transformer.config
     scale, patch = pipeline.vae_scale_factor, config.patch_size
     multiple = int(np.lcm(_MULTIPLE, scale * patch))
     return Anatomy(

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from cosinterp.errors import ModelError
 from cosinterp.models.anatomy import Anatomy, Pinned, nothing_pinned
 from cosinterp.models.blocks import RESID, BlockCall, Stack, Stream, Sublayer
+from cosinterp.models.families.shared import known_pipeline
 from cosinterp.models.geometry import Geometry, Size, three
 from cosinterp.models.guidance import classifier_free
 from cosinterp.models.vae import decode_standardised, decoded, on_vae
@@ -37,10 +37,7 @@ def describe(pipeline: Any, name: str) -> Anatomy:
     Raises:
         ModelError: a class of pipeline or a scheduler that is not understood.
     """
-    kind = type(pipeline).__name__
-    if kind not in _TAKES_IMAGE:
-        raise ModelError(f"{name}: {kind} is not known; known for Sana-Video: {', '.join(_TAKES_IMAGE)}")
-    image = _TAKES_IMAGE[kind]
+    image = _TAKES_IMAGE[known_pipeline(pipeline, _TAKES_IMAGE, name)]
     config = pipeline.transformer.config
     patch = three(config.patch_size)
     spatial = pipeline.vae_scale_factor_spatial

@@ -14,10 +14,10 @@ from typing import Any
 
 import torch
 
-from cosinterp.errors import ModelError
 from cosinterp.models.anatomy import Anatomy
 from cosinterp.models.arguments import at_most
 from cosinterp.models.blocks import RESID, TEXT, BlockCall, Stack, Stream, Sublayer, element, whole
+from cosinterp.models.families.shared import known_pipeline, norm_gate
 from cosinterp.models.geometry import Geometry, Size, one_frame
 from cosinterp.models.guidance import classifier_free
 from cosinterp.models.vae import decode_image
@@ -35,9 +35,7 @@ def describe(pipeline: Any, name: str) -> Anatomy:
     Raises:
         ModelError: a class of pipeline or a scheduler that is not understood.
     """
-    kind = type(pipeline).__name__
-    if kind != "StableDiffusion3Pipeline":
-        raise ModelError(f"{name}: {kind} is not known; known for SD3: StableDiffusion3Pipeline")
+    known_pipeline(pipeline, ["StableDiffusion3Pipeline"], name)
     config = pipeline.transformer.config
     patch, scale = config.patch_size, pipeline.vae_scale_factor
     # There are position embeddings for so many patches of a side.
@@ -99,11 +97,7 @@ def _sublayer(
     site: str, module: str, index: int, take: Callable[[Any, BlockCall], torch.Tensor] = whole
 ) -> Sublayer:
     """A sublayer that is gated by a vector, (batch, channel), which the first norm puts out."""
-
-    def gate(call: BlockCall) -> torch.Tensor:
-        return call.outputs["norm1"][index].unsqueeze(1)
-
-    return Sublayer(site, module, gate=gate, take=take, reads=("norm1",))
+    return Sublayer(site, module, gate=norm_gate("norm1", index), take=take, reads=("norm1",))
 
 
 def _text_grid(clip_length: int, size: Size, settings: Mapping[str, Any]) -> tuple[int, int, int]:

@@ -12,6 +12,7 @@ import numpy as np
 
 from cosinterp.errors import ModelError
 from cosinterp.models.anatomy import Anatomy
+from cosinterp.models.families.shared import known_pipeline
 from cosinterp.models.families.wan import blocks, fixed_text_length
 from cosinterp.models.geometry import Geometry, three
 from cosinterp.models.guidance import classifier_free
@@ -64,6 +65,4 @@ def _takes_image(pipeline: Any, name: str) -> bool:
             f"{name}: {kind} gives each latent frame a noise level and a scheduler of its own, so there are "
             "no denoising steps to trace; use a SkyReels-V2 T2V or I2V checkpoint"
         )
-    if kind not in _TAKES_IMAGE:
-        raise ModelError(f"{name}: {kind} is not known; known for SkyReels-V2: {', '.join(_TAKES_IMAGE)}")
-    return _TAKES_IMAGE[kind]
+    return _TAKES_IMAGE[known_pipeline(pipeline, _TAKES_IMAGE, name)]

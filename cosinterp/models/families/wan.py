@@ -14,6 +14,7 @@ import torch
 from cosinterp.errors import ModelError
 from cosinterp.models.anatomy import FROM_PIPELINE, Anatomy, Pinned
 from cosinterp.models.blocks import RESID, BlockCall, Stack, Stream, Sublayer
+from cosinterp.models.families.shared import known_pipeline
 from cosinterp.models.geometry import Geometry, Size, three
 from cosinterp.models.guidance import classifier_free
 from cosinterp.models.vae import decode_standardised
@@ -95,10 +96,7 @@ def fixed_text_length(config: Any) -> int | None:
 
 def _takes_image(pipeline: Any, name: str) -> bool:
     kinds = {"WanPipeline": False, "WanImageToVideoPipeline": True}
-    kind = type(pipeline).__name__
-    if kind not in kinds:
-        raise ModelError(f"{name}: {kind} is not known; known for Wan: {', '.join(kinds)}")
-    return kinds[kind]
+    return kinds[known_pipeline(pipeline, kinds, name)]
 
 
 def _image_hint(pipeline: Any, image: bool) -> str:

@@ -13,15 +13,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from cosinterp.errors import ModelError
 from cosinterp.models.anatomy import Anatomy
+from cosinterp.models.families.shared import known_pipeline
 from cosinterp.models.families.wan import blocks, fixed_text_length
 from cosinterp.models.geometry import Geometry, Size, three
 from cosinterp.models.guidance import classifier_free
 from cosinterp.models.vae import decode_standardised
 from cosinterp.noise_levels import FLOW, check_predicts
 
-_PIPELINE = "WanAnimatePipeline"
 _REFERENCE_FRAMES = 1
 # What the pipeline itself refuses to take other multiples than of.
 _MULTIPLE = 16
@@ -34,9 +33,7 @@ def describe(pipeline: Any, name: str) -> Anatomy:
     Raises:
         ModelError: a class of pipeline or a scheduler that is not understood.
     """
-    kind = type(pipeline).__name__
-    if kind != _PIPELINE:
-        raise ModelError(f"{name}: {kind} is not known; known for Wan Animate: {_PIPELINE}")
+    known_pipeline(pipeline, ["WanAnimatePipeline"], name)
     transformer = pipeline.transformer
     patch = three(transformer.config.patch_size)
     spatial, temporal = pipeline.vae_scale_factor_spatial, pipeline.vae_scale_factor_temporal

@@ -11,15 +11,14 @@ from typing import Any
 
 from PIL import Image
 
-from cosinterp.errors import ModelError
 from cosinterp.models.anatomy import FROM_PIPELINE, Anatomy
+from cosinterp.models.families.shared import known_pipeline
 from cosinterp.models.families.wan import blocks, expert_at, experts_of
 from cosinterp.models.geometry import Geometry, three
 from cosinterp.models.guidance import classifier_free
 from cosinterp.models.vae import decode_standardised
 from cosinterp.noise_levels import FLOW, check_predicts
 
-_PIPELINE = "WanVACEPipeline"
 _GREY = (128, 128, 128)
 _KEEP, _MAKE = 0, 255
 
@@ -30,9 +29,7 @@ def describe(pipeline: Any, name: str) -> Anatomy:
     Raises:
         ModelError: a class of pipeline, a scheduler or a pair of experts that is not understood.
     """
-    kind = type(pipeline).__name__
-    if kind != _PIPELINE:
-        raise ModelError(f"{name}: {kind} is not known; known for Wan VACE: {_PIPELINE}")
+    known_pipeline(pipeline, ["WanVACEPipeline"], name)
     experts, depth = experts_of(pipeline, name)
     config = getattr(pipeline, experts[0]).config
     patch = three(config.patch_size)
