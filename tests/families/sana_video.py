@@ -112,5 +112,6 @@ ROWS = [
         lambda: _pipeline(SanaImageToVideoPipeline, FlowMatchEulerDiscreteScheduler(shift=8.0)),
         (3, 4, 8),
         image=True,
+        euler=True,
     ),
 ]
