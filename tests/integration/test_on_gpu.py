@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from diffusers.pipelines.pipeline_utils import DiffusionPipeline
 from safetensors.torch import save_file
 
 from cosinterp.models.loading import load
@@ -99,6 +100,27 @@ def test_offloaded_models_with_a_lora_are_understood(
     folder = tiny_folder("wan2.2-i2v-a14b")
     model = load(folder, device="cuda", dtype="bf16", offload=offload, lora=tmp_path / "lora.safetensors")
     assert [check for check in verify(model) if not check.passed] == []
+
+
+@pytest.mark.parametrize("offload", OFFLOADS)
+def test_a_pipeline_that_is_offloaded_already_is_traced_too(
+    offload: str, tiny_folder: Callable[[str], Path], tmp_path: Path
+) -> None:
+    kind = "wan2.2-t2v-a14b"
+    pipeline = DiffusionPipeline.from_pretrained(
+        tiny_folder(kind), dtype={"default": torch.bfloat16, "vae": torch.float32}
+    )
+    if offload == "model":
+        pipeline.enable_model_cpu_offload()
+    elif offload == "sequential":
+        pipeline.enable_sequential_cpu_offload()
+    else:
+        pipeline.enable_group_offload(torch.device("cuda"), offload_type="leaf_level", use_stream=True)
+    model = load(pipeline)
+    assert (model.offload, model.device.type) == (offload, "cuda")
+    store = traced(model, kind, tmp_path / "store", seeds=[3, 7])
+    for seed in (3, 7):
+        assert_is_what_hooks_see(model, kind, store, (seed,), "bf16")
 
 
 def test_offloading_by_groups_leaves_little_on_the_gpu(tiny_folder: Callable[[str], Path]) -> None:

@@ -12,6 +12,7 @@ from cosinterp.errors import ModelError
 from cosinterp.models.eager import uncompiled, warn_of_compiled
 from cosinterp.models.families import anatomy_of
 from cosinterp.models.loading.packages import check_packages
+from cosinterp.models.loading.placing import keep_wrapped, offload_of
 from cosinterp.models.model import Model
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ def given_model(pipeline: Any) -> Model:
     anatomy = anatomy_of(pipeline, name)
     check_packages(anatomy, name)
     anatomy.prepare(pipeline)
+    keep_wrapped(pipeline, anatomy.experts)
     denoiser = getattr(pipeline, anatomy.experts[0])
     pipeline.set_progress_bar_config(disable=True)
     return Model(
@@ -43,6 +45,7 @@ def given_model(pipeline: Any) -> Model:
         anatomy=anatomy,
         device=pipeline._execution_device,
         dtype=denoiser.dtype,
+        offload=offload_of(pipeline, anatomy.experts),
         content_sha256=_content_sha256(pipeline, anatomy.experts),
     )
 

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 DTYPES = {"bf16": "bfloat16", "fp16": "float16", "fp32": "float32"}
 OFFLOADS = ("model", "sequential", "group")
 
+# Names of diffusers' hooks.
+_GROUPS = "group_offloading"
+_WATCHING = ("lazy_prefetch_group_offloading", "layer_execution_tracker")
+
 
 def device_of(device: str | None) -> torch.device:
     """The device of a name; None: a GPU if there is one, else the CPU.
@@ -92,11 +96,12 @@ def place(
         if offload is None:
             pipeline.to(device)
         elif offload == "model":
-            _offload_models(pipeline, device)
+            pipeline.enable_model_cpu_offload(device=device)
         elif offload == "sequential":
             pipeline.enable_sequential_cpu_offload(device=device)
         else:
             _offload_groups(pipeline, experts, device)
+        keep_wrapped(pipeline, experts)
     except torch.OutOfMemoryError as error:
         raise ModelError(f"{name}: does not fit into the memory of {device}; {_smaller(offload)}") from error
     except (ValueError, NotImplementedError) as error:
@@ -104,14 +109,31 @@ def place(
         raise ModelError(f"{name}: cannot be {how}: {first_line(error)}") from error
 
 
-def _offload_models(pipeline: Any, device: torch.device) -> None:
-    """A component at a time.
+def offload_of(pipeline: Any, experts: tuple[str, ...]) -> str | None:
+    """How a pipeline is offloaded; None: not at all."""
+    if getattr(pipeline, "_all_hooks", None):
+        return "model"
+    denoiser = getattr(pipeline, experts[0])
+    if _GROUPS in getattr(getattr(denoiser, "_diffusers_hook", None), "hooks", {}):
+        return "group"
+    return "sequential" if any(hasattr(module, "_hf_hook") for module in denoiser.modules()) else None
 
-    After each call diffusers takes off all that wraps the components and wraps them anew, by which nnsight's
-    wrapper is lost. Here the components only go back to host memory.
+
+def keep_wrapped(pipeline: Any, experts: tuple[str, ...]) -> None:
+    """See that nothing that offloads a pipeline takes off what nnsight wraps its modules in.
+
+    A pipeline that is offloaded by components unwraps them after each call and wraps them anew; instead they
+    only go back to host memory. A denoiser that is offloaded by groups, with streams, watches its first call
+    to find out in which order its blocks run, to bring each while the one before it computes, and unwraps
+    them after that; instead blocks are brought as they are needed.
     """
-    pipeline.enable_model_cpu_offload(device=device)
-    vars(pipeline)["maybe_free_model_hooks"] = partial(_free_models, pipeline)
+    if getattr(pipeline, "_all_hooks", None):
+        vars(pipeline)["maybe_free_model_hooks"] = partial(_free_models, pipeline)
+    for expert in experts:
+        registry = getattr(getattr(pipeline, expert), "_diffusers_hook", None)
+        if registry is not None:
+            for watching in _WATCHING:
+                registry.remove_hook(watching, recurse=True)
 
 
 def _free_models(pipeline: Any) -> None:
@@ -123,12 +145,7 @@ def _free_models(pipeline: Any) -> None:
 
 
 def _offload_groups(pipeline: Any, experts: tuple[str, ...], device: torch.device) -> None:
-    """A block of an expert at a time, and a leaf of the others.
-
-    In the first call of a denoiser diffusers would find out in which order its blocks run, to bring each
-    while the one before it computes. It unwraps the blocks after that, by which nnsight's wrapper is lost in
-    the middle of a trace; so blocks are brought as they are needed, from pinned memory.
-    """
+    """A block of an expert at a time, and a leaf of the others; with streams from pinned memory."""
     import torch
     from diffusers.hooks import apply_group_offloading
 
@@ -147,9 +164,6 @@ def _offload_groups(pipeline: Any, experts: tuple[str, ...], device: torch.devic
             num_blocks_per_group=1 if of_blocks else None,
             use_stream=device.type == "cuda",
         )
-        if of_blocks and device.type == "cuda":
-            for watching in ("lazy_prefetch_group_offloading", "layer_execution_tracker"):
-                component._diffusers_hook.remove_hook(watching, recurse=True)
 
 
 def _smaller(offload: str | None) -> str:
