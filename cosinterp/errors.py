@@ -2,7 +2,15 @@
 
 from stores.errors import SelectionError, StoreError, UserError
 
-__all__ = ["ModelError", "ModelWarning", "SampleError", "SelectionError", "StoreError", "TraceError", "UserError"]
+__all__ = [
+    "ModelError",
+    "ModelWarning",
+    "SampleError",
+    "SelectionError",
+    "StoreError",
+    "TraceError",
+    "UserError",
+]
 
 
 class ModelError(UserError):

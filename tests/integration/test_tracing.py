@@ -311,11 +311,21 @@ def test_an_error_puts_the_pipeline_back(tiny_model: Callable[..., Model], tmp_p
     [
         ("wan2.1-t2v", {"layers": "0-8"}, UserError, "this model has layers 0-3"),
         ("wan2.1-t2v", {"layers": "3-1"}, UserError, "runs backwards"),
-        ("wan2.1-t2v", {"layers": "0", "sites": "mlp"}, UserError, "the site mlp is at layers 1 to 3, and none of them is selected"),
+        (
+            "wan2.1-t2v",
+            {"layers": "0", "sites": "mlp"},
+            UserError,
+            "the site mlp is at layers 1 to 3, and none of them is selected",
+        ),
         ("wan2.1-t2v", {"save_steps": "4"}, UserError, "this run has steps 0-3"),
         ("wan2.1-t2v", {"sites": "resid,attn"}, UserError, 'unknown site "attn"'),
         ("wan2.1-t2v", {"branches": "both"}, UserError, 'unknown branch "both"'),
-        ("wan2.1-t2v", {"branches": "uncond", "guidance_scale": 1.0}, UserError, "it needs guidance_scale above 1"),
+        (
+            "wan2.1-t2v",
+            {"branches": "uncond", "guidance_scale": 1.0},
+            UserError,
+            "it needs guidance_scale above 1",
+        ),
         ("wan2.1-t2v", {"dtype": "int8"}, TraceError, 'unknown store dtype "int8"'),
         ("wan2.1-t2v", {"batch": 0}, TraceError, "batch has to be 1 or more"),
         ("wan2.1-t2v", {"seeds": "-1"}, UserError, "seeds"),
