@@ -69,8 +69,8 @@ class BatchRecording:
         expected = (len(self.writers), prod(grid), channels)
         if tuple(tokens.shape) != expected:
             raise TraceError(
-                f"{site} at layer {layer} is {tuple(tokens.shape)} (row, token, channel), where the anatomy of "
-                f"this model says {expected}: it is not understood; `cosinterp verify` says more"
+                f"{site} at layer {layer} is {tuple(tokens.shape)} (row, token, channel), where the anatomy "
+                f"says {expected}: this model is not understood; `cosinterp verify` says more"
             )
         for reducer in self._reducers[site]:
             place = partial(

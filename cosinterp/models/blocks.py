@@ -71,7 +71,7 @@ class Stream:
     site: str
     channels: int
     argument: str
-    output: int | None | Literal["like entering"] = None
+    output: int | Literal["like entering"] | None = None
     grid: Callable[[Size, dict[str, Any]], tuple[int, int, int]] | None = None
 
     def entering(self, call: BlockCall) -> torch.Tensor:
