@@ -300,7 +300,7 @@ class TestMachine:
         assert 'unknown dtype "int4"; use bf16, fp16, fp32' in refusal(copied, dtype="int4")
 
     def test_an_unknown_offload(self, copied: Path) -> None:
-        assert 'unknown offload "disk"; use model, sequential or group' in refusal(copied, offload="disk")
+        assert 'unknown offload "disk"; use model, group or sequential' in refusal(copied, offload="disk")
 
     @pytest.mark.parametrize("quantize", ["bnb-8bit", "bnb-4bit"])
     def test_bitsandbytes_on_the_cpu(

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import torch
 
 DTYPES = {"bf16": "bfloat16", "fp16": "float16", "fp32": "float32"}
-OFFLOADS = ("model", "sequential", "group")
+OFFLOADS = ("model", "group", "sequential")
 
 # Names of diffusers' hooks.
 _GROUPS = "group_offloading"
