@@ -149,6 +149,21 @@ WRITERS: dict[str, tuple[Callable[[Changes], Tensors], float]] = {
     "original names": (lambda made: as_diffsynth(made, ("lora_A", "lora_B")), 1.0),
     "comfy": (lambda made: as_comfy(made, alpha=1.0), 1.0 / RANK),
     "kohya": (lambda made: as_kohya(made, alpha=3.0), 3.0 / RANK),
+    "VideoX-Fun": (
+        lambda made: {key.replace("unet_", "unet__"): t for key, t in as_kohya(made, alpha=3.0).items()},
+        3.0 / RANK,
+    ),
+    "kohya with some dots": (
+        lambda made: {
+            f"lora_unet_{key.replace('blocks.', 'blocks_', 1)}": tensor
+            for key, tensor in as_diffsynth(made, ("lora_down", "lora_up")).items()
+        },
+        1.0,
+    ),
+    "names of adapters everywhere": (
+        lambda made: as_diffsynth(made, ("lora_down.mine", "lora_up.mine")),
+        1.0,
+    ),
     "kohya of diffusers' names": (
         lambda made: {
             f"lora_unet_{name.replace('.', '_')}.{end}.weight": tensor
@@ -182,6 +197,31 @@ def test_each_naming_changes_the_weights_as_it_says(writer: str, folder: Path, t
     assert torch.equal(
         output(model.pipeline.transformer_2), output(load(folder, device="cpu").pipeline.transformer_2)
     )
+
+
+def test_modules_outside_the_blocks_are_found(folder: Path, tmp_path: Path) -> None:
+    outside = {
+        "condition_embedder.time_proj": "time_projection_1",
+        "condition_embedder.time_embedder.linear_1": "time_embedding_0",
+        "condition_embedder.time_embedder.linear_2": "time_embedding_2",
+        "condition_embedder.text_embedder.linear_1": "text_embedding_0",
+        "condition_embedder.text_embedder.linear_2": "text_embedding_2",
+        "proj_out": "head_head",
+    }
+    weights = expert_weights(folder, "transformer")
+    generator = torch.Generator().manual_seed(0)
+    made = dict(list(changes(folder).items())[:1])
+    tensors = as_kohya(made, alpha=RANK)
+    for name, flat in outside.items():
+        out, into = weights[f"{name}.weight"].shape
+        made[name] = torch.randn(RANK, into, generator=generator), torch.randn(out, RANK, generator=generator)
+        tensors |= {
+            f"lora_unet_{flat}.{end}.weight": tensor
+            for end, tensor in zip(("lora_down", "lora_up"), made[name], strict=True)
+        }
+    path = written(tensors, tmp_path / "lora.safetensors")
+    model = load(folder, device="cpu", lora=f"transformer={path}")
+    assert_changed_by(model, folder, made, 1.0)
 
 
 def test_a_lora_of_some_modules_only_is_enough(folder: Path, tmp_path: Path) -> None:

@@ -105,6 +105,15 @@ def test_what_is_quantised_is_not_quantised_again(
 
 
 @pytest.mark.parametrize(("name", "device"), ALL)
+def test_a_quantised_pipeline_is_known_by_its_weights(name: str, device: str, folder: Path) -> None:
+    hashes = [
+        load(load(folder, device=device, dtype="bf16", quantize=quantize).pipeline).weights_sha256
+        for quantize in (name, name, None)
+    ]
+    assert hashes[0] == hashes[1] != hashes[2]
+
+
+@pytest.mark.parametrize(("name", "device"), ALL)
 def test_a_lora_goes_on_top(name: str, device: str, folder: Path, tmp_path: Path) -> None:
     plain = layer(load(folder, device=device, dtype="bf16", quantize=name))
     generator = torch.Generator().manual_seed(0)

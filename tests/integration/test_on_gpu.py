@@ -123,6 +123,17 @@ def test_a_pipeline_that_is_offloaded_already_is_traced_too(
         assert_is_what_hooks_see(model, kind, store, (seed,), "bf16")
 
 
+def test_offloading_changes_nothing(tiny_folder: Callable[[str], Path]) -> None:
+    kind = "wan2.2-t2v-a14b"
+    videos = [
+        load(tiny_folder(kind), device="cuda", dtype="bf16", offload=offload).generate(
+            sample_for(kind), 0, num_steps=NUM_STEPS
+        )
+        for offload in (None, *OFFLOADS)
+    ]
+    assert all(np.array_equal(video, videos[0]) for video in videos)
+
+
 def test_offloading_by_groups_leaves_little_on_the_gpu(tiny_folder: Callable[[str], Path]) -> None:
     resident = []
     for offload in (None, "group"):

@@ -59,7 +59,7 @@ def load(
         dtype: of the denoiser and the text encoder, "bf16" | "fp16" | "fp32" or a torch dtype; default: bf16
             on cuda, fp32 on cpu. The VAE stays in float32, unless the pipeline decodes in this dtype.
         offload: what is kept in host memory (needs a GPU): "model": components that do not run; "group": all
-            but a block or two of the denoiser; "sequential": all but the one layer that runs.
+            but the block of the denoiser that runs; "sequential": all but the one module that runs.
         quantize: of the denoiser: "bnb-8bit", "bnb-4bit", "torchao-int8" or "torchao-fp8".
         lora: LoRAs as PATH, PATH:SCALE or EXPERT=PATH:SCALE, one for all experts, or one for each in order;
             those that name an expert add up.

@@ -9,7 +9,7 @@ differently, and say the scale s in different places; what is read here has s in
 | PEFT | ``base_model.model.blocks.0.attn1.to_q.lora_A.weight`` | in ``adapter_config.json`` |
 | DiffSynth | ``blocks.0.self_attn.q.lora_A.default.weight`` | 1 |
 | ComfyUI and others | ``diffusion_model.blocks.0.self_attn.q.lora_down.weight`` | ``.alpha`` over the rank |
-| kohya, musubi | ``lora_unet_blocks_0_self_attn_q.lora_down.weight`` | ``.alpha`` over the rank |
+| kohya, musubi, VideoX-Fun | ``lora_unet_blocks_0_self_attn_q.lora_down.weight`` | ``.alpha`` over the rank |
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ _PICKLED = (".bin", ".pt", ".pth")
 
 # The ends of keys. A name after lora_A is that of the adapter when it was saved.
 _ENDS = {
-    "down": re.compile(r"\.(?:lora_A(?:\.[^.]+)?|lora_down|lora\.down)\.weight$"),
-    "up": re.compile(r"\.(?:lora_B(?:\.[^.]+)?|lora_up|lora\.up)\.weight$"),
+    "down": re.compile(r"\.(?:lora_(?:A|down)(?:\.[^.]+)?|lora\.down)\.weight$"),
+    "up": re.compile(r"\.(?:lora_(?:B|up)(?:\.[^.]+)?|lora\.up)\.weight$"),
     "up_bias": re.compile(r"\.lora_B(?:\.[^.]+)?\.bias$"),
     "alpha": re.compile(r"\.alpha$"),
     "bias": re.compile(r"\.diff_b$"),

@@ -16,9 +16,13 @@ if TYPE_CHECKING:
 _COMPONENT = "transformer"
 # What programs put before the names of a denoiser's modules.
 _WRAPPERS = re.compile(r"^(?:(?:base_model|model|module|pipe|dit|diffusion_model|transformer)\.)+")
-# kohya's names have no dots. Those of the Wan that was published can be told apart all the same.
+# kohya's names have no dots, or some. Those of the Wan that was published can be told apart all the same.
 _FLAT = "lora_unet_"
-_FLAT_WAN = re.compile(r"^(blocks)_(\d+)_(self_attn|cross_attn|ffn)_(.+)$")
+_FLAT_WAN = (
+    (re.compile(r"^blocks_(\d+)[._](self_attn|cross_attn|ffn)[._](.+)$"), r"blocks.\1.\2.\3"),
+    (re.compile(r"^(text_embedding|time_embedding|time_projection|head)_(\d+|head)$"), r"\1.\2"),
+    (re.compile(r"^img_emb_proj_(\d+)$"), r"img_emb.proj.\1"),
+)
 
 
 def fit(
@@ -94,8 +98,13 @@ def _plain(name: str, flat: Mapping[str, str]) -> str:
     """A file's name of a module without what is around it; ``flat``: modules by their name without dots."""
     if not name.startswith(_FLAT):
         return _WRAPPERS.sub("", name)
-    bare = name.removeprefix(_FLAT)
-    return flat.get(bare) or _FLAT_WAN.sub(r"\1.\2.\3.\4", bare)
+    # VideoX-Fun has one underscore more.
+    bare = name.removeprefix(_FLAT).removeprefix("_")
+    if bare in flat:
+        return flat[bare]
+    for pattern, dotted in _FLAT_WAN:
+        bare = pattern.sub(dotted, bare)
+    return bare
 
 
 def _tensors(factors: Mapping[str, Factors]) -> Iterator[tuple[str, torch.Tensor]]:
