@@ -95,8 +95,8 @@ def _content_sha256(pipeline: Any, experts: tuple[str, ...]) -> str:
         component = getattr(pipeline, part, None)
         if component is None:
             continue
-        config = {name: value for name, value in component.config.items() if not name.startswith("_")}
-        digest.update(f"{part} {type(component).__name__} {sorted(config.items())}\n".encode())
+        config = [(name, value) for name, value in component.config.items() if not name.startswith("_")]
+        digest.update(f"{part} {type(component).__name__} {sorted(config)}\n".encode())
         for name, tensor in component.state_dict().items():
             for inner in _plain(tensor):
                 digest.update(f"{name} {tuple(inner.shape)} {inner.dtype}\n".encode())

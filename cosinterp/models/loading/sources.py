@@ -17,7 +17,8 @@ MODEL_FILE = "cosinterp.json"
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 # What describes a pipeline without its weights; vocabularies are left out, for they can be large.
-_CONFIGS = (INDEX, MODEL_FILE, "*config.json", "*.index.json")
+_CONFIGS = ("*.json",)
+_VOCABULARIES = ("*tokenizer.json", "*vocab.json")
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,7 @@ class Source:
                 self.location,
                 revision=self.commit,
                 allow_patterns=list(patterns),
+                ignore_patterns=list(_VOCABULARIES),
                 local_files_only=self.local_files_only,
             )
         return Path(folder)

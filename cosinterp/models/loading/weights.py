@@ -61,7 +61,7 @@ def weight_files(component: Component) -> list[Path]:
     if found.suffix != ".json":
         return [found]
     index = read_json(found).get("weight_map")
-    if not isinstance(index, dict) or not index:
+    if not isinstance(index, dict) or not index or not all(isinstance(name, str) for name in index.values()):
         raise ModelError(f"{found}: names no shards")
     shards = [folder / name for name in sorted(set(index.values()))]
     for shard in shards:
