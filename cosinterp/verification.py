@@ -19,6 +19,7 @@ from cosinterp.models.eager import eager
 from cosinterp.models.model import Model
 from cosinterp.models.probe import probe_sample
 from cosinterp.samples import Sample
+from cosinterp.token_places import misplaced_cells
 
 NUM_STEPS = 4
 
@@ -152,6 +153,7 @@ def verify(
     done(_check_schedule(model, plain, main))
     done(_check_clean_estimate(plain))
     done(_check_tokens(model, plain, main))
+    done(_check_places(model, probe, [main, *others]))
     traced = _generate(model, probe, main, _traced_call)
     done(_check_video(plain, traced, "traced video", "video of the traced and of the plain pipeline"))
     done(_check_captured(plain, traced, main))
@@ -318,6 +320,18 @@ def _check_tokens(model: Model, run: _Generation, case: _Case) -> Check:
             return Check("token grid", False, compares, detail=found)
     grid = "x".join(map(str, anatomy.geometry.grid(size)))
     return Check("token grid", True, compares, detail=f"{grid} (frame, row, col)")
+
+
+def _check_places(model: Model, sample: Sample, cases: list[_Case]) -> Check:
+    """Without guidance where that can be: rescaling it lets each token change all of the prediction."""
+    compares = "latent cells whose prediction changes with tokens of the last layer, and the tokens' cells"
+    guidance = model.anatomy.guidance
+    plainest = min(cases, key=lambda case: (len(case.seeds), len(guidance.computed(case.settings))))
+    size = model.size(plainest.settings)
+    wrong, looked_at = misplaced_cells(
+        model, size, lambda: model.arguments(sample, plainest.seeds, plainest.settings)
+    )
+    return _measured("token places", compares, wrong, 0, f"{looked_at} cells")
 
 
 def _check_video(plain: _Generation, other: _Generation, name: str, compares: str) -> Check:
