@@ -2,7 +2,7 @@
 
 The blocks are the longest ModuleList of like blocks, the residual stream their first argument, its tokens in
 the order of the grid. It knows no sublayers, since how a block gates them is not to be seen from outside.
-`cosinterp verify` tells whether what was found is right, but for the order of the tokens.
+`cosinterp verify` tells whether what was found is right.
 """
 
 from __future__ import annotations
