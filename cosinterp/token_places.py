@@ -29,9 +29,12 @@ def misplaced_cells(model: Model, size: Size, make_arguments: MakeArguments) -> 
 
     Of a pipeline call that makes one video of ``size``, without guidance; it ends after its first step.
 
+    Frames in which nothing changes at all are left out, unless that is all of them: there the pipeline puts
+    its condition in place of what is predicted.
+
     Returns:
         How many latent cells change although their token did not, or do not although it did; and how many
-        were looked at (those of pinned frames, where nothing is predicted, are not).
+        were looked at.
     """
     geometry = model.anatomy.geometry
     grid = geometry.grid(size)
@@ -43,10 +46,10 @@ def misplaced_cells(model: Model, size: Size, make_arguments: MakeArguments) -> 
     cells = chosen
     for axis, patch in enumerate(geometry.patch_size):
         cells = cells.repeat_interleave(patch, dim=axis)
-    looked_at = torch.ones_like(cells)
-    if plain.pinned is not None:
-        looked_at[plain.pinned.frames.cpu()] = False
-    return int(((differing != cells) & looked_at).sum()), int(looked_at.sum())
+    predicted = differing.any(dim=(1, 2))
+    if not predicted.any():
+        return int(cells.sum()), cells.numel()
+    return int((differing != cells)[predicted].sum()), cells[predicted].numel()
 
 
 class _Enough(Exception):

@@ -39,6 +39,7 @@ def anatomy(
     dtype: options.Dtype = None,
     revision: options.Revision = None,
     pipeline: options.Pipeline = None,
+    local_files_only: options.LocalFilesOnly = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Show what a model is made of.
@@ -47,28 +48,37 @@ def anatomy(
     takes at a size. No weights are loaded. A model of no known family gets an anatomy that is found from its
     modules; `cosinterp verify` tells whether it is right.
     """
-    from cosinterp.cli.console import err, out, print_json
-    from cosinterp.models.loading import skeleton
+    from cosinterp.cli.console import out, print_json
     from cosinterp.models.report import report_of, settings_at
 
-    with err().status(f"reading the configs of {model}"):
-        described = skeleton(model, dtype=dtype, revision=revision, pipeline=pipeline)
+    described = options.prepare_model(
+        model,
+        device=None,
+        dtype=dtype,
+        offload=None,
+        quantize=None,
+        lora=None,
+        revision=revision,
+        local_files_only=local_files_only,
+        pipeline=pipeline,
+    ).model
     asked = {"height": height, "width": width, "num_frames": num_frames, "num_steps": num_steps}
     settings = settings_at(described, asked)
     report = report_of(described, described.size(settings), settings)
     if as_json:
         print_json(report.as_data())
     else:
+        # By itself, since a tree breaks what is longer than the terminal is wide, as a path may be.
+        out().print(f"{report.name}: {report.pipeline}, family {report.family}", markup=False, soft_wrap=True)
         out().print(_tree(report))
 
 
 def _tree(report: ModelReport) -> Tree:
-    from rich.markup import escape
     from rich.tree import Tree
 
     from stores.units import size_text
 
-    tree = Tree(f"[bold]{escape(report.name)}[/] {report.pipeline}, family {report.family}")
+    tree = Tree("", hide_root=True)
     for expert in report.experts:
         tree.add(f"{expert.name}  {expert.kind}, {_count(expert.parameters)} parameters")
     channels = report.entering[0].channels

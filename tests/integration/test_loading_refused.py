@@ -222,7 +222,9 @@ class TestWeights:
         message = refusal(copied, load)
         assert message.startswith(f"{shards[1]}: is missing, one of {len(shards)} shards of the weights of")
 
-    @pytest.mark.parametrize("content", ["{", '{"weight_map": {}}', '{"weight_map": 3}', '{"weight_map": {"a": 3}}'])
+    @pytest.mark.parametrize(
+        "content", ["{", '{"weight_map": {}}', '{"weight_map": 3}', '{"weight_map": {"a": 3}}']
+    )
     def test_a_damaged_index_of_shards(self, content: str, copied: Path) -> None:
         sharded(copied / "transformer")
         path = copied / "transformer" / f"{WEIGHTS}.index.json"

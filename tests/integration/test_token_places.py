@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 
+from cosinterp.models.geometry import Size
 from cosinterp.models.model import Model
 from cosinterp.token_places import misplaced_cells
 from tests.tiny import sample_for
@@ -28,9 +29,18 @@ def test_a_model_that_is_understood_has_every_token_in_its_place(tiny_model: Cal
     assert misplaced(tiny_model("wan2.1-t2v"), "wan2.1-t2v") == (0, CELLS)
 
 
-def test_pinned_frames_are_not_looked_at(tiny_model: Callable[..., Model]) -> None:
-    kind = "wan2.2-ti2v-5b-image"
-    assert misplaced(tiny_model(kind), kind) == (0, CELLS * 2 // 3)
+def test_frames_whose_prediction_is_discarded_are_not_looked_at(tiny_model: Callable[..., Model]) -> None:
+    def hold_first(latents: torch.Tensor, size: Size) -> torch.Tensor:
+        return torch.cat([torch.zeros_like(latents[:, :, :1]), latents[:, :, 1:]], dim=2)
+
+    assert misplaced(tiny_model("wan2.1-t2v"), "wan2.1-t2v", unpack=hold_first) == (0, CELLS * 2 // 3)
+
+
+def test_a_prediction_that_nothing_changes_is_all_wrong(tiny_model: Callable[..., Model]) -> None:
+    wrong, _ = misplaced(
+        tiny_model("wan2.1-t2v"), "wan2.1-t2v", unpack=lambda latents, size: torch.zeros_like(latents)
+    )
+    assert wrong > CELLS / 8
 
 
 @pytest.mark.parametrize(
