@@ -7,15 +7,14 @@ and makes nothing of what does not fill one.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
 
 from cosinterp.models.anatomy import Anatomy
-from cosinterp.models.blocks import RESID, BlockCall, Stack, Stream, Sublayer
-from cosinterp.models.families.shared import known_pipeline
+from cosinterp.models.blocks import RESID, Stack, Stream, Sublayer
+from cosinterp.models.families.shared import known_pipeline, table_gate
 from cosinterp.models.geometry import Geometry, Size, Tiles
 from cosinterp.models.guidance import classifier_free
 from cosinterp.models.vae import on_vae
@@ -45,9 +44,9 @@ def describe(pipeline: Any, name: str) -> Anatomy:
                     Stream(RESID, config.num_attention_heads * config.attention_head_dim, "hidden_states"),
                 ),
                 sublayers=(
-                    Sublayer("self_attn", "attn1", gate=_gate(_SELF_ATTENTION_GATE)),
+                    Sublayer("self_attn", "attn1", gate=table_gate("temb", _SELF_ATTENTION_GATE)),
                     Sublayer("cross_attn", "attn2"),
-                    Sublayer("mlp", "ff", gate=_gate(_FEED_FORWARD_GATE)),
+                    Sublayer("mlp", "ff", gate=table_gate("temb", _FEED_FORWARD_GATE)),
                 ),
             ),
         ),
@@ -69,15 +68,6 @@ def describe(pipeline: Any, name: str) -> Anatomy:
         image_hint="it is a text-to-video model: leave the image out",
         prepare=_enable_decoding,
     )
-
-
-def _gate(index: int) -> Callable[[BlockCall], torch.Tensor]:
-    def gate(call: BlockCall) -> torch.Tensor:
-        modulation = call.argument("temb")
-        table: torch.Tensor = call.block.scale_shift_table  # type: ignore[assignment]
-        return (table[None] + modulation.reshape(modulation.shape[0], 6, -1)).chunk(6, dim=1)[index]
-
-    return gate
 
 
 def _tiles(vae: Any, token: tuple[int, int, int]) -> Tiles:

@@ -8,15 +8,14 @@ training.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import torch
 
 from cosinterp.models.anatomy import Anatomy, nothing_refused
-from cosinterp.models.blocks import RESID, BlockCall, Stack, Stream, Sublayer
-from cosinterp.models.families.shared import known_pipeline
+from cosinterp.models.blocks import RESID, Stack, Stream, Sublayer
+from cosinterp.models.families.shared import known_pipeline, table_gate
 from cosinterp.models.geometry import Geometry, Size, one_frame
 from cosinterp.models.guidance import classifier_free
 from cosinterp.models.vae import decode_image
@@ -50,9 +49,9 @@ def describe(pipeline: Any, name: str) -> Anatomy:
                     Stream(RESID, config.num_attention_heads * config.attention_head_dim, "hidden_states"),
                 ),
                 sublayers=(
-                    Sublayer("self_attn", "attn1", gate=_gate(_SELF_ATTENTION_GATE)),
+                    Sublayer("self_attn", "attn1", gate=table_gate("timestep", _SELF_ATTENTION_GATE)),
                     Sublayer("cross_attn", "attn2"),
-                    Sublayer("mlp", "ff", gate=_gate(_FEED_FORWARD_GATE)),
+                    Sublayer("mlp", "ff", gate=table_gate("timestep", _FEED_FORWARD_GATE)),
                 ),
             ),
         ),
@@ -76,16 +75,6 @@ def describe(pipeline: Any, name: str) -> Anatomy:
         refusal=_one_step if kind == _ALPHA else nothing_refused,
         unpack=one_frame,
     )
-
-
-def _gate(index: int) -> Callable[[BlockCall], torch.Tensor]:
-    def gate(call: BlockCall) -> torch.Tensor:
-        """One of the six modulation vectors of a block, (batch, 1, channel)."""
-        timestep = call.argument("timestep")
-        table: torch.Tensor = call.block.scale_shift_table  # type: ignore[assignment]
-        return (table[None] + timestep.reshape(timestep.shape[0], 6, -1)).chunk(6, dim=1)[index]
-
-    return gate
 
 
 def _arguments(pipeline: Any, arguments: dict[str, Any]) -> dict[str, Any]:

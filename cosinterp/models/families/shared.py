@@ -44,3 +44,14 @@ def norm_gate(norm: str, index: int) -> Callable[[BlockCall], torch.Tensor]:
         return call.outputs[norm][index].unsqueeze(1)
 
     return gate
+
+
+def table_gate(modulation: str, index: int) -> Callable[[BlockCall], torch.Tensor]:
+    """One of the six vectors of a block's own table and the argument ``modulation``: (batch, 1, channel)."""
+
+    def gate(call: BlockCall) -> torch.Tensor:
+        given = call.argument(modulation)
+        table: torch.Tensor = call.block.scale_shift_table  # type: ignore[assignment]
+        return (table[None] + given.reshape(given.shape[0], 6, -1)).chunk(6, dim=1)[index]
+
+    return gate
