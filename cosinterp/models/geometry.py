@@ -79,6 +79,8 @@ class Geometry:
     """
     fixed_size: Size | None = None
     """The only size that the model takes."""
+    fixed_sides: tuple[int, int] | None = None
+    """The only height and width that the model takes, of any number of frames."""
     default_size: Size | None = None
     """The size of a model where the defaults of the pipeline's call are none, or another model's."""
     is_image: bool = False
@@ -115,6 +117,7 @@ class Geometry:
         height, width = (
             _at_least(max(32, 2 * self.spatial_scale * patch), multiple) for patch, multiple in sides
         )
+        height, width = self.fixed_sides or (height, width)
         frames = 1 if self.is_image else 2 * (self.frame_multiple or self.temporal_scale) + 1
         return Size(height, width, max(frames, self.least_frames))
 
@@ -128,6 +131,9 @@ class Geometry:
             fixed = self.fixed_size
             frames = "" if self.is_image else f" and {fixed.num_frames} frames"
             raise SampleError(f"{where}: this model takes {fixed.height}x{fixed.width} pixels{frames} only")
+        if self.fixed_sides is not None and (size.height, size.width) != self.fixed_sides:
+            height, width = self.fixed_sides
+            raise SampleError(f"{where}: this model takes {height}x{width} pixels only")
         if self.tiles is not None:
             self.tiles.check(size, where)
             return

@@ -1,4 +1,6 @@
-"""CogVideoX: text joined in each block, batch-doubled guidance, epsilon and v predictions."""
+"""CogVideoX: text joined in each block, batch-doubled guidance, epsilon and v predictions, and positions that
+are turned, added from a table, or both.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,14 @@ _TEXT = 7
 _BLOCKS = ("transformer_blocks",)
 
 
-def _pipeline(cls: type, scheduler: Any, patch_frames: int | None = None, image: bool = False) -> Any:
+def _pipeline(
+    cls: type,
+    scheduler: Any,
+    patch_frames: int | None = None,
+    image: bool = False,
+    rotary: bool = True,
+    learned: bool = False,
+) -> Any:
     vae = AutoencoderKLCogVideoX(
         down_block_types=("CogVideoXDownBlock3D",) * 4,
         up_block_types=("CogVideoXUpBlock3D",) * 4,
@@ -42,15 +51,16 @@ def _pipeline(cls: type, scheduler: Any, patch_frames: int | None = None, image:
         time_embed_dim=8,
         text_embed_dim=16,
         num_layers=2,
-        sample_width=8,
-        sample_height=8,
+        sample_width=6,
+        sample_height=4,
         sample_frames=9,
         patch_size=2,
         patch_size_t=patch_frames,
         patch_bias=patch_frames is None,
         temporal_compression_ratio=4,
         max_text_seq_length=_TEXT,
-        use_rotary_positional_embeddings=True,
+        use_rotary_positional_embeddings=rotary,
+        use_learned_positional_embeddings=learned,
     ).eval()
     text = T5Config(vocab_size=32, d_model=16, d_kv=8, d_ff=32, num_layers=1, num_heads=2, dropout_rate=0.0)
     return cls(
@@ -93,6 +103,7 @@ ROWS = [
         lambda: _pipeline(
             CogVideoXPipeline,
             CogVideoXDDIMScheduler(prediction_type="v_prediction", timestep_spacing="trailing", **_TRAINED),
+            rotary=False,
         ),
         frames=3,
     ),
@@ -100,6 +111,17 @@ ROWS = [
         "CogVideoX: DDIM, epsilon",
         lambda: _pipeline(CogVideoXPipeline, CogVideoXDDIMScheduler(prediction_type="epsilon")),
         frames=3,
+    ),
+    _row(
+        "CogVideoX 1.0 I2V (5B): DPM, v",
+        lambda: _pipeline(
+            CogVideoXImageToVideoPipeline,
+            CogVideoXDPMScheduler(prediction_type="v_prediction", timestep_spacing="trailing", **_TRAINED),
+            image=True,
+            learned=True,
+        ),
+        frames=3,
+        image=True,
     ),
     _row(
         "CogVideoX 1.5: DPM, v",

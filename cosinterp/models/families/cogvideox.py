@@ -1,7 +1,9 @@
 """CogVideoX 1.0 and 1.5, from text and from an image.
 
 Video and text tokens are two streams through each block, joined for attention and for the feed-forward layer
-(text first), and gated by what the block's norms put out (`CogVideoXBlock.forward` in diffusers).
+(text first), and gated by what the block's norms put out (`CogVideoXBlock.forward` in diffusers). Where
+positions come from a table (2B, and 5B from an image), it is for texts of one length; where the table is
+learned (5B from an image), also for videos of one height and width (`CogVideoXPatchEmbed`).
 """
 
 from __future__ import annotations
@@ -35,6 +37,9 @@ def describe(pipeline: Any, name: str) -> Anatomy:
     channels = config.num_attention_heads * config.attention_head_dim
     patch, patch_frames = config.patch_size, config.patch_size_t or 1
     spatial = pipeline.vae_scale_factor_spatial
+    height, width = config.sample_height * spatial, config.sample_width * spatial
+    learned = config.use_learned_positional_embeddings
+    table = learned or not config.use_rotary_positional_embeddings
     return Anatomy(
         family="cogvideox",
         stacks=(
@@ -58,11 +63,8 @@ def describe(pipeline: Any, name: str) -> Anatomy:
             temporal_scale=pipeline.vae_scale_factor_temporal,
             size_multiple=(spatial * patch, spatial * patch),
             latent_frame_multiple=patch_frames,
-            default_size=Size(
-                config.sample_height * spatial,
-                config.sample_width * spatial,
-                config.sample_frames,
-            ),
+            fixed_sides=(height, width) if learned else None,
+            default_size=Size(height, width, config.sample_frames),
         ),
         guidance=classifier_free("doubled"),
         prediction_type=prediction_type_of(pipeline.scheduler, name),
@@ -71,6 +73,7 @@ def describe(pipeline: Any, name: str) -> Anatomy:
         image="required" if image else "none",
         image_hint="give a first image" if image else "it is a text-to-video model",
         arguments=image_for_each_row,
+        fixed_text_length=config.max_text_seq_length if table else None,
         unpack=_unpack,
     )
 
