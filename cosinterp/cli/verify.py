@@ -70,7 +70,7 @@ def verify(
 
 
 def _line(check: Check) -> str:
-    verdict = "ok  " if check.passed else "FAIL"
+    verdict = "FAIL" if not check.passed else "ok  " if check.compared else "--  "
     measured = (
         "" if check.worst is None else f": worst difference {check.worst:.3g}, allowed {check.allowed:.3g}"
     )

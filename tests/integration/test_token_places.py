@@ -11,18 +11,23 @@ import torch
 
 from cosinterp.models.geometry import Size
 from cosinterp.models.model import Model
-from cosinterp.token_places import misplaced_cells
+from cosinterp.verification.places import misplaced_cells
 from tests.tiny import sample_for
 
 # 3 latent frames of 8 by 8 cells.
 CELLS = 3 * 8 * 8
 
 
-def misplaced(model: Model, kind: str, **changes: Any) -> tuple[int, int]:
+def misplaced(model: Model, kind: str, conditioned: bool = False, **changes: Any) -> tuple[int, int]:
     sample = sample_for(kind)
     settings = model.sampling(sample, {"num_steps": 2, "guidance_scale": 1.0})
     other = replace(model, anatomy=replace(model.anatomy, **changes))
-    return misplaced_cells(other, model.size(settings), lambda: model.arguments(sample, (0,), settings))
+    return misplaced_cells(
+        other,
+        model.size(settings),
+        lambda: model.arguments(sample, (0,), settings),
+        conditioned=conditioned,
+    )
 
 
 def test_a_model_that_is_understood_has_every_token_in_its_place(tiny_model: Callable[..., Model]) -> None:
@@ -33,7 +38,11 @@ def test_frames_whose_prediction_is_discarded_are_not_looked_at(tiny_model: Call
     def hold_first(latents: torch.Tensor, size: Size) -> torch.Tensor:
         return torch.cat([torch.zeros_like(latents[:, :, :1]), latents[:, :, 1:]], dim=2)
 
-    assert misplaced(tiny_model("wan2.1-t2v"), "wan2.1-t2v", unpack=hold_first) == (0, CELLS * 2 // 3)
+    model = tiny_model("wan2.1-t2v")
+    assert misplaced(model, "wan2.1-t2v", conditioned=True, unpack=hold_first) == (0, CELLS * 2 // 3)
+    wrong, looked_at = misplaced(model, "wan2.1-t2v", unpack=hold_first)
+    assert looked_at == CELLS
+    assert wrong > 0
 
 
 def test_a_prediction_that_nothing_changes_is_all_wrong(tiny_model: Callable[..., Model]) -> None:

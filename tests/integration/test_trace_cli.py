@@ -153,9 +153,9 @@ def test_verify_passes(run: Run, model: Path) -> None:
     report = json.loads(result.stdout)
     assert report["passed"]
     assert [check["name"] for check in report["checks"]] == [
-        *("calls", "clean estimate", "token grid", "token places", "traced video"),
+        *("calls", "clean estimate", "token grid", "token places", "decoded video", "traced video"),
         *("captured tensors", "sublayer sites", "identity patch"),
-        *("calls, no guidance", "captured tensors, no guidance"),
+        *("calls, no guidance", "branches", "captured tensors, no guidance"),
         *("calls, two in a batch", "captured tensors, two in a batch"),
     ]
     assert all(check["compares"] for check in report["checks"])

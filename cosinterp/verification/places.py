@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from cosinterp.denoising import Clock, Step
+from cosinterp.models.blocks import BlockCall
 from cosinterp.models.eager import eager
 from cosinterp.models.geometry import Size
 from cosinterp.models.model import Model
@@ -24,13 +25,15 @@ MakeArguments = Callable[[], dict[str, Any]]
 """Makes the arguments of the pipeline's call anew: a call uses its random generators up."""
 
 
-def misplaced_cells(model: Model, size: Size, make_arguments: MakeArguments) -> tuple[int, int]:
+def misplaced_cells(
+    model: Model, size: Size, make_arguments: MakeArguments, *, conditioned: bool = False
+) -> tuple[int, int]:
     """Change half of the tokens of the last layer at the first step, and see where the prediction changes.
 
     Of a pipeline call that makes one video of ``size``, without guidance; it ends after its first step.
 
-    Frames in which nothing changes at all are left out, unless that is all of them: there the pipeline puts
-    its condition in place of what is predicted.
+    ``conditioned``: whether the pipeline is given an image, or a video. Frames in which nothing changes at
+    all are left out then: there it puts its condition in place of what is predicted.
 
     Returns:
         How many latent cells change although their token did not, or do not although it did; and how many
@@ -46,10 +49,10 @@ def misplaced_cells(model: Model, size: Size, make_arguments: MakeArguments) -> 
     cells = chosen
     for axis, patch in enumerate(geometry.patch_size):
         cells = cells.repeat_interleave(patch, dim=axis)
-    predicted = differing.any(dim=(1, 2))
-    if not predicted.any():
-        return int(cells.sum()), cells.numel()
-    return int((differing != cells)[predicted].sum()), cells[predicted].numel()
+    looked_at = differing.any(dim=(1, 2))
+    if not conditioned or not looked_at.any():
+        looked_at[:] = True
+    return int((differing != cells)[looked_at].sum()), cells[looked_at].numel()
 
 
 class _Enough(Exception):
@@ -64,8 +67,12 @@ def _first_step(model: Model, size: Size, arguments: dict[str, Any]) -> Step:
         raise _Enough
 
     clock = Clock(model.pipeline, model.anatomy, size, on_step=keep)
-    with suppress(_Enough), eager(model.pipeline), clock.watching():
-        model.pipeline(**arguments)
+    try:
+        with suppress(_Enough), eager(model.pipeline), clock.watching():
+            model.pipeline(**arguments)
+    finally:
+        # As the pipeline does at its end, which it does not reach: what was offloaded stays on the GPU else.
+        model.pipeline.maybe_free_model_hooks()
     return seen[0]
 
 
@@ -76,9 +83,8 @@ def _changed(model: Model, size: Size, chosen: torch.Tensor) -> Iterator[None]:
     stack, place = anatomy.stack_of(anatomy.num_layers)
     stream = stack.streams[0]
 
-    def change(_: Any, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> Any:
-        entered = kwargs[stream.argument] if stream.argument in kwargs else args[0]
-        tokens = stream.leaving(output, entered).clone()
+    def change(block: Any, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> Any:
+        tokens = stream.leaving(output, stream.entering(BlockCall(block, args, kwargs))).clone()
         places = chosen.flatten().nonzero().squeeze(1).to(tokens.device)
         order = anatomy.token_order(size, tokens.device)
         places = places if order is None else order[places]
