@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import inspect
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -17,6 +16,7 @@ from PIL import Image
 from cosinterp.errors import SampleError, TraceError
 from cosinterp.models.anatomy import Anatomy, FromPipeline
 from cosinterp.models.geometry import Size
+from cosinterp.models.setting_values import Kind, kind_of
 from cosinterp.samples import Sample
 
 if TYPE_CHECKING:
@@ -226,6 +226,20 @@ class Model:
     def _parameters(self) -> Mapping[str, inspect.Parameter]:
         return inspect.signature(type(self.pipeline).__call__).parameters
 
+    @cached_property
+    def _kinds(self) -> dict[str, Kind | None]:
+        """What each sampling setting may be, where that is known."""
+        guidance = self.anatomy.guidance
+        compared = {*guidance.on, *guidance.off}.union(*(branch.when for branch in guidance.branches))
+        return {
+            name: kind_of(
+                default,
+                self._parameters.get(_PIPELINE_NAMES.get(name, name)),
+                compared=name in compared,
+            )
+            for name, default in self.sampling_defaults.items()
+        }
+
     def _size_by_image(self, sample: Sample, given: dict[str, Any]) -> dict[str, int]:
         """Height and width that follow from a sample's image, where they do."""
         if self.anatomy.size_of_image is None or sample.image_size is None:
@@ -248,8 +262,9 @@ class Model:
             if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
                 raise TraceError(f"{where}: {name} has to be a whole number above 0, not {value!r}")
         for name, value in settings.items():
-            if isinstance(value, float) and not math.isfinite(value):
-                raise TraceError(f"{where}: {name} has to be a number, not {value}")
+            kind = self._kinds.get(name)
+            if value is not None and kind is not None and not kind.takes(value):
+                raise TraceError(f"{where}: {name} has to be {kind}, not {value}")
         length = self.anatomy.fixed_text_length
         if length is not None and settings["max_sequence_length"] != length:
             raise TraceError(f"{self.name} takes a max_sequence_length of {length} only")
