@@ -19,9 +19,10 @@ from typing import Any
 import numpy as np
 import torch
 
+from cosinterp.errors import ModelError
 from cosinterp.models.anatomy import Anatomy, Pinned
 from cosinterp.models.geometry import Size
-from cosinterp.noise_levels import noise_levels
+from cosinterp.noise_levels import adds_noise, noise_levels
 
 
 class ClockError(RuntimeError):
@@ -107,7 +108,8 @@ class Schedule:
 class Clock:
     """Watches one call of a pipeline that makes ``rows`` videos of a size.
 
-    Use ``with clock.watching():`` around the call, then `check`. ``on_start`` is called with the schedule
+    Use ``with clock.watching():`` around the call, then `check`. A scheduler whose noise no seed determines
+    ends the pipeline's call by a `ModelError`. ``on_start`` is called with the schedule
     when the denoiser is first called, ``on_step`` with each `Step` as soon as it is over; both inside the
     pipeline's call, which ends by an exception that they raise. The clock keeps of a step only its numbers,
     so that no latents pile up.
@@ -194,6 +196,12 @@ class Clock:
         index, schedule = self.step, self._schedule
         if schedule is None:
             raise ClockError("the scheduler made a step before the denoiser was called")
+        if arguments.get("generator") is None and adds_noise(scheduler):
+            raise ModelError(
+                f"{type(scheduler).__name__} adds noise at each step that no seed determines, since "
+                f"{type(self.pipeline).__name__} gives it no generator; use a scheduler that adds none, such "
+                "as UniPCMultistepScheduler"
+            )
         # step() has moved the scheduler's own index, where it has one, on by one.
         own = getattr(scheduler, "step_index", None)
         if own is not None and own - 1 != index:

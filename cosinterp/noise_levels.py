@@ -31,6 +31,8 @@ _NAMES = {"flow_prediction": FLOW, "epsilon": EPSILON, "v_prediction": V, "sampl
 _EULER = ("EulerDiscreteScheduler", "EDMEulerScheduler", "FlowMatchEulerDiscreteScheduler")
 # Of the variance-preserving schedulers without sigmas of their own.
 _BY_TIMESTEP = ("DDIMScheduler", "CogVideoXDDIMScheduler", "CogVideoXDPMScheduler")
+# Each step adds noise of its own, which `step` draws from the generator that it is given.
+_ADDING_NOISE = ("CogVideoXDPMScheduler", "EulerAncestralDiscreteScheduler", "FlowMatchLCMScheduler")
 # x_t = x0 + σ ε.
 _VARIANCE_EXPLODING = ("EulerDiscreteScheduler", "EulerAncestralDiscreteScheduler")
 # x_t = (x0 + σ ε) / sqrt(1 + σ²); or flow matching, if they are told so.
@@ -93,6 +95,12 @@ def prediction_type_of(scheduler: Any, name: str) -> str:
             f"{name}: {kind} has prediction_type {asked!r}, which is not known; known are {', '.join(_NAMES)}"
         )
     return _NAMES[asked]
+
+
+def adds_noise(scheduler: Any) -> bool:
+    """Whether each step adds noise of its own: no seed determines it if ``step`` is given no generator."""
+    solver = scheduler.config.get("algorithm_type") or ""
+    return _class_name(scheduler) in _ADDING_NOISE or solver.startswith("sde-")
 
 
 def check_predicts(scheduler: Any, wanted: str, name: str) -> str:

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from cosinterp.errors import ModelError
-from cosinterp.noise_levels import check_predicts, noise_levels, prediction_type_of
+from cosinterp.noise_levels import adds_noise, check_predicts, noise_levels, prediction_type_of
 
 NUM_STEPS = 5
 SHAPE = (1, 2, 3, 4, 5)
@@ -176,3 +176,42 @@ def test_what_is_not_understood_is_refused(name: str, config: dict[str, Any], me
 def test_a_scheduler_for_another_prediction_is_refused() -> None:
     with pytest.raises(ModelError, match="takes predictions for epsilon, but this denoiser predicts flow"):
         check_predicts(diffusers.UniPCMultistepScheduler(), "flow", "my-model")
+
+
+@pytest.mark.parametrize(
+    ("name", "config"),
+    [
+        ("CogVideoXDDIMScheduler", {}),
+        ("CogVideoXDPMScheduler", {}),
+        ("DDIMScheduler", {"clip_sample": False}),
+        ("DEISMultistepScheduler", {}),
+        ("DPMSolverMultistepScheduler", {}),
+        ("DPMSolverMultistepScheduler", {"algorithm_type": "sde-dpmsolver++"}),
+        (
+            "DPMSolverMultistepScheduler",
+            {"algorithm_type": "sde-dpmsolver", "final_sigmas_type": "sigma_min"},
+        ),
+        ("DPMSolverSinglestepScheduler", {"algorithm_type": "sde-dpmsolver++"}),
+        ("EulerAncestralDiscreteScheduler", {}),
+        ("EulerDiscreteScheduler", {}),
+        ("FlowMatchEulerDiscreteScheduler", {}),
+        ("FlowMatchLCMScheduler", {}),
+        ("UniPCMultistepScheduler", {}),
+    ],
+)
+def test_whose_steps_add_noise(name: str, config: dict[str, Any]) -> None:
+    """They give another latent for other noise, and the others the same."""
+
+    def first_steps(seed: int) -> torch.Tensor:
+        torch.manual_seed(seed)
+        made = scheduler(name, **config)
+        latents, before = torch.ones(SHAPE), None
+        for index, timestep in enumerate(made.timesteps[:2]):
+            if name == "CogVideoXDPMScheduler":
+                back = made.timesteps[index - 1] if index else None
+                latents, before = made.step(latents, before, timestep, back, latents, return_dict=False)
+            else:
+                latents = made.step(latents, timestep, latents, return_dict=False)[0]
+        return latents
+
+    assert adds_noise(scheduler(name, **config)) == (not torch.equal(first_steps(0), first_steps(1)))
