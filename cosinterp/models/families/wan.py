@@ -23,6 +23,7 @@ from cosinterp.noise_levels import FLOW, check_predicts
 _SELF_ATTENTION_GATE = 2
 _FEED_FORWARD_GATE = 5
 _ADDED_IMAGE_TEXT_LENGTH = 512
+_FIRST, _SECOND = "transformer", "transformer_2"
 
 
 def describe(pipeline: Any, name: str) -> Anatomy:
@@ -65,13 +66,31 @@ def experts_of(pipeline: Any, name: str) -> tuple[tuple[str, ...], int]:
     """The components that denoise, and how many blocks each of them has.
 
     Raises:
-        ModelError: they have not as many.
+        ModelError: they have not as many, or one of them is not there and there are steps that it serves.
     """
-    experts = tuple(part for part in ("transformer", "transformer_2") if getattr(pipeline, part) is not None)
+    _check_experts(pipeline, name)
+    experts = tuple(part for part in (_FIRST, _SECOND) if getattr(pipeline, part) is not None)
     depths = {len(getattr(pipeline, part).blocks) for part in experts}
     if len(depths) > 1:
         raise ModelError(f"{name}: the two experts have different numbers of blocks: {sorted(depths)}")
     return experts, depths.pop()
+
+
+def _check_experts(pipeline: Any, name: str) -> None:
+    """Refuse a pipeline that would call an expert that it does not have."""
+    ratio, scheduler = pipeline.config.boundary_ratio, pipeline.scheduler
+    if getattr(pipeline, _FIRST) is None:
+        steps = ratio is None or bool(
+            scheduler.timesteps.max() >= ratio * scheduler.config.num_train_timesteps
+        )
+        missing = _FIRST if steps else None
+    else:
+        missing = _SECOND if ratio and getattr(pipeline, _SECOND) is None else None
+    if missing is not None:
+        raise ModelError(
+            f"{name}: it has no {missing}, which serves some of its steps (boundary_ratio {ratio}); load "
+            "both experts, or set a boundary_ratio with which the other one serves all steps"
+        )
 
 
 def blocks(config: Any, count: int) -> Stack:
@@ -125,9 +144,11 @@ def _feed_forward_gate(call: BlockCall) -> torch.Tensor:
 
 
 def expert_at(pipeline: Any, timestep: torch.Tensor) -> int:
-    """The first expert down to a share of the training timesteps, the second below it."""
+    """The first expert down to a share of the training timesteps, the second below it; the only one, if there
+    is one.
+    """
     ratio = pipeline.config.boundary_ratio
-    if ratio is None:
+    if ratio is None or getattr(pipeline, _FIRST) is None:
         return 0
     return 0 if timestep >= ratio * pipeline.scheduler.config.num_train_timesteps else 1
 
