@@ -8,8 +8,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from diffusers import DDIMScheduler, LattePipeline, LatteTransformer3DModel
 
-from cosinterp.errors import UserError
+from cosinterp.errors import ModelError, UserError
 from cosinterp.models.families import generic
 from cosinterp.models.model import Model
 from cosinterp.verification import verify
@@ -17,6 +18,9 @@ from tests.families.hooked import HookedCall
 from tests.families.page import PROPERTY
 from tests.families.row import FamilyRow
 from tests.families.rows import ROWS
+from tests.tiny.components import tiny_tokenizer
+from tests.tiny.images import T5_DIM, tiny_image_vae, tiny_t5
+from tests.tiny.wan import KINDS, pipeline
 
 UNDERSTOOD = ("Wan2.1 T2V", "CogVideoX 1.0 (2B): DDIM, v")
 """Some that the generic anatomy has to understand."""
@@ -41,6 +45,37 @@ def test_the_generic_anatomy_is_right_or_refuses(
         _check_resid(described, row)
     assert understood or row.name not in UNDERSTOOD
     record_property(PROPERTY, {"name": row.name, "case": "generic", "understood": understood})
+
+
+def test_frames_by_another_name_are_no_image() -> None:
+    latte = LattePipeline(
+        tokenizer=tiny_tokenizer(),
+        text_encoder=tiny_t5(),
+        vae=tiny_image_vae(scaling_factor=0.18215, shift_factor=0.0),
+        transformer=LatteTransformer3DModel(
+            num_attention_heads=2,
+            attention_head_dim=8,
+            in_channels=4,
+            num_layers=2,
+            sample_size=8,
+            patch_size=2,
+            caption_channels=T5_DIM,
+        ),
+        scheduler=DDIMScheduler(),
+    )
+    with pytest.raises(
+        ModelError, match="here: LattePipeline has no argument num_frames but video_length, so"
+    ):
+        generic.describe(latte, "here")
+
+
+@pytest.mark.parametrize("missing", [None, "transformer"])
+def test_two_experts_are_refused_whether_the_first_is_there_or_not(missing: str | None) -> None:
+    wan = pipeline(KINDS["wan2.2-t2v-a14b"])
+    if missing is not None:
+        wan.register_modules(**{missing: None})
+    with pytest.raises(ModelError, match="here: WanPipeline is made for two transformers"):
+        generic.describe(wan, "here")
 
 
 def _check_resid(model: Model, row: FamilyRow) -> None:

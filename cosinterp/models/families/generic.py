@@ -27,6 +27,7 @@ FAMILY = "generic"
 _SPATIAL = ("vae_scale_factor_spatial", "vae_spatial_compression_ratio", "vae_scale_factor")
 _TEMPORAL = ("vae_scale_factor_temporal", "vae_temporal_compression_ratio")
 _CHANNELS = ("z_dim", "latent_channels")
+_FRAMES = "num_frames"
 _TRUE_GUIDANCE = "true_cfg_scale"
 
 
@@ -37,14 +38,14 @@ def describe(pipeline: Any, name: str) -> Anatomy:
         ModelError: something that cannot be guessed is not there; says what.
     """
     parameters = inspect.signature(type(pipeline).__call__).parameters
-    denoiser = pipeline.transformer
-    path, blocks = find_blocks(denoiser, name)
     if getattr(pipeline, "transformer_2", None) is not None:
         raise ModelError(
-            f"{name}: {type(pipeline).__name__} has two transformers, and of an unknown family it cannot be "
-            "told which of them serves a step"
+            f"{name}: {type(pipeline).__name__} is made for two transformers, and of an unknown family it "
+            "cannot be told which of them serves a step"
         )
-    is_image = "num_frames" not in parameters
+    denoiser = pipeline.transformer
+    path, blocks = find_blocks(denoiser, name)
+    is_image = _is_image(parameters, f"{name}: {type(pipeline).__name__}")
     geometry = _geometry(pipeline, is_image, name)
     return Anatomy(
         family=FAMILY,
@@ -64,6 +65,23 @@ def describe(pipeline: Any, name: str) -> Anatomy:
         output="images" if is_image else "frames",
         unpack=_unpack_for(geometry.latent_channels),
     )
+
+
+def _is_image(parameters: Mapping[str, inspect.Parameter], what: str) -> bool:
+    """Whether a call makes images: it is told no number of frames, and nothing else of a video.
+
+    Raises:
+        ModelError: it is told of frames by another name.
+    """
+    if _FRAMES in parameters:
+        return False
+    others = [parameter for parameter in parameters if any(part in parameter for part in ("video", "frame"))]
+    if others:
+        raise ModelError(
+            f"{what} has no argument {_FRAMES} but {', '.join(others)}, so it cannot be told how many frames "
+            "it makes"
+        )
+    return True
 
 
 def find_blocks(denoiser: torch.nn.Module, name: str) -> tuple[str, torch.nn.ModuleList]:
