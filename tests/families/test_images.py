@@ -52,6 +52,15 @@ def test_settings_that_the_pipeline_would_fail_on_are_refused(
         loaded(row).sampling(row.sample(), {**row.settings, **settings})
 
 
+def test_flux_without_distilled_guidance_has_no_scale_of_it(loaded: Callable[[FamilyRow], Model]) -> None:
+    """The call of its pipeline takes one and does nothing with it."""
+    schnell = flux.ROWS[1]
+    with pytest.raises(TraceError, match='no sampling setting "guidance_scale"'):
+        loaded(schnell).sampling(schnell.sample(), {"guidance_scale": 7.0})
+    asked = loaded(FLUX).sampling(FLUX.sample(), {**FLUX.settings, "guidance_scale": 7.0})
+    assert asked["guidance_scale"] == 7.0
+
+
 @pytest.mark.parametrize("size", [{"height": 36}, {"width": 100}])
 @pytest.mark.parametrize("row", [FLUX, SD3, PIXART], ids=lambda row: row.name)
 def test_sizes_that_do_not_fill_the_patches_are_refused(

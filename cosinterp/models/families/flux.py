@@ -3,7 +3,8 @@
 Double-stream blocks carry image and text tokens as two streams that are joined for attention; single-stream
 blocks join them (text first) and let attention and MLP leave through one projection. The gates are what the
 blocks' norms put out (`FluxTransformerBlock`, `FluxSingleTransformerBlock` in diffusers). dev takes the scale
-of its distilled guidance as an input; a second branch is computed only for ``true_cfg_scale``.
+of its distilled guidance as an input, schnell takes none; a second branch is computed only for
+``true_cfg_scale``.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from cosinterp.models.vae import decode_image
 from cosinterp.noise_levels import FLOW, check_predicts
 
 _PATCH = 2
+_EMBEDDED = "guidance_scale"
 _ATTENTION_GATE = 1
 _FEED_FORWARD_GATE = 4
 _SINGLE_GATE = 1
@@ -87,12 +89,13 @@ def describe(pipeline: Any, name: str) -> Anatomy:
             is_image=True,
         ),
         guidance=classifier_free(
-            "sequential", "true_cfg_scale", embedded="guidance_scale" if config.guidance_embeds else None
+            "sequential", "true_cfg_scale", embedded=_EMBEDDED if config.guidance_embeds else None
         ),
         prediction_type=check_predicts(pipeline.scheduler, FLOW, name),
         decode=decode_image,
         vae_in_model_dtype=True,
         settings={"true_cfg_scale": FROM_PIPELINE},
+        ignored=() if config.guidance_embeds else (_EMBEDDED,),
         image_hint="it is a text-to-image model",
         output="images",
         refusal=at_most(max_sequence_length=_LONGEST_TEXT),
