@@ -86,7 +86,7 @@ def _gate(index: int) -> Callable[[BlockCall], torch.Tensor]:
         timestep = call.argument("timestep")
         table: torch.Tensor = call.block.scale_shift_table  # type: ignore[assignment]
         rows, tokens, _ = timestep.shape
-        return (table[None, None] + timestep.reshape(rows, tokens, 6, -1)).unbind(dim=2)[index]
+        return table[index] + timestep.reshape(rows, tokens, 6, -1)[:, :, index]
 
     return gate
 

@@ -52,6 +52,6 @@ def table_gate(modulation: str, index: int) -> Callable[[BlockCall], torch.Tenso
     def gate(call: BlockCall) -> torch.Tensor:
         given = call.argument(modulation)
         table: torch.Tensor = call.block.scale_shift_table  # type: ignore[assignment]
-        return (table[None] + given.reshape(given.shape[0], 6, -1)).chunk(6, dim=1)[index]
+        return table[index] + given.reshape(given.shape[0], 6, -1)[:, index : index + 1]
 
     return gate

@@ -130,9 +130,10 @@ def _modulation(call: BlockCall, index: int) -> torch.Tensor:
     """One of the six modulation vectors of a block, computed as its forward does: float32."""
     temb = call.argument("temb")
     table: torch.Tensor = call.block.scale_shift_table  # type: ignore[assignment]
+    # Of all six, a video's tokens that have a timestep each would take six times the memory.
     if temb.ndim == 4:
-        return (table.unsqueeze(0) + temb.float()).chunk(6, dim=2)[index].squeeze(2)
-    return (table + temb.float()).chunk(6, dim=1)[index]
+        return table[:, index] + temb[:, :, index].float()
+    return table[:, index : index + 1] + temb[:, index : index + 1].float()
 
 
 def _self_attention_gate(call: BlockCall) -> torch.Tensor:
