@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,7 @@ from PIL import Image
 
 from cosinterp.errors import SampleError, TraceError
 from cosinterp.models.anatomy import Anatomy, FromPipeline
-from cosinterp.models.geometry import Size
+from cosinterp.models.geometry import Geometry, Size
 from cosinterp.models.setting_values import Kind, kind_of
 from cosinterp.samples import Sample
 
@@ -190,17 +190,39 @@ class Model:
         """Decode latents as the pipeline does.
 
         ``latents``: float32 (channel, frame, row, col), normalised as the pipeline's, or a batch of them.
-        ``num_frames``: of the video; default: as many as the latents are enough for.
+        ``num_frames``: of the video; it may be left out where the latents' own number of frames tells it.
         Returns uint8 (frame, row, col, rgb), or a batch of that.
+
+        Raises:
+            TraceError: the model makes videos of several lengths, or none, of so many latent frames.
         """
         import torch
 
         tensor = torch.as_tensor(latents)
         batch = tensor if tensor.ndim == 5 else tensor[None]
-        geometry = self.anatomy.geometry
-        enough = (batch.shape[2] - geometry.extra_latent_frames - 1) * geometry.temporal_scale + 1
-        video = to_uint8(self.anatomy.decode(self.pipeline, batch, num_frames or enough))
+        if num_frames is None:
+            num_frames = self._frames_of(batch.shape[2])
+        video = to_uint8(self.anatomy.decode(self.pipeline, batch, num_frames))
         return video if tensor.ndim == 5 else video[0]
+
+    def _frames_of(self, latent_frames: int) -> int:
+        """The number of frames of the only video that has so many latent frames."""
+        geometry = self.anatomy.geometry
+        possible = [
+            size.num_frames
+            for num_frames in range(1, latent_frames * geometry.temporal_scale + 1)
+            # Of no matter what sides: it is the frames that are asked about.
+            if geometry.latent_shape(size := replace(geometry.smallest(), num_frames=num_frames))[1]
+            == latent_frames
+            and _is_taken(geometry, size)
+        ]
+        if len(possible) != 1:
+            several = " or ".join(map(str, possible))
+            fitting = f"that is a video of {several} frames" if possible else "no video has so many"
+            raise TraceError(
+                f"{self.name}: the latents have {latent_frames} frames, and {fitting}; give num_frames"
+            )
+        return possible[0]
 
     @cached_property
     def weights_sha256(self) -> str | None:
@@ -304,6 +326,14 @@ class Model:
                     f"{where}: its {name} has {video.num_frames} frames, but {settings['num_frames']} are to "
                     "be made; ask for fewer"
                 )
+
+
+def _is_taken(geometry: Geometry, size: Size) -> bool:
+    try:
+        geometry.check(size, "")
+    except SampleError:
+        return False
+    return True
 
 
 def to_uint8(frames: np.ndarray) -> np.ndarray:
