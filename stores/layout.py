@@ -40,6 +40,8 @@ FACTORS = "factors"
 CHECKSUMS = "checksums"
 
 BASE = "base"
+# Sites that layers pass on, so that layer 0 has them too: what goes into the first block.
+STREAMS = ("resid", "text", "audio")
 INDEX_AXES = ("step", "layer", "branch")
 LATENT_AXES = ("step", "channel", "frame", "row", "col")
 VIDEO_AXES = ("frame", "row", "col", "rgb")

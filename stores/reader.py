@@ -13,7 +13,7 @@ import numpy.typing as npt
 from stores import layout, selection
 from stores.errors import StoreError
 from stores.hdf5 import Reading, dataset, group, open_twice
-from stores.schedule import Schedule, flow_factors
+from stores.schedule import FLOW, Schedule, flow_factors
 from stores.sites import SiteInfo, SiteReader, find_site, slab_reader
 from stores.slabs.reader import SlabReader
 from stores.token_selection import TokenChoice, Tokens, TokenSelection
@@ -194,6 +194,10 @@ class Run:
             StoreError: the run has no latents, or does not say what its predictions are.
         """
         (step,) = selection.select(step, range(self.num_steps), "steps", "this run")
+        if not self.says_clean_estimates:
+            raise StoreError(
+                f"{self.path}: this run does not say what its predictions are, so there is no clean estimate"
+            )
         own, predicted = self.schedule.clean.astype(np.float32)[step]
         estimate = own * self.noisy(step) + predicted * self.prediction(step)
         if layout.PINNED in self._file:
@@ -201,6 +205,11 @@ class Run:
                 mask = dataset(self._file, layout.PINNED_MASK)[()]
                 estimate[:, mask] = dataset(self._file, layout.PINNED)[()][:, mask]
         return estimate
+
+    @property
+    def says_clean_estimates(self) -> bool:
+        """Whether the factors of the clean estimate are stored, or are those of a flow."""
+        return not np.isnan(self.schedule.clean).all()
 
     @property
     def has_latents(self) -> bool:
@@ -274,8 +283,10 @@ class Run:
             for name in Schedule._fields
             if (path := f"{layout.SCHEDULE}/{name}") in self._file
         }
-        # Runs of flow models may be without.
-        given.setdefault("clean", flow_factors(given["sigma"]))
+        if "clean" not in given:
+            factors = flow_factors(given["sigma"])
+            is_flow = self.attrs.get("prediction_type") == FLOW
+            given["clean"] = factors if is_flow else np.full_like(factors, np.nan)
         schedule = Schedule(**given)
         steps = len(schedule.timestep)
         shapes = schedule.sigma.shape, schedule.expert.shape, schedule.clean.shape

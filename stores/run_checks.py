@@ -15,7 +15,6 @@ from stores.settings import StoreSettings
 from stores.sites import SiteInfo
 from stores.slabs.reader import SlabReader
 
-_RESIDUAL = "resid"
 _READING = (ValueError, OSError, RuntimeError, MemoryError)
 
 
@@ -66,6 +65,9 @@ def _reduction_problems(run: Run) -> Iterator[tuple[str, str]]:
 
 def _schedule_problems(run: Run) -> Iterator[str]:
     timestep, sigma, _, clean = run.schedule
+    if not run.says_clean_estimates:
+        yield "the factors of its clean estimate are not stored, and it does not say that it is of a flow"
+        return
     if not all(np.isfinite(numbers).all() for numbers in (timestep, sigma, clean)):
         yield "a timestep, a sigma or a factor of the clean estimate is not finite"
         return
@@ -76,8 +78,6 @@ def _schedule_problems(run: Run) -> Iterator[str]:
         step = int(rising[0])
         yield f"sigma does not decrease after step {step} ({sigma[step]:g} to {sigma[step + 1]:g})"
     is_flow = run.attrs.get("prediction_type") in ("flow", "reversed flow")
-    if is_flow and sigma[-1] != 0:
-        yield f"the last sigma of a flow is {sigma[-1]:g}, not 0"
     if is_flow and not np.array_equal(np.abs(clean), np.abs(flow_factors(sigma))):
         yield "the factors of the clean estimate are not those of a flow, 1 and sigma"
     for key, info in run.sites.items():
@@ -124,10 +124,14 @@ def _selection_problems(info: SiteInfo, settings: StoreSettings, is_base: bool) 
         found, said = getattr(info, name), settings.capture.get(name)
         if said is None:
             continue
+        needed = set(said)
         if name == "layers":
-            said = settings.capture.get("site_layers", {}).get(info.site, said)
-        # Layer 0 is what goes into the first block, so only the residual stream has it.
-        needed = set(said) - ({0} if name == "layers" and info.site != _RESIDUAL else set())
+            own = settings.capture.get("site_layers", {}).get(info.site)
+            if own is not None:
+                said, needed = own, set(own)
+            elif info.site not in layout.STREAMS:
+                # Layer 0 is what goes into the first block, so sublayers do not have it.
+                needed -= {0}
         if not set(found) <= set(said) or (is_base and not needed <= set(found)):
             shown = selection.compact(said) or "none"
             yield f"site {info.key} has {name} {selection.compact(found)}, {layout.STORE_FILE} says {shown}"

@@ -7,6 +7,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+FLOW = "flow"
+"""The prediction type whose runs may be without the factors of the clean estimate."""
+
 
 class Schedule(NamedTuple):
     """The schedule of a run of N steps.
@@ -16,7 +19,7 @@ class Schedule(NamedTuple):
         sigma: (N+1,) noise levels, from the noisiest to the last.
         expert: (N,) which transformer served each step.
         clean: (N, 2) factors (a, b) of the clean estimate: x̂0 = a x_t + b prediction_t, whatever kind of
-            prediction it is.
+            prediction it is. NaN if they are neither stored nor those of a flow.
     """
 
     timestep: npt.NDArray[np.float64]

@@ -97,7 +97,7 @@ class RunWriter:
     def set_attrs(self, attrs: Mapping[str, Any]) -> None:
         """Adds to the run's attributes: text, numbers, None, and lists or dictionaries of these.
 
-        ``prediction_type`` ("flow") is needed for clean estimates.
+        ``prediction_type`` ("flow") says what the denoiser predicts.
 
         Raises:
             ValueError: a name that the store itself uses.

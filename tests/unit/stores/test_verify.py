@@ -74,6 +74,30 @@ def test_a_run_of_a_flow_may_be_without_the_factors_of_its_clean_estimate(tmp_pa
     assert not store.verify()
 
 
+@pytest.mark.parametrize("prediction_type", ["epsilon", "reversed flow", None])
+def test_without_factors_a_run_of_anything_else_has_no_clean_estimate(
+    store: Store, prediction_type: str | None
+) -> None:
+    with rewritten(store.path / FILE) as file:
+        del file["schedule/clean"]
+        if prediction_type is None:
+            del file.attrs["prediction_type"]
+        else:
+            file.attrs["prediction_type"] = prediction_type
+    with Run(store.path / FILE) as run:
+        assert np.array_equal(run.noisy(0), latent(0, 0))
+        with pytest.raises(StoreError, match="does not say what its predictions are"):
+            run.clean_estimate(1)
+
+
+def test_a_flow_may_end_at_its_smallest_sigma(store: Store) -> None:
+    """As schedulers do whose ``final_sigmas_type`` is sigma_min."""
+    sigma = np.array([1.0, 0.75, 0.25, 0.25])
+    with rewritten(store.path / FILE) as file:
+        file["schedule/sigma"].write_direct(sigma)
+    assert store.verify() == []
+
+
 def everything(path: Path) -> list[object]:
     """All that can be read from a run, in a form that can be compared."""
     with Run(path) as run:
@@ -208,10 +232,10 @@ CHANGES: dict[str, tuple[Callable[[h5py.File], object], str, str]] = {
         "schedule",
         r"sigma does not decrease after step 1 \(0\.2 to 0\.25\)",
     ),
-    "sigma ends above 0": (
-        lambda file: file["schedule/sigma"].write_direct(np.array([1.0, 0.5, 0.25, 0.1])),
+    "no factors, and no flow": (
+        lambda file: (file.__delitem__("schedule/clean"), file.attrs.__setitem__("prediction_type", "v")),
         "schedule",
-        r"the last sigma of a flow is 0\.1, not 0",
+        "the factors of its clean estimate are not stored, and it does not say that it is of a flow",
     ),
     "a timestep is no number": (
         lambda file: file["schedule/timestep"].write_direct(np.array([1.0, np.nan, 0.25])),
@@ -368,6 +392,31 @@ def test_what_a_run_lacks_of_what_the_settings_say_is_named(tmp_path: Path) -> N
             "site resid@mean has layers 10, store.json says 0,10,20",
             "site resid@mean has branches cond, store.json says cond, uncond",
         )
+    ]
+
+
+@pytest.mark.parametrize("stream", ["resid", "text", "audio"])
+def test_streams_have_what_goes_into_the_first_block(stream: str, tmp_path: Path) -> None:
+    captured = {**LITTLE, "sites": [stream, "mlp"], "reductions": {stream: ["mean"], "mlp": ["mean"]}}
+    store = create_store(tmp_path / "s", making.settings(**captured, video=None))
+    write_little(store, **{stream: [10, 20]}, mlp=[10, 20])
+    assert [problem.message for problem in store.verify()] == [
+        f"site {stream}@mean has layers 10,20, store.json says 0,10,20"
+    ]
+
+
+def test_a_stream_of_its_own_layers_has_all_of_them(tmp_path: Path) -> None:
+    """As that of texts, which ends where single-stream blocks begin."""
+    captured = {
+        **LITTLE,
+        "sites": ["text"],
+        "reductions": {"text": ["mean"]},
+        "site_layers": {"text": [0, 10]},
+    }
+    store = create_store(tmp_path / "s", making.settings(**captured, video=None))
+    write_little(store, text=[10])
+    assert [problem.message for problem in store.verify()] == [
+        "site text@mean has layers 10, store.json says 0,10"
     ]
 
 
