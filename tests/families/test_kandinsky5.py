@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
 from diffusers.models.attention_dispatch import AttentionBackendName
+from diffusers.models.transformers.transformer_kandinsky import Kandinsky5AttnProcessor
+from torch.nn.attention import flex_attention
 
 import cosinterp as ci
 from cosinterp.errors import ModelError, SampleError, TraceError
@@ -42,6 +47,31 @@ def test_only_the_attention_that_takes_its_mask_is_changed(family_model: FamilyM
     assert all(block.cross_attention.processor._attention_backend is None for block in blocks)
     for block in family_model(TEXT).pipeline.transformer.visual_transformer_blocks:
         assert block.self_attention.processor._attention_backend is None
+
+
+def test_attention_outside_of_the_model_is_as_it_was(
+    family_model: FamilyModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also of other models of the process, before a call and after one that fails."""
+    model = family_model(SPARSE)
+    plain = inspect.unwrap(flex_attention.flex_attention)
+    assert flex_attention.flex_attention is plain
+    attention = model.pipeline.transformer.visual_transformer_blocks[0].self_attention
+    within: list[Any] = []
+
+    def fails(*args: Any, **kwargs: Any) -> None:
+        within.append(flex_attention.flex_attention)
+        raise RuntimeError("attention fails")
+
+    monkeypatch.setattr(Kandinsky5AttnProcessor, "__call__", fails)
+    with pytest.raises(RuntimeError, match="attention fails"):
+        attention.processor(attention, SimpleNamespace(is_cuda=True))
+    with pytest.raises(RuntimeError, match="attention fails"):
+        attention.processor(attention, SimpleNamespace(is_cuda=False))
+    assert flex_attention.flex_attention is plain
+    compiled, on_cpu = within
+    assert compiled is not plain
+    assert on_cpu is plain
 
 
 @pytest.mark.gpu

@@ -9,12 +9,13 @@ first frame is held, and the first four latent frames are normalised before they
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache, wraps
+from functools import cache
 from typing import Any
 
 import numpy as np
 import torch
 from diffusers.models.attention_dispatch import AttentionBackendName
+from diffusers.models.transformers.transformer_kandinsky import Kandinsky5AttnProcessor
 from torch.nn.attention import flex_attention
 
 from cosinterp.models.anatomy import Anatomy, Pinned, nothing_pinned
@@ -118,22 +119,38 @@ def _use_flex_attention(pipeline: Any) -> None:
     if pipeline.transformer.config.attention_type != _SPARSE:
         return
     for block in pipeline.transformer.visual_transformer_blocks:
-        block.self_attention.processor._attention_backend = AttentionBackendName.FLEX
-    # Where diffusers looks for it, so that it may be replaced by one that is compiled.
-    flex_attention.flex_attention = _flex_attention()
+        block.self_attention.set_processor(_SparseProcessor())
+
+
+class _SparseProcessor(Kandinsky5AttnProcessor):
+    """Attention compiled on a GPU: as it is, it keeps that of every token to every other in memory."""
+
+    _attention_backend = AttentionBackendName.FLEX
+
+    def __call__(
+        self,
+        attn: Any,
+        hidden_states: torch.Tensor,
+        encoder_hidden_states: torch.Tensor | None = None,
+        rotary_emb: torch.Tensor | None = None,
+        sparse_params: dict[str, Any] | None = None,
+    ) -> torch.Tensor:
+        given = (attn, hidden_states, encoder_hidden_states, rotary_emb, sparse_params)
+        # What is compiled as a part of the denoiser is so already.
+        if not hidden_states.is_cuda or torch.compiler.is_compiling():
+            return super().__call__(*given)
+        plain = flex_attention.flex_attention
+        # Where diffusers looks for it, and so do other models of this process.
+        flex_attention.flex_attention = _compiled(plain)
+        try:
+            return super().__call__(*given)
+        finally:
+            flex_attention.flex_attention = plain
 
 
 @cache
-def _flex_attention() -> Callable[..., Any]:
-    """Compiled on a GPU: as it is, it keeps the attention of every token to every other in memory."""
-    plain = flex_attention.flex_attention
-    compiled = torch.compile(plain)
-
-    @wraps(plain)
-    def attention(query: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
-        return (compiled if query.is_cuda else plain)(query, *args, **kwargs)
-
-    return attention
+def _compiled(attention: Callable[..., Any]) -> Callable[..., Any]:
+    return torch.compile(attention)
 
 
 def _unpack(latents: torch.Tensor, size: Size) -> torch.Tensor:
