@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -164,6 +165,16 @@ def three(patch: Any) -> tuple[int, int, int]:
         return 1, patch, patch
     frame, row, col = patch
     return int(frame), int(row), int(col)
+
+
+def multiples(demanded: int, scale: int, patch: tuple[int, int, int]) -> tuple[int, int]:
+    """What height and width have to be multiples of (`Geometry.size_multiple`), in pixels.
+
+    The pipeline itself takes multiples of ``demanded`` only, and tokens are patches of latent cells of
+    ``scale`` pixels.
+    """
+    _, row, col = patch
+    return math.lcm(demanded, scale * row), math.lcm(demanded, scale * col)
 
 
 def one_frame(latents: torch.Tensor, size: Size) -> torch.Tensor:

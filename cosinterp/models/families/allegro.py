@@ -13,8 +13,8 @@ import numpy as np
 import torch
 
 from cosinterp.models.anatomy import Anatomy
-from cosinterp.models.blocks import RESID, Stack, Stream, Sublayer
-from cosinterp.models.families.shared import known_pipeline, table_gate
+from cosinterp.models.blocks import Sublayer
+from cosinterp.models.families.shared import known_pipeline, one_stack, table_gate
 from cosinterp.models.geometry import Geometry, Size, Tiles
 from cosinterp.models.guidance import classifier_free
 from cosinterp.models.vae import on_vae
@@ -36,19 +36,11 @@ def describe(pipeline: Any, name: str) -> Anatomy:
     token = spatial * config.patch_size
     return Anatomy(
         family="allegro",
-        stacks=(
-            Stack(
-                blocks="transformer_blocks",
-                count=len(pipeline.transformer.transformer_blocks),
-                streams=(
-                    Stream(RESID, config.num_attention_heads * config.attention_head_dim, "hidden_states"),
-                ),
-                sublayers=(
-                    Sublayer("self_attn", "attn1", gate=table_gate("temb", _SELF_ATTENTION_GATE)),
-                    Sublayer("cross_attn", "attn2"),
-                    Sublayer("mlp", "ff", gate=table_gate("temb", _FEED_FORWARD_GATE)),
-                ),
-            ),
+        stacks=one_stack(
+            pipeline.transformer,
+            Sublayer("self_attn", "attn1", gate=table_gate("temb", _SELF_ATTENTION_GATE)),
+            Sublayer("cross_attn", "attn2"),
+            Sublayer("mlp", "ff", gate=table_gate("temb", _FEED_FORWARD_GATE)),
         ),
         geometry=Geometry(
             patch_size=(config.patch_size_t, config.patch_size, config.patch_size),

@@ -13,7 +13,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import numpy as np
 import torch
 
 from cosinterp.errors import ModelError
@@ -22,7 +21,7 @@ from cosinterp.models.arguments import at_most, image_for_each_row
 from cosinterp.models.blocks import RESID, BlockCall, Stack, Stream, Sublayer
 from cosinterp.models.families.cosmos_guardrail import decode, missing_packages, prepare
 from cosinterp.models.families.shared import known_pipeline
-from cosinterp.models.geometry import Geometry, three
+from cosinterp.models.geometry import Geometry, multiples, three
 from cosinterp.models.guidance import classifier_free
 from cosinterp.noise_levels import EPSILON, FLOW, SAMPLE, check_predicts
 
@@ -77,10 +76,7 @@ def describe(pipeline: Any, name: str) -> Anatomy:
             latent_channels=config.out_channels,
             spatial_scale=spatial,
             temporal_scale=1 if kind.is_image else temporal,
-            size_multiple=(
-                int(np.lcm(_MULTIPLE, spatial * patch[1])),
-                int(np.lcm(_MULTIPLE, spatial * patch[2])),
-            ),
+            size_multiple=multiples(_MULTIPLE, spatial, patch),
             is_image=kind.is_image,
         ),
         guidance=classifier_free("sequential"),

@@ -16,8 +16,8 @@ import torch
 
 from cosinterp.errors import ModelError
 from cosinterp.models.anatomy import Anatomy
-from cosinterp.models.blocks import RESID, BlockCall, Stack, Stream, Sublayer
-from cosinterp.models.families.shared import known_pipeline
+from cosinterp.models.blocks import BlockCall, Sublayer
+from cosinterp.models.families.shared import known_pipeline, one_stack
 from cosinterp.models.geometry import Geometry, Size, one_frame
 from cosinterp.models.guidance import COND, UNCOND, classifier_free
 from cosinterp.models.vae import decoded_image, on_vae
@@ -46,18 +46,10 @@ def describe(pipeline: Any, name: str) -> Anatomy:
     side = config.sample_size * scale
     return Anatomy(
         family="dit",
-        stacks=(
-            Stack(
-                blocks="transformer_blocks",
-                count=len(pipeline.transformer.transformer_blocks),
-                streams=(
-                    Stream(RESID, config.num_attention_heads * config.attention_head_dim, "hidden_states"),
-                ),
-                sublayers=(
-                    Sublayer("self_attn", "attn1", gate=_gate(_ATTENTION_GATE), reads=("norm1",)),
-                    Sublayer("mlp", "ff", gate=_gate(_FEED_FORWARD_GATE), reads=("norm1",)),
-                ),
-            ),
+        stacks=one_stack(
+            pipeline.transformer,
+            Sublayer("self_attn", "attn1", gate=_gate(_ATTENTION_GATE), reads=("norm1",)),
+            Sublayer("mlp", "ff", gate=_gate(_FEED_FORWARD_GATE), reads=("norm1",)),
         ),
         geometry=Geometry(
             patch_size=(1, config.patch_size, config.patch_size),

@@ -18,7 +18,7 @@ import torch
 from cosinterp.errors import ModelError
 from cosinterp.models.anatomy import FROM_PIPELINE, Anatomy
 from cosinterp.models.blocks import LIKE_ENTERING, RESID, Stack, Stream
-from cosinterp.models.geometry import Geometry, Size, three
+from cosinterp.models.geometry import Geometry, Size, multiples, three
 from cosinterp.models.guidance import COND, UNCOND, Branch, Guidance
 from cosinterp.models.vae import decode_image, decoded, on_vae
 from cosinterp.noise_levels import prediction_type_of
@@ -141,7 +141,7 @@ def _geometry(pipeline: Any, is_image: bool, name: str) -> Geometry:
         latent_channels=_first(pipeline.vae.config, _CHANNELS, name, "the channels of its latents"),
         spatial_scale=spatial,
         temporal_scale=temporal,
-        size_multiple=(int(np.lcm(16, spatial * row)), int(np.lcm(16, spatial * col))),
+        size_multiple=multiples(16, spatial, (frame, row, col)),
         latent_frame_multiple=frame,
         is_image=is_image,
     )

@@ -22,7 +22,7 @@ from cosinterp.models.anatomy import Anatomy, Pinned, nothing_pinned
 from cosinterp.models.arguments import at_most, image_for_each_row
 from cosinterp.models.blocks import RESID, BlockCall, Stack, Stream, Sublayer
 from cosinterp.models.families.shared import known_pipeline
-from cosinterp.models.geometry import Geometry, Size, three
+from cosinterp.models.geometry import Geometry, Size, multiples, three
 from cosinterp.models.guidance import classifier_free
 from cosinterp.models.vae import decode_scaled
 from cosinterp.noise_levels import FLOW, check_predicts
@@ -69,10 +69,7 @@ def describe(pipeline: Any, name: str) -> Anatomy:
             latent_channels=config.in_visual_dim,
             spatial_scale=pipeline.vae_scale_factor_spatial,
             temporal_scale=temporal,
-            size_multiple=(
-                int(np.lcm(_MULTIPLE, tokens * patch[1])),
-                int(np.lcm(_MULTIPLE, tokens * patch[2])),
-            ),
+            size_multiple=multiples(_MULTIPLE, tokens, patch),
             least_frames=_NORMALISED * temporal + 1 if image else 1,
             token_order=_squares if sparse else None,
         ),

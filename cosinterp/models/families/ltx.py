@@ -16,9 +16,9 @@ import torch
 from cosinterp.errors import ModelError
 from cosinterp.models.anatomy import FROM_PIPELINE, Anatomy, Pinned, nothing_pinned
 from cosinterp.models.arguments import image_for_each_row
-from cosinterp.models.blocks import RESID, BlockCall, Stack, Stream, Sublayer
-from cosinterp.models.families.shared import known_pipeline
-from cosinterp.models.geometry import Geometry, Size
+from cosinterp.models.blocks import BlockCall, Sublayer
+from cosinterp.models.families.shared import known_pipeline, one_stack
+from cosinterp.models.geometry import Geometry, Size, multiples
 from cosinterp.models.guidance import classifier_free
 from cosinterp.models.vae import decoded, on_vae
 from cosinterp.noise_levels import FLOW, REVERSED_FLOW, check_predicts
@@ -44,7 +44,6 @@ def describe(pipeline: Any, name: str) -> Anatomy:
     """
     kind = known_pipeline(pipeline, _KNOWN, name, _WHY_NOT)
     _check(pipeline, kind, name)
-    config = pipeline.transformer.config
     geometry = geometry_of(pipeline)
     predicts = check_predicts(pipeline.scheduler, FLOW, name)
     settings: dict[str, Any] = {"frame_rate": FROM_PIPELINE, "guidance_rescale": FROM_PIPELINE}
@@ -53,19 +52,11 @@ def describe(pipeline: Any, name: str) -> Anatomy:
         settings["image_cond_noise_scale"] = 0.0
     return Anatomy(
         family="ltx",
-        stacks=(
-            Stack(
-                blocks="transformer_blocks",
-                count=len(pipeline.transformer.transformer_blocks),
-                streams=(
-                    Stream(RESID, config.num_attention_heads * config.attention_head_dim, "hidden_states"),
-                ),
-                sublayers=(
-                    Sublayer("self_attn", "attn1", gate=timestep_gate(_SELF_ATTENTION_GATE)),
-                    Sublayer("cross_attn", "attn2"),
-                    Sublayer("mlp", "ff", gate=timestep_gate(_FEED_FORWARD_GATE)),
-                ),
-            ),
+        stacks=one_stack(
+            pipeline.transformer,
+            Sublayer("self_attn", "attn1", gate=timestep_gate(_SELF_ATTENTION_GATE)),
+            Sublayer("cross_attn", "attn2"),
+            Sublayer("mlp", "ff", gate=timestep_gate(_FEED_FORWARD_GATE)),
         ),
         geometry=geometry,
         guidance=classifier_free("doubled"),
@@ -87,13 +78,13 @@ def geometry_of(pipeline: Any, default_size: Size | None = None) -> Geometry:
     """The geometry of an LTX pipeline, 1 or 2."""
     config = pipeline.transformer.config
     spatial = pipeline.vae_spatial_compression_ratio
-    multiple = int(np.lcm(_MULTIPLE, spatial * config.patch_size))
+    patch = (config.patch_size_t, config.patch_size, config.patch_size)
     return Geometry(
-        patch_size=(config.patch_size_t, config.patch_size, config.patch_size),
+        patch_size=patch,
         latent_channels=config.in_channels,
         spatial_scale=spatial,
         temporal_scale=pipeline.vae_temporal_compression_ratio,
-        size_multiple=(multiple, multiple),
+        size_multiple=multiples(_MULTIPLE, spatial, patch),
         default_size=default_size,
     )
 

@@ -11,12 +11,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
 from cosinterp.models.anatomy import Anatomy, nothing_refused
-from cosinterp.models.blocks import RESID, Stack, Stream, Sublayer
-from cosinterp.models.families.shared import known_pipeline, table_gate
-from cosinterp.models.geometry import Geometry, Size, one_frame
+from cosinterp.models.blocks import Sublayer
+from cosinterp.models.families.shared import known_pipeline, one_stack, table_gate
+from cosinterp.models.geometry import Geometry, Size, multiples, one_frame
 from cosinterp.models.guidance import classifier_free
 from cosinterp.models.vae import decode_image
 from cosinterp.noise_levels import prediction_type_of
@@ -37,29 +35,21 @@ def describe(pipeline: Any, name: str) -> Anatomy:
     """
     kind = known_pipeline(pipeline, _PIPELINES, name)
     config = pipeline.transformer.config
-    scale, patch = pipeline.vae_scale_factor, config.patch_size
-    multiple = int(np.lcm(_MULTIPLE, scale * patch))
+    scale, side = pipeline.vae_scale_factor, config.patch_size
+    patch = (1, side, side)
     return Anatomy(
         family="pixart",
-        stacks=(
-            Stack(
-                blocks="transformer_blocks",
-                count=len(pipeline.transformer.transformer_blocks),
-                streams=(
-                    Stream(RESID, config.num_attention_heads * config.attention_head_dim, "hidden_states"),
-                ),
-                sublayers=(
-                    Sublayer("self_attn", "attn1", gate=table_gate("timestep", _SELF_ATTENTION_GATE)),
-                    Sublayer("cross_attn", "attn2"),
-                    Sublayer("mlp", "ff", gate=table_gate("timestep", _FEED_FORWARD_GATE)),
-                ),
-            ),
+        stacks=one_stack(
+            pipeline.transformer,
+            Sublayer("self_attn", "attn1", gate=table_gate("timestep", _SELF_ATTENTION_GATE)),
+            Sublayer("cross_attn", "attn2"),
+            Sublayer("mlp", "ff", gate=table_gate("timestep", _FEED_FORWARD_GATE)),
         ),
         geometry=Geometry(
-            patch_size=(1, patch, patch),
+            patch_size=patch,
             latent_channels=config.in_channels,
             spatial_scale=scale,
-            size_multiple=(multiple, multiple),
+            size_multiple=multiples(_MULTIPLE, scale, patch),
             default_size=Size(config.sample_size * scale, config.sample_size * scale),
             is_image=True,
         ),

@@ -15,9 +15,9 @@ import numpy as np
 import torch
 
 from cosinterp.models.anatomy import Anatomy, Pinned, nothing_pinned
-from cosinterp.models.blocks import RESID, BlockCall, Stack, Stream, Sublayer
-from cosinterp.models.families.shared import known_pipeline
-from cosinterp.models.geometry import Geometry, Size, three
+from cosinterp.models.blocks import BlockCall, Sublayer
+from cosinterp.models.families.shared import known_pipeline, one_stack
+from cosinterp.models.geometry import Geometry, Size, multiples, three
 from cosinterp.models.guidance import classifier_free
 from cosinterp.models.vae import decode_standardised, decoded, on_vae
 from cosinterp.noise_levels import FLOW, check_predicts
@@ -43,29 +43,18 @@ def describe(pipeline: Any, name: str) -> Anatomy:
     spatial = pipeline.vae_scale_factor_spatial
     return Anatomy(
         family="sana-video",
-        stacks=(
-            Stack(
-                blocks="transformer_blocks",
-                count=len(pipeline.transformer.transformer_blocks),
-                streams=(
-                    Stream(RESID, config.num_attention_heads * config.attention_head_dim, "hidden_states"),
-                ),
-                sublayers=(
-                    Sublayer("self_attn", "attn1", gate=_gate(_SELF_ATTENTION_GATE)),
-                    Sublayer("cross_attn", "attn2"),
-                    Sublayer("mlp", "ff", gate=_gate(_FEED_FORWARD_GATE), take=_flattened),
-                ),
-            ),
+        stacks=one_stack(
+            pipeline.transformer,
+            Sublayer("self_attn", "attn1", gate=_gate(_SELF_ATTENTION_GATE)),
+            Sublayer("cross_attn", "attn2"),
+            Sublayer("mlp", "ff", gate=_gate(_FEED_FORWARD_GATE), take=_flattened),
         ),
         geometry=Geometry(
             patch_size=patch,
             latent_channels=config.in_channels,
             spatial_scale=spatial,
             temporal_scale=pipeline.vae_scale_factor_temporal,
-            size_multiple=(
-                int(np.lcm(_MULTIPLE, spatial * patch[1])),
-                int(np.lcm(_MULTIPLE, spatial * patch[2])),
-            ),
+            size_multiple=multiples(_MULTIPLE, spatial, patch),
             default_size=_DEFAULT_SIZES.get(config.sample_size),
         ),
         guidance=classifier_free("doubled"),

@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from cosinterp.errors import ModelError
+from cosinterp.models.blocks import RESID, Stack, Stream, Sublayer
 
 if TYPE_CHECKING:
     import torch
@@ -35,6 +36,19 @@ def known_pipeline(
 def text_grid(size: Size, settings: Mapping[str, Any]) -> tuple[int, int, int]:
     """The grid of text that is padded to ``max_sequence_length`` tokens."""
     return 1, 1, settings["max_sequence_length"]
+
+
+def one_stack(transformer: Any, *sublayers: Sublayer) -> tuple[Stack]:
+    """The blocks of a denoiser that has them all in ``transformer_blocks``, and one residual stream."""
+    config = transformer.config
+    return (
+        Stack(
+            blocks="transformer_blocks",
+            count=len(transformer.transformer_blocks),
+            streams=(Stream(RESID, config.num_attention_heads * config.attention_head_dim, "hidden_states"),),
+            sublayers=sublayers,
+        ),
+    )
 
 
 def norm_gate(norm: str, index: int) -> Callable[[BlockCall], torch.Tensor]:

@@ -8,13 +8,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from cosinterp.errors import ModelError
 from cosinterp.models.anatomy import Anatomy
 from cosinterp.models.families.shared import known_pipeline
 from cosinterp.models.families.wan import blocks, fixed_text_length
-from cosinterp.models.geometry import Geometry, three
+from cosinterp.models.geometry import Geometry, multiples, three
 from cosinterp.models.guidance import classifier_free
 from cosinterp.models.vae import decode_standardised
 from cosinterp.noise_levels import FLOW, check_predicts
@@ -44,10 +42,7 @@ def describe(pipeline: Any, name: str) -> Anatomy:
             latent_channels=pipeline.vae.config.z_dim,
             spatial_scale=spatial,
             temporal_scale=pipeline.vae_scale_factor_temporal,
-            size_multiple=(
-                int(np.lcm(_MULTIPLE, spatial * patch[1])),
-                int(np.lcm(_MULTIPLE, spatial * patch[2])),
-            ),
+            size_multiple=multiples(_MULTIPLE, spatial, patch),
         ),
         guidance=classifier_free("sequential"),
         prediction_type=check_predicts(pipeline.scheduler, FLOW, name),

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import torch
 
 from cosinterp.errors import ModelError
 from cosinterp.models.anatomy import FROM_PIPELINE, Anatomy, Pinned
 from cosinterp.models.blocks import RESID, BlockCall, Stack, Stream, Sublayer
 from cosinterp.models.families.shared import known_pipeline
-from cosinterp.models.geometry import Geometry, Size, three
+from cosinterp.models.geometry import Geometry, Size, multiples, three
 from cosinterp.models.guidance import classifier_free
 from cosinterp.models.vae import decode_standardised
 from cosinterp.noise_levels import FLOW, check_predicts
@@ -47,7 +46,7 @@ def describe(pipeline: Any, name: str) -> Anatomy:
             spatial_scale=spatial,
             temporal_scale=pipeline.vae_scale_factor_temporal,
             # The pipeline itself refuses what is no multiple of 16, whatever its VAE and patches are.
-            size_multiple=(int(np.lcm(16, spatial * patch[1])), int(np.lcm(16, spatial * patch[2]))),
+            size_multiple=multiples(16, spatial, patch),
         ),
         guidance=classifier_free("sequential"),
         prediction_type=check_predicts(pipeline.scheduler, FLOW, name),

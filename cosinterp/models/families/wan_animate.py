@@ -16,7 +16,7 @@ import torch
 from cosinterp.models.anatomy import Anatomy
 from cosinterp.models.families.shared import known_pipeline
 from cosinterp.models.families.wan import blocks, fixed_text_length
-from cosinterp.models.geometry import Geometry, Size, three
+from cosinterp.models.geometry import Geometry, Size, multiples, three
 from cosinterp.models.guidance import classifier_free
 from cosinterp.models.vae import decode_standardised
 from cosinterp.noise_levels import FLOW, check_predicts
@@ -45,10 +45,7 @@ def describe(pipeline: Any, name: str) -> Anatomy:
             latent_channels=pipeline.vae.config.z_dim,
             spatial_scale=spatial,
             temporal_scale=temporal,
-            size_multiple=(
-                int(np.lcm(_MULTIPLE, spatial * patch[1])),
-                int(np.lcm(_MULTIPLE, spatial * patch[2])),
-            ),
+            size_multiple=multiples(_MULTIPLE, spatial, patch),
             # The pipeline divides by the frames that a segment has behind its first.
             least_frames=temporal + 1,
             extra_latent_frames=_REFERENCE_FRAMES,
