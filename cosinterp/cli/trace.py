@@ -26,8 +26,10 @@ _SAMPLING = "How to generate"
 _CAPTURE = "What to record"
 _OWN = "the model's"
 _SAMPLES_OWN = "the sample's, or the model's"
-_SUBLAYERS = ("self_attn", "cross_attn", "mlp")
-_SITES = ("resid", *_SUBLAYERS, *(f"{name}.raw" for name in _SUBLAYERS))
+# Those of all families, for the shell: loading a model to ask it would take too long.
+_SUBLAYERS = ("self_attn", "cross_attn", "audio_cross_attn", "mlp", "parallel")
+SITES = ("all", "resid", "text", "audio", *_SUBLAYERS, *(f"{name}.raw" for name in _SUBLAYERS))
+BRANCHES = ("cond", "uncond", "stg", "modality")
 
 
 def trace(
@@ -91,7 +93,7 @@ def trace(
         typer.Option(
             help="Such as resid,self_attn,mlp.raw, or all; `cosinterp anatomy` shows a model's.",
             rich_help_panel=_CAPTURE,
-            autocompletion=one_of(*_SITES, after=","),
+            autocompletion=one_of(*SITES, after=","),
         ),
     ] = "resid",
     save_steps: Annotated[
@@ -105,7 +107,7 @@ def trace(
         typer.Option(
             help="Such as cond, or all; `cosinterp anatomy` shows a model's.",
             rich_help_panel=_CAPTURE,
-            autocompletion=one_of("all", "cond", "uncond"),
+            autocompletion=one_of("all", *BRANCHES, after=","),
         ),
     ] = "all",
     reduce: Annotated[

@@ -7,7 +7,7 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 from cosinterp.capture.conversion import stored_dtype
-from cosinterp.models.blocks import RESID
+from cosinterp.models.blocks import RAW, RESID
 from stores import dtypes
 
 if TYPE_CHECKING:
@@ -151,14 +151,15 @@ def _stacks(model: Model, size: Size, settings: dict[str, Any], itemsize: int) -
         grid, channels = anatomy.geometry.grid(size), anatomy.channels
         parts = [
             SiteReport(
-                site=part.site,
+                site=part.site + form,
                 layers=layers,
                 module=part.module,
-                gated=part.gate is not None or part.added is not None,
+                gated=form != RAW and (part.gate is not None or part.added is not None),
                 grid=grid,
                 channels=channels,
                 layer_bytes=prod(grid) * channels * itemsize,
             )
+            for form in ("", RAW)
             for part in stack.sublayers
         ]
         reports.append(

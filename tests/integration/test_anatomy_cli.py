@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,7 @@ def test_bytes_and_grid_are_those_of_a_store(
     )
     with store.run("sample-0", 0) as traced:
         assert list(traced.noisy(0).shape) == report["latents"]
+        assert {site["site"] for site in report["stacks"][0]["sites"]} == set(traced.sites)
         for site in report["stacks"][0]["sites"]:
             info = traced.site(site["site"])
             assert site["layer_bytes"] == info.slab_bytes
@@ -71,6 +73,8 @@ def test_bytes_and_grid_are_those_of_a_store(
 
 def test_the_tree_names_what_there_is(run: Run, tiny_folder: Callable[[str], Path]) -> None:
     output = run("anatomy", tiny_folder("wan2.2-i2v-a14b")).output
+    assert re.search(r"self_attn +attn1, gated .*\n.*cross_attn +attn2 .*\n.*mlp +ffn, gated ", output)
+    assert re.search(r"self_attn\.raw +attn1  .*\n.*cross_attn\.raw +attn2 .*\n.*mlp\.raw +ffn  ", output)
     for said in (
         *("family wan", "transformer_2", "layers 0-3", "1-3  blocks: 3 WanTransformerBlock"),
         *("self_attn", "attn1, gated", "cross_attn", "uncond  with guidance_scale above 1"),
