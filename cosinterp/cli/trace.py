@@ -27,7 +27,7 @@ _CAPTURE = "What to record"
 _OWN = "the model's"
 _SAMPLES_OWN = "the sample's, or the model's"
 # Those of all families, for the shell: loading a model to ask it would take too long.
-_SUBLAYERS = ("self_attn", "cross_attn", "audio_cross_attn", "mlp", "parallel")
+_SUBLAYERS = ("self_attn", "dual_attn", "cross_attn", "audio_cross_attn", "mlp", "parallel")
 SITES = ("all", "resid", "text", "audio", *_SUBLAYERS, *(f"{name}.raw" for name in _SUBLAYERS))
 BRANCHES = ("cond", "uncond", "stg", "modality")
 
