@@ -187,6 +187,12 @@ def lora(folder: Path, tmp_path: Path) -> Path:
     return written(as_diffusers(changes(folder)), tmp_path / "lora.safetensors")
 
 
+@pytest.fixture
+def adapter(folder: Path, tmp_path: Path) -> Path:
+    """The same LoRA as PEFT writes it, without its settings."""
+    return written(as_peft(changes(folder)), tmp_path / "adapter_model.safetensors")
+
+
 @pytest.mark.parametrize("writer", WRITERS)
 def test_each_naming_changes_the_weights_as_it_says(writer: str, folder: Path, tmp_path: Path) -> None:
     made = changes(folder)
@@ -275,6 +281,54 @@ def test_the_alpha_in_diffusers_metadata_counts(folder: Path, tmp_path: Path) ->
     assert_changed_by(
         load(folder, device="cpu", lora=f"transformer={tmp_path}"), folder, made, scale=5 / RANK
     )
+
+
+def with_metadata(tensors: Tensors, path: Path, metadata: Any) -> Path:
+    """Write a LoRA with settings as diffusers keeps them."""
+    save_file(
+        {key: tensor.contiguous() for key, tensor in tensors.items()},
+        path,
+        {"lora_adapter_metadata": json.dumps(metadata)},
+    )
+    return path
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"transformer.lora_alpha": 5, "transformer.r": 2, "text_encoder.lora_alpha": 3},
+        {"text_encoder.lora_alpha": 3, "text_encoder.use_dora": True, "transformer.lora_alpha": 5},
+        {"text_encoder.use_rslora": True, "text_encoder.alpha_pattern": {"to_q": 9}, "lora_alpha": 5},
+    ],
+)
+def test_metadata_of_other_components_does_not_count(
+    settings: dict[str, Any], folder: Path, tmp_path: Path
+) -> None:
+    made = changes(folder)
+    path = with_metadata(as_diffusers(made), tmp_path / "lora.safetensors", settings)
+    model = load(folder, device="cpu", lora=f"transformer={path}")
+    assert_changed_by(model, folder, made, 5 / RANK)
+
+
+def test_metadata_of_an_expert_is_for_its_modules(folder: Path, tmp_path: Path) -> None:
+    tensors = as_diffusers(changes(folder, 1))
+    tensors |= {
+        key.replace("transformer.", "transformer_2.", 1): tensor
+        for key, tensor in as_diffusers(changes(folder, 2)).items()
+    }
+    settings = {"transformer.lora_alpha": 5, "transformer_2.lora_alpha": 3}
+    model = load(folder, device="cpu", lora=with_metadata(tensors, tmp_path / "lora.safetensors", settings))
+    assert_changed_by(model, folder, changes(folder, 1), 5 / RANK, "transformer")
+    assert_changed_by(model, folder, changes(folder, 2), 3 / RANK, "transformer_2")
+
+
+def test_an_adapter_config_is_for_the_files_of_peft_alone(folder: Path, tmp_path: Path) -> None:
+    made = changes(folder)
+    (tmp_path / "adapter_config.json").write_text(json.dumps({"lora_alpha": 6, "r": RANK}))
+    other = written(as_diffusers(made), tmp_path / "other.safetensors")
+    assert_changed_by(load(folder, device="cpu", lora=f"transformer={other}"), folder, made, 1.0)
+    renamed = written(as_peft(made), tmp_path / "renamed.safetensors")
+    assert_changed_by(load(folder, device="cpu", lora=f"transformer={renamed}"), folder, made, 6 / RANK)
 
 
 @pytest.mark.parametrize("scale", [0.5, -1.0, 0.0])
@@ -429,15 +483,15 @@ class TestRefused:
             path, folder
         )
 
-    def test_a_dora(self, folder: Path, lora: Path) -> None:
+    def test_a_dora(self, folder: Path, adapter: Path) -> None:
         settings = {"lora_alpha": 2, "r": RANK, "use_dora": True}
-        (lora.parent / "adapter_config.json").write_text(json.dumps(settings))
-        assert "is a DoRA, which is not supported" in self.refused(lora, folder)
+        (adapter.parent / "adapter_config.json").write_text(json.dumps(settings))
+        assert "is a DoRA, which is not supported" in self.refused(adapter, folder)
 
     @pytest.mark.parametrize("content", ["{", "[]", '{"lora_alpha": "much"}'])
-    def test_a_damaged_config(self, content: str, folder: Path, lora: Path) -> None:
-        (lora.parent / "adapter_config.json").write_text(content)
-        assert "adapter_config.json: " in self.refused(lora, folder)
+    def test_a_damaged_config(self, content: str, folder: Path, adapter: Path) -> None:
+        (adapter.parent / "adapter_config.json").write_text(content)
+        assert "adapter_config.json: " in self.refused(adapter, folder)
 
     @pytest.mark.parametrize("name", ["lora.safetensors", "lora.bin", "lora.txt"])
     def test_a_damaged_file(self, name: str, folder: Path, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ import json
 import math
 import pickle
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,6 +34,10 @@ if TYPE_CHECKING:
 
 _ADAPTER_CONFIG = "adapter_config.json"
 _METADATA = "lora_adapter_metadata"
+_PEFT_STEM = "adapter_model"
+_PEFT_KEYS = "base_model.model."
+# What the names of the components that denoise begin with.
+_DENOISER = "transformer"
 _USUAL_NAMES = ("pytorch_lora_weights.safetensors", "adapter_model.safetensors")
 _PICKLED = (".bin", ".pt", ".pth")
 
@@ -46,6 +50,9 @@ _ENDS = {
     "bias": re.compile(r"\.diff_b$"),
     "difference": re.compile(r"\.diff$"),
 }
+
+Scale = Callable[[str, Mapping[str, "torch.Tensor"]], float]
+"""What the product of a module's factors is multiplied by, of the module's name and its tensors."""
 
 
 @dataclass(frozen=True)
@@ -99,9 +106,9 @@ def read_lora(path: Path) -> LoraFile:
     Raises:
         ModelError: it cannot be read, or is something else than a LoRA.
     """
-    tensors, config = _contents(path)
+    tensors, scale = _contents(path)
     try:
-        factors, beside = group(tensors, config.scale)
+        factors, beside = group(tensors, scale)
     except ValueError as error:
         raise ModelError(f"{path}: is no LoRA: {error}") from error
     if not factors:
@@ -110,7 +117,7 @@ def read_lora(path: Path) -> LoraFile:
 
 
 def group(
-    tensors: Mapping[str, torch.Tensor], scale: Callable[[str, Mapping[str, torch.Tensor]], float]
+    tensors: Mapping[str, torch.Tensor], scale: Scale
 ) -> tuple[dict[str, Factors], dict[str, torch.Tensor]]:
     """Factors by module, and changes of another form by key; ``scale`` is that of a module and its tensors.
 
@@ -184,8 +191,8 @@ class _Config:
         return alpha / (math.sqrt(rank) if self.root else rank)
 
 
-def _contents(path: Path) -> tuple[dict[str, torch.Tensor], _Config]:
-    beside = path.parent / _ADAPTER_CONFIG
+def _contents(path: Path) -> tuple[dict[str, torch.Tensor], Scale]:
+    """The tensors of a file, and what each module's product of factors is multiplied by."""
     try:
         if path.suffix in _PICKLED:
             import torch
@@ -201,14 +208,35 @@ def _contents(path: Path) -> tuple[dict[str, torch.Tensor], _Config]:
     if not isinstance(tensors, dict) or not all(hasattr(value, "shape") for value in tensors.values()):
         raise ModelError(f"{path}: cannot be read as a LoRA: it holds something else than tensors")
     if metadata:
-        return tensors, _config(dict(_without_component(metadata)), path)
-    return tensors, _config(read_json(beside), beside) if beside.is_file() else _Config()
+        return tensors, _scale_by_component(metadata, path)
+    beside = path.parent / _ADAPTER_CONFIG
+    if beside.is_file() and _is_of_peft(path, tensors):
+        return tensors, _config(read_json(beside), beside).scale
+    return tensors, _Config().scale
 
 
-def _without_component(metadata: dict[str, Any]) -> Iterator[tuple[str, Any]]:
-    """diffusers puts the component before each setting: ``transformer.lora_alpha``."""
+def _is_of_peft(path: Path, tensors: Mapping[str, Any]) -> bool:
+    """Whether PEFT wrote a file, by its name or keys; a folder may hold its settings beside other files."""
+    return path.stem == _PEFT_STEM or all(key.startswith(_PEFT_KEYS) for key in tensors)
+
+
+def _scale_by_component(metadata: dict[str, Any], path: Path) -> Scale:
+    """The scale by diffusers' metadata, where the component is before each setting.
+
+    A file may have settings of other components beside the denoiser's, such as ``text_encoder.lora_alpha``.
+    """
+    settings: dict[str, dict[str, Any]] = {}
     for key, value in metadata.items():
-        yield key.rpartition(".")[2], value
+        component, _, name = key.rpartition(".")
+        if not component or component.startswith(_DENOISER):
+            settings.setdefault(component, {})[name] = value
+    configs = {component: _config(own, path) for component, own in settings.items()}
+    usual = configs.get(_DENOISER) or configs.get("") or _Config()
+
+    def scale(module: str, found: Mapping[str, torch.Tensor]) -> float:
+        return configs.get(module.partition(".")[0], usual).scale(module, found)
+
+    return scale
 
 
 def _config(settings: dict[str, Any], path: Path) -> _Config:
