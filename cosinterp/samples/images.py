@@ -8,19 +8,23 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from PIL import Image, UnidentifiedImageError
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from cosinterp.errors import SampleError
 
 _Stamp = tuple[int, int]
 """Size in bytes and time of the last change, in ns: another stamp is another content."""
 
+# What the parts of a PNG are called that can say which side of it is up.
+_PNG_ORIENTATIONS = (b"eXIf", b"Raw profile type exif", b"XML:com.adobe.xmp")
+
 
 @dataclass(frozen=True)
 class ImageFile:
     """An image on the disk, known to be whole.
 
-    ``size`` is (width, height) in pixels.
+    ``size`` is (width, height) in pixels, of the image as it is to be looked at.
     """
 
     path: Path
@@ -35,17 +39,11 @@ class ImageFile:
         less.
 
         Raises:
-            SampleError: there is no such file, or it is no whole image.
+            SampleError: there is no such file, it is no whole image, or its pixels have no known range.
         """
         with _named(path):
             stamp = _stamp(path)
-            with Image.open(path) as image:
-                size = image.size
-                if image.format == "PNG":
-                    image.verify()
-                else:
-                    image.load()
-        return cls(path, size, stamp)
+            return cls(path, _checked_size(path), stamp)
 
     def read(self) -> Image.Image:
         """The image as RGB. The two read last are at hand still, and no more.
@@ -61,13 +59,42 @@ class ImageFile:
 
 
 def read_image(path: Path) -> Image.Image:
-    """An image file as RGB.
+    """An image file as RGB, turned as its EXIF orientation says, as diffusers' ``load_image`` does.
 
     Raises:
-        SampleError: there is no such file, or it is no image.
+        SampleError: there is no such file, it is no image, or its pixels have no known range.
     """
     with _named(path), Image.open(path) as image:
-        return image.convert("RGB")
+        _check_range(path, image)
+        return _as_rgb(ImageOps.exif_transpose(image))
+
+
+def _checked_size(path: Path) -> tuple[int, int]:
+    with Image.open(path) as image:
+        _check_range(path, image)
+        if image.format != "PNG":
+            return ImageOps.exif_transpose(image).size
+        size = image.size
+        image.verify()
+    content = path.read_bytes()
+    if any(name in content for name in _PNG_ORIENTATIONS):
+        # An orientation may stand behind the pixels, so these have to be decoded.
+        with Image.open(path) as image:
+            return ImageOps.exif_transpose(image).size
+    return size
+
+
+def _check_range(path: Path, image: Image.Image) -> None:
+    if image.mode in ("I", "F"):
+        raise SampleError(f"{path}: has pixels of 32 bits; save it with 8 or 16")
+
+
+def _as_rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I;16"):
+        # Pillow would cut off all above 255.
+        grey = np.asarray(image).astype(np.uint32)
+        image = Image.fromarray(((grey + 128) // 257).astype(np.uint8))
+    return image.convert("RGB")
 
 
 @lru_cache(maxsize=2)

@@ -6,10 +6,11 @@ import gc
 import os
 import weakref
 from pathlib import Path
+from zlib import crc32
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image
 
 from cosinterp.errors import SampleError
 from cosinterp.samples import ImageFile, Sample, load_dataset, read_image, sample_from_flags
@@ -110,6 +111,57 @@ def test_images_of_every_kind_are_read_as_rgb(tmp_path: Path, mode: str) -> None
     image = ImageFile.check(path).read()
     assert image.mode == "RGB"
     assert image == read_image(path)
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "tif"])
+@pytest.mark.parametrize(("orientation", "size"), [(3, (48, 64)), (6, (64, 48)), (8, (64, 48))])
+def test_an_image_is_turned_as_its_orientation_says(
+    tmp_path: Path, suffix: str, orientation: int, size: tuple[int, int]
+) -> None:
+    path = tmp_path / f"first.{suffix}"
+    stored = Image.new("RGB", (48, 64))
+    stored.paste((255, 255, 255), (0, 0, 48, 32))
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    stored.save(path, exif=exif)
+    checked = ImageFile.check(path)
+    image = checked.read()
+    assert checked.size == image.size == size
+    # The upper half of the pixels is at the bottom, right or left.
+    bright = {3: (24, 56), 6: (56, 24), 8: (8, 24)}[orientation]
+    assert image.getpixel(bright) == (255, 255, 255)
+    assert np.asarray(image).mean() == pytest.approx(127.5, abs=1)
+
+
+def test_an_orientation_behind_the_pixels_of_a_png_counts(tmp_path: Path) -> None:
+    path = noise(tmp_path / "first.png")
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    content = exif.tobytes().removeprefix(b"Exif\0\0")
+    chunk = b"eXIf" + content
+    chunk = len(content).to_bytes(4, "big") + chunk + crc32(chunk).to_bytes(4, "big")
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-12] + chunk + whole[-12:])
+    checked = ImageFile.check(path)
+    assert checked.size == checked.read().size == (64, 48)
+
+
+@pytest.mark.parametrize("suffix", ["png", "tif"])
+def test_grey_of_16_bits_keeps_its_brightness(tmp_path: Path, suffix: str) -> None:
+    levels = np.array([[0, 257, 128 * 257, 200 * 257 + 100, 65535]], np.uint16)
+    path = tmp_path / f"first.{suffix}"
+    Image.fromarray(levels).save(path)
+    image = ImageFile.check(path).read()
+    assert image.mode == "RGB"
+    assert np.asarray(image)[0].tolist() == [[level] * 3 for level in (0, 1, 128, 200, 255)]
+
+
+@pytest.mark.parametrize("dtype", [np.int32, np.float32])
+def test_pixels_of_no_known_range_are_refused(tmp_path: Path, dtype: type) -> None:
+    Image.fromarray(np.ones((4, 6), dtype)).save(tmp_path / "first.tif")
+    for read in (read_image, ImageFile.check):
+        with pytest.raises(SampleError, match=r"first\.tif: has pixels of 32 bits; save it with 8 or 16"):
+            read(tmp_path / "first.tif")
 
 
 def test_a_sample_takes_an_image_that_is_in_memory() -> None:
