@@ -106,6 +106,14 @@ class TestIndexes:
         (copied / "cosinterp.json").write_text(content)
         assert "cosinterp.json: " in refusal(copied)
 
+    def test_a_sampling_setting_that_the_pipeline_does_not_have(self, copied: Path) -> None:
+        (copied / "cosinterp.json").write_text('{"sampling": {"num_step": 3}}')
+        message = refusal(copied)
+        assert message.startswith(
+            f'{copied}/cosinterp.json: WanPipeline has no sampling setting "num_step"; it has '
+        )
+        assert "num_steps" in message
+
 
 class TestComponents:
     @pytest.mark.parametrize("component", ["transformer_2", "vae", "scheduler", "text_encoder", "tokenizer"])

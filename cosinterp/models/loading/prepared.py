@@ -134,7 +134,7 @@ def prepare(
 
 
 def _described(choices: _Choices, index: Index, pipeline: Any, own: dict[str, Any]) -> Model:
-    return Model(
+    model = Model(
         name=choices.source.name,
         source=choices.source.location,
         revision=choices.source.commit,
@@ -143,10 +143,18 @@ def _described(choices: _Choices, index: Index, pipeline: Any, own: dict[str, An
         device=choices.device,
         dtype=choices.precision,
         task=own.get("task"),
-        own_sampling=own.get("sampling", {}),
         offload=choices.offload,
         quantization=quantization_of(choices.quantize, index),
     )
+    sampling = own.get("sampling", {})
+    known = model.sampling_defaults
+    unknown = next((name for name in sampling if name not in known), None)
+    if unknown is not None:
+        raise ModelError(
+            f'{index.folder / MODEL_FILE}: {type(pipeline).__name__} has no sampling setting "{unknown}"; '
+            f"it has {', '.join(known)}"
+        )
+    return replace(model, own_sampling=sampling)
 
 
 def _read(index: Index, choices: _Choices, skeleton: Any | None) -> Any:
