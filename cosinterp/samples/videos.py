@@ -6,6 +6,7 @@ They are called as the pipelines call them: ``pose_video`` and ``face_video`` dr
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass
@@ -41,12 +42,13 @@ class VideoFile:
         """The video file ``path``, decoded to its end without keeping what it holds.
 
         Raises:
-            SampleError: there is no such file, or it is no video.
+            SampleError: there is no such file, it is no video, or it is cut off or damaged.
         """
         stamp = _stamp(path)
         sizes = [size for size, _ in _decoded(path)]
         if not sizes:
             raise SampleError(f"{path}: cannot be read as a video")
+        _check_whole(path)
         return cls(path, sizes[0], len(sizes), stamp)
 
     def read(self, num_frames: int) -> Frames:
@@ -113,6 +115,25 @@ def _decoded(path: Path) -> Generator[tuple[tuple[int, int], Frames], None, None
         width, height = told["size"]
         for pixels in reading:
             yield (width, height), np.frombuffer(pixels, np.uint8).reshape(height, width, 3)
+
+
+def _check_whole(path: Path) -> None:
+    """Refuse a video that ffmpeg decodes with errors: of one that is cut off it gives what is there."""
+    from imageio_ffmpeg import get_ffmpeg_exe
+
+    decoding = [get_ffmpeg_exe(), "-nostdin", "-v", "error", "-i", str(path)]
+    ended = subprocess.run([*decoding, "-map", "0:v:0", "-f", "null", "-"], capture_output=True, check=False)
+    told = ended.stderr.decode(errors="replace").strip().splitlines()
+    if told or ended.returncode or _is_cut_riff(path):
+        reason = f" (ffmpeg: {told[-1]})" if told else ""
+        raise SampleError(f"{path}: is cut off or damaged{reason}; copy or write it again")
+
+
+def _is_cut_riff(path: Path) -> bool:
+    """Whether an AVI is shorter than its head says, which ffmpeg passes over."""
+    with path.open("rb") as file:
+        head = file.read(8)
+    return head[:4] == b"RIFF" and 8 + int.from_bytes(head[4:], "little") > path.stat().st_size
 
 
 def _stamp(path: Path) -> tuple[int, int]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 import pytest
+from imageio_ffmpeg import write_frames
 
 from cosinterp.errors import SampleError
 from cosinterp.media_files import write_video
@@ -58,6 +60,27 @@ def test_what_is_no_video_is_an_error_that_names_it(content: bytes, tmp_path: Pa
         VideoFile.check(path)
     with pytest.raises(SampleError, match="none.mp4: no such video"):
         VideoFile.check(tmp_path / "none.mp4")
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "webm", "mkv", "avi", "gif"])
+def test_a_video_that_is_cut_off_is_refused(suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / f"whole.{suffix}"
+    noise = np.random.default_rng(0).integers(0, 256, (20, 32, 32, 3), dtype=np.uint8)
+    # As on the web: what says how many frames there are stands before them.
+    options = ["-movflags", "+faststart"] if suffix == "mp4" else []
+    codec = {"webm": "libvpx", "gif": "gif"}.get(suffix, "libx264")
+    pixels = "rgb8" if suffix == "gif" else "yuv420p"
+    writing = write_frames(path, (32, 32), fps=10, codec=codec, pix_fmt_out=pixels, output_params=options)
+    with closing(writing):
+        writing.send(None)
+        for frame in noise:
+            writing.send(frame)
+    assert VideoFile.check(path).num_frames == 20
+    cut = tmp_path / f"cut.{suffix}"
+    content = path.read_bytes()
+    cut.write_bytes(content[: len(content) // 2])
+    with pytest.raises(SampleError, match=rf"cut\.{suffix}: is cut off or damaged.*; copy or"):
+        VideoFile.check(cut)
 
 
 def test_a_folder_has_them_beside_the_image(video: Path, tmp_path: Path) -> None:
