@@ -18,7 +18,7 @@ from cosinterp.errors import SampleError
 from cosinterp.samples.found import Found
 from cosinterp.samples.images import ImageFile
 from cosinterp.samples.sample import Sample
-from cosinterp.samples.values import SIZES, json_object, sizes, truth_of
+from cosinterp.samples.values import SIZES, check_text, json_object, sizes, truth_of
 from cosinterp.samples.videos import VIDEO_NAMES, VideoFile
 from stores.layout import sample_name
 
@@ -71,6 +71,8 @@ def _text(row: dict[str, Any], key: str, where: str) -> str | None:
     value = row.get(key)
     if value is not None and not isinstance(value, str):
         raise SampleError(f"{where}: {key} has to be a text, not {json.dumps(value)[:40]}")
+    if value is not None:
+        check_text(value, f"{where}: {key}")
     return value
 
 

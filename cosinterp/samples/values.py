@@ -38,6 +38,21 @@ def read_prompt(path: Path) -> str:
     return text
 
 
+def check_text(text: str, where: str) -> None:
+    """Refuse what no file can hold as text: NUL, and half of a character, as ``"\\ud800"`` in JSON is.
+
+    Raises:
+        SampleError: ``text`` holds one; begins with ``where``.
+    """
+    if "\0" in text:
+        raise SampleError(f"{where} holds a NUL character; leave it out")
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        half = f"U+{ord(text[error.start]):04X}"
+        raise SampleError(f"{where} holds half of a character ({half}); write it whole, in UTF-8") from error
+
+
 def json_object(text: str, where: str) -> dict[str, Any]:
     """The JSON object that ``text`` is.
 
@@ -83,8 +98,11 @@ def truth_of(entries: Any, where: str) -> Truth:
     for name, value in entries.items():
         if not is_value_name(name):
             raise SampleError(
-                f"{where}: truth {name!r} cannot be a name; use letters, digits and underscores"
+                f'{where}: truth {name!r} cannot be a name; a name is a text without slashes, and not "."'
             )
+        check_text(name, f"{where}: truth {name!r}")
+        if isinstance(value, str):
+            check_text(value, f"{where}: truth {name!r}")
         if isinstance(value, list):
             value = _array(name, value, where)
         elif np.asarray(value).dtype.kind not in "biufU":

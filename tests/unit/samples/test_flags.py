@@ -37,3 +37,12 @@ def test_one_prompt_is_wanted(tmp_path: Path) -> None:
         sample_from_flags()
     with pytest.raises(SampleError, match="either a prompt or a prompt file"):
         sample_from_flags("go", prompt_file=tmp_path / "prompt.txt")
+
+
+def test_a_prompt_that_no_file_can_hold_is_refused() -> None:
+    with pytest.raises(SampleError, match=r"the prompt holds half of a character \(U\+DCFF\)"):
+        sample_from_flags("go \udcff")
+
+
+def test_a_whole_character_outside_the_basic_plane_is_text() -> None:
+    assert sample_from_flags("go \U0001f600").prompt == "go \U0001f600"
