@@ -86,6 +86,8 @@ def _metadata_file(folder: Path) -> Path | None:
 def _read_metadata(path: Path) -> dict[str, Any]:
     try:
         return json_object(path.read_text(encoding="utf-8"), str(path))
+    except IsADirectoryError as error:
+        raise SampleError(f"{path}: is a folder; the metadata are a file") from error
     except UnicodeDecodeError as error:
         raise SampleError(f"{path}: is not valid JSON ({error})") from error
 

@@ -154,6 +154,10 @@ def test_broken_files_are_named(tmp_path: Path) -> None:
     with pytest.raises(SampleError, match=r"metadata\.json: is not valid JSON \(too deeply nested\)"):
         load_dataset(tmp_path)
     (folder / "metadata.json").unlink()
+    (folder / "metadata.json").mkdir()
+    with pytest.raises(SampleError, match=r"metadata\.json: is a folder; the metadata are a file"):
+        load_dataset(tmp_path)
+    (folder / "metadata.json").rmdir()
     (folder / "first_frame.png").write_bytes(b"no image")
     with pytest.raises(SampleError, match=r"first_frame\.png: cannot be read as an image"):
         load_dataset(tmp_path)
