@@ -23,6 +23,7 @@ from cosinterp.samples.videos import VIDEO_NAMES, VideoFile
 from stores.layout import sample_name
 
 _OWN = ("prompt", "image", "name", *SIZES, *VIDEO_NAMES)
+_LONGEST_SIZE = 100
 File = TypeVar("File", ImageFile, VideoFile)
 _Rows = Iterator[tuple[int, dict[str, Any]]]
 """Line number, from 1, and what the line says; an entry that is left empty is not there."""
@@ -123,8 +124,8 @@ def _cells(row: dict[str | Any, Any], where: str) -> dict[str, Any]:
             f"{where}: a truth cannot be written in CSV; use JSONL, or call the column otherwise"
         )
     for key in SIZES:
-        # What is no number is told by `sizes`.
-        if cells.get(key, "").strip().isdecimal():
+        # What is no number is told by `sizes`, and so is one that Python would refuse to read for its length.
+        if cells.get(key, "").strip().isdecimal() and len(cells[key]) < _LONGEST_SIZE:
             cells[key] = int(cells[key])
     return cells
 

@@ -66,6 +66,9 @@ def json_object(text: str, where: str) -> dict[str, Any]:
         raise SampleError(f"{where}: is not valid JSON ({error.msg}, {line}column {error.colno})") from error
     except RecursionError as error:
         raise SampleError(f"{where}: is not valid JSON (too deeply nested)") from error
+    except ValueError as error:
+        # Python reads no integer of thousands of digits.
+        raise SampleError(f"{where}: holds a number of too many digits") from error
     if not isinstance(value, dict):
         raise SampleError(f"{where}: has to hold a JSON object")
     return value
@@ -81,7 +84,7 @@ def sizes(entries: Mapping[str, Any], where: str) -> dict[str, int | None]:
     for key in SIZES:
         value = entries.get(key)
         if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
-            raise SampleError(f"{where}: {key} has to be a whole number above 0, not {value!r}")
+            raise SampleError(f"{where}: {key} has to be a whole number above 0, not {value!r:.40}")
         found[key] = value
     return found
 

@@ -67,6 +67,7 @@ def test_csv(tmp_path: Path, image: Path) -> None:
         ({"prompt": "go", "name": ["a"]}, 'name has to be a text, not ["a"]'),
         ({"prompt": "go", "image": "none.png"}, "none.png: no such image"),
         ({"prompt": "go", "image": "prompts.jsonl"}, "prompts.jsonl: cannot be read as an image"),
+        ('{"prompt": "go", "level": ' + "9" * 5000 + "}", "holds a number of too many digits"),
         ({"prompt": "go", "height": 64.5}, "height has to be a whole number above 0, not 64.5"),
         ({"prompt": "go", "truth": {"walls": [[1], []]}}, "truth 'walls' has rows of different lengths"),
     ],
@@ -89,6 +90,10 @@ def test_a_bad_line_of_jsonl_is_named(line: dict | str, message: str, tmp_path: 
         (b"prompt,image\ngo,\n,a.png\n", ":3: has no prompt; it has image"),
         (b"prompt,height\ngo,64\ngo,tall\n", ":3: height has to be a whole number above 0, not 'tall'"),
         (b"prompt,height\ngo,64\ngo,0\n", ":3: height has to be a whole number above 0, not 0"),
+        (
+            b"prompt,height\ngo," + b"9" * 5000 + b"\n",
+            ":2: height has to be a whole number above 0, not '" + "9" * 39,
+        ),
         (b"prompt,image\ngo,\ngo,none.png\n", ":3: {folder}/none.png: no such image"),
         (b"prompt,truth\ngo,1\n", ":2: a truth cannot be written in CSV; use JSONL"),
         (b'prompt\ngo\n"go\n', ":3: cannot be read as CSV (unexpected end of data)"),
