@@ -32,10 +32,13 @@ def load_dataset(
         limit: take the first so many of them.
 
     Raises:
-        SampleError: there is no such dataset, no sample in it, none that a pattern matches, two of one name,
-            or a sample that cannot be read; names the file, and the line of a table.
+        SampleError: there is no such dataset, no sample in it, none that a pattern matches (with a limit too),
+            two of one name, a limit below 1, or a sample that cannot be read; names the file, and the line
+            of a table.
     """
-    chosen = list(islice(_matching(Path(path), only), limit))
+    if limit is not None and (not isinstance(limit, int) or limit < 1):
+        raise SampleError(f"the limit has to be a whole number above 0, not {limit!r}")
+    chosen = list(_matching(Path(path), only, limit))
     places: dict[str, str] = {}
     for found in chosen:
         if found.name in places:
@@ -55,19 +58,23 @@ def sample_names(path: Path | str) -> Iterator[str]:
     return (found.name for found in _find(Path(path)))
 
 
-def _matching(path: Path, only: str | Iterable[str] | None) -> Iterator[Found]:
+def _matching(path: Path, only: str | Iterable[str] | None, limit: int | None) -> Iterator[Found]:
     if only is None:
-        yield from _find(path)
+        yield from islice(_find(path), limit)
         return
     patterns = [only] if isinstance(only, str) else list(only)
-    unmatched, seen = set(patterns), []
+    unmatched, seen, taken = set(patterns), [], 0
     for found in _find(path):
         matching = [pattern for pattern in patterns if fnmatchcase(found.name, pattern)]
         unmatched -= set(matching)
-        if matching:
+        if matching and taken != limit:
+            taken += 1
             yield found
         if len(seen) <= _SHOWN:
             seen.append(found.name)
+        # A pattern is wrong only if nothing at all matches it, so what lies behind the limit is looked at too.
+        if taken == limit and not unmatched:
+            return
     if unmatched:
         more = ", ..." if len(seen) > _SHOWN else ""
         raise SampleError(

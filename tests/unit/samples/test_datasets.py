@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -35,6 +36,21 @@ def test_samples_are_chosen_by_pattern_and_number(
     names = list(sample_names(bench))
     chosen = load_dataset(bench, only=only, limit=limit)
     assert [sample.name for sample in chosen] == [names[number] for number in taken]
+
+
+@pytest.mark.parametrize("limit", [1, 2, None])
+def test_a_pattern_that_matches_nothing_is_noticed_whatever_the_limit(bench: Path, limit: int | None) -> None:
+    with pytest.raises(SampleError, match='no sample is called "typo"'):
+        load_dataset(bench, only=["*-00000", "typo"], limit=limit)
+    both = load_dataset(bench, only=["In-*", "Out-*"], limit=1)
+    assert [sample.name for sample in both] == [f"In-Domain_50-{KEY_DOOR}-00000"]
+
+
+@pytest.mark.parametrize("limit", [0, -1, 1.5])
+@pytest.mark.parametrize("only", [None, "*"])
+def test_a_limit_below_one_is_refused(bench: Path, only: str | None, limit: Any) -> None:
+    with pytest.raises(SampleError, match=f"the limit has to be a whole number above 0, not {limit}"):
+        load_dataset(bench, only=only, limit=limit)
 
 
 def test_what_is_not_chosen_is_not_read(bench: Path) -> None:
