@@ -32,9 +32,9 @@ def load_dataset(
         limit: take the first so many of them.
 
     Raises:
-        SampleError: there is no such dataset, no sample in it, none that a pattern matches (with a limit too),
-            two of one name, a limit below 1, or a sample that cannot be read; names the file, and the line
-            of a table.
+        SampleError: there is no such dataset, no sample in it, none that a pattern matches (whatever the
+            limit), two of one name, a limit below 1, or a sample that cannot be read; names the file, and
+            the line of a table.
     """
     if limit is not None and (not isinstance(limit, int) or limit < 1):
         raise SampleError(f"the limit has to be a whole number above 0, not {limit!r}")
@@ -72,7 +72,7 @@ def _matching(path: Path, only: str | Iterable[str] | None, limit: int | None) -
             yield found
         if len(seen) <= _SHOWN:
             seen.append(found.name)
-        # A pattern is wrong only if nothing at all matches it, so what lies behind the limit is looked at too.
+        # A pattern is wrong only if nothing at all matches it, so the search goes on behind the limit.
         if taken == limit and not unmatched:
             return
     if unmatched:
