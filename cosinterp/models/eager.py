@@ -17,7 +17,6 @@ from cosinterp.errors import ModelWarning
 if TYPE_CHECKING:
     import torch
 
-_LAST_FORWARD = "_cosinterp_forward"
 _WHY = "compiled code fuses the modules whose outputs are read"
 
 
@@ -69,13 +68,23 @@ def _uncompile(module: torch.nn.Module, stack: ExitStack) -> bool:
 
 @contextmanager
 def _forward(module: torch.nn.Module, original: Any) -> Iterator[None]:
-    """Give a module its own forward; nnsight, which wraps it the first time, finds its wrapper again."""
+    """Give a module its own forward, within what nnsight wrapped it in, if it did so before.
+
+    What nnsight keeps of a module holds the forward that it found the first time; the module may have been
+    given another one since.
+    """
+    from nnsight.intervention.source import STATE, Controller, module_body
+
     own = vars(module)
-    with _set(own, "forward", own.get(_LAST_FORWARD, original)):
-        try:
-            yield
-        finally:
-            own[_LAST_FORWARD] = own["forward"]
+    with _set(own, "forward", original):
+        state = own.get(STATE)
+        if state is not None and not isinstance(original, Controller):
+            body = module_body(module)
+            if body != state.original:
+                state.body = state.original = body
+                state.sourced, state.compiled = False, None
+            own["forward"] = Controller(module, state)
+        yield
 
 
 def warn_of_compiled(names: list[str]) -> None:

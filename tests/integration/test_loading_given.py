@@ -138,6 +138,24 @@ class TestIdentity:
         pipeline.transformer.add_adapter(LoraConfig(r=2, target_modules=["to_q"]))
         assert load(pipeline).weights_sha256 != before
 
+    def test_the_scale_of_a_lora_shows_and_whether_it_is_on(self, pipeline: Any) -> None:
+        from peft import LoraConfig
+
+        pipeline.transformer.add_adapter(LoraConfig(r=2, target_modules=["to_q"]), "mine")
+        seen = [load(pipeline).weights_sha256]
+        pipeline.transformer.set_adapters("mine", 0.5)
+        seen.append(load(pipeline).weights_sha256)
+        pipeline.transformer.disable_adapters()
+        seen.append(load(pipeline).weights_sha256)
+        assert len(set(seen)) == 3
+        pipeline.transformer.enable_adapters()
+        assert load(pipeline).weights_sha256 == seen[1]
+
+    def test_a_changed_text_encoder_shows(self, pipeline: Any) -> None:
+        before = load(pipeline).weights_sha256
+        next(iter(pipeline.text_encoder.parameters())).data.view(-1)[0] += 1
+        assert load(pipeline).weights_sha256 != before
+
 
 class TestCompiled:
     @pytest.mark.parametrize("compile_it", WAYS)
@@ -199,6 +217,32 @@ class TestCompiled:
         model = load(pipeline)
         model.generate(sample_for(KIND), 0, num_steps=2)
         assert compiler.runs > 0
+
+    def test_a_forward_that_is_replaced_between_traces_is_the_one_that_runs(
+        self, pipeline: Any, tmp_path: Path
+    ) -> None:
+        sample = sample_for(KIND)
+        settings: dict[str, Any] = {"seeds": 0, "num_steps": 2}
+        block = pipeline.transformer.blocks[0]
+        written = block.forward
+
+        def halved(*args: Any, **kwargs: Any) -> Any:
+            return written(*args, **kwargs) / 2
+
+        replaced = copy.deepcopy(pipeline)
+        replaced_block = replaced.transformer.blocks[0]
+        replaced_written = replaced_block.forward
+        replaced_block.forward = lambda *args, **kwargs: replaced_written(*args, **kwargs) / 2
+        wanted = trace(load(replaced), sample, store=tmp_path / "wanted", **settings)
+        model = load(pipeline)
+        block.forward = torch.compile(written, backend=Compiler())
+        with pytest.warns(ModelWarning):
+            trace(model, sample, store=tmp_path / "first", **settings)
+        block.forward = torch.compile(halved, backend=Compiler())
+        with pytest.warns(ModelWarning):
+            traced = trace(model, sample, store=tmp_path / "second", **settings)
+        with wanted.run(sample.name, 0) as one, traced.run(sample.name, 0) as other:
+            assert np.array_equal(one.noisy(2), other.noisy(2))
 
     def test_what_is_not_compiled_is_not_spoken_of(self, pipeline: Any) -> None:
         with warnings.catch_warnings():
