@@ -46,7 +46,7 @@ def given_model(pipeline: Any) -> Model:
         device=pipeline._execution_device,
         dtype=denoiser.dtype,
         offload=offload_of(pipeline, anatomy.experts),
-        content_sha256=_content_sha256(pipeline, anatomy.experts),
+        content_sha256=_content_sha256(pipeline),
     )
 
 
@@ -84,25 +84,49 @@ def _name(pipeline: Any) -> str:
     return str(folder.resolve()) if folder.is_dir() else str(origin)
 
 
-def _content_sha256(pipeline: Any, experts: tuple[str, ...]) -> str:
-    """SHA-256 over the tensors of the denoiser and the VAE: names, shapes, dtypes and their first 64 KiB.
+def _content_sha256(pipeline: Any) -> str:
+    """SHA-256 over the models of a pipeline: their configs, tensors, and which LoRAs are on, at which scales.
 
-    Whatever was loaded, put in or changed since, this tells models apart without reading all of them. Of
-    tensors that are offloaded to where they cannot be read the values are left out.
+    Of tensors: names, shapes, dtypes and their first 64 KiB. Whatever was loaded, put in or changed since,
+    this tells models apart without reading all of them. Of tensors that are offloaded to where they cannot be
+    read the values are left out.
     """
+    import torch
+
     digest = hashlib.sha256()
-    for part in (*experts, "vae"):
-        component = getattr(pipeline, part, None)
-        if component is None:
+    for part, component in sorted(pipeline.components.items()):
+        if not isinstance(component, torch.nn.Module):
             continue
-        config = [(name, value) for name, value in component.config.items() if not name.startswith("_")]
-        digest.update(f"{part} {type(component).__name__} {sorted(config)}\n".encode())
+        digest.update(f"{part} {type(component).__name__} {_settings(component)}\n".encode())
         for name, tensor in component.state_dict().items():
             for inner in _plain(tensor):
                 digest.update(f"{name} {tuple(inner.shape)} {inner.dtype}\n".encode())
                 if not inner.is_meta:
                     digest.update(_start(inner))
+        for name, module in component.named_modules():
+            if state := _adapters(module):
+                digest.update(f"{name} {state}\n".encode())
     return digest.hexdigest()
+
+
+def _settings(component: Any) -> list[tuple[str, Any]]:
+    """What a component was built by, without where it came from."""
+    config = getattr(component, "config", None)
+    if config is None:
+        return []
+    entries = config.to_dict() if hasattr(config, "to_dict") else config
+    return sorted((name, value) for name, value in entries.items() if not name.startswith("_"))
+
+
+def _adapters(module: Any) -> str | None:
+    """What of a module's adapters takes part, and how much of it; None: it has none, or none is in use."""
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
+    if not isinstance(module, BaseTunerLayer):
+        return None
+    scales = getattr(module, "scaling", {})
+    active = [] if module.disable_adapters else [(name, scales.get(name)) for name in module.active_adapters]
+    return f"{active} {module.merged_adapters}"
 
 
 def _plain(tensor: torch.Tensor) -> Iterator[torch.Tensor]:
