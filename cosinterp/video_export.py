@@ -10,20 +10,19 @@ side as they do models.
 
 from __future__ import annotations
 
-import json
 import math
-import os
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from cosinterp.decoding import final_video, model_of
 from cosinterp.errors import StoreError, UserError
 from cosinterp.frame_rates import usual_frame_rate
 from cosinterp.media_files import FULL_COLOUR, HALF_COLOUR, Frames, encode_video, replace
 from cosinterp.samples import Place
+from cosinterp.video_records import Origin, append_record, is_recorded, read_records
 from stores.filters import Samples, Seeds
 from stores.layout import BASE
 from stores.tools.opening import AnyStore, opened
@@ -32,28 +31,8 @@ if TYPE_CHECKING:
     from cosinterp.models.model import Model
     from stores import Run, RunEntry, Store
 
-RECORDS = "videos.jsonl"
-"""What was written, beside the folders of the seeds: a line of JSON for each video."""
-
 CRF = 10
 PIXEL_FORMATS = (HALF_COLOUR, FULL_COLOUR)
-
-
-@dataclass(frozen=True)
-class Origin:
-    """What a video is made from, and how: what differs from another one's makes another video.
-
-    ``decoder`` is the model whose VAE decodes the final latent, None for a video that is stored.
-    """
-
-    sample: str
-    seed: int
-    variant: str
-    finished: str
-    frame_rate: float
-    crf: int
-    pixel_format: str
-    decoder: str | None
 
 
 @dataclass(frozen=True)
@@ -178,7 +157,7 @@ def plan_videos(
     source, out = opened(store), Path(out)
     if out.exists() and not out.is_dir():
         raise UserError(f"{out}: is a file; name a folder")
-    records = _read_records(out / RECORDS)
+    records = read_records(out)
     videos: list[ExportedVideo] = []
     entries = _choose(source, samples, seeds, variant)
     for done, entry in enumerate(entries):
@@ -199,7 +178,7 @@ def plan_videos(
                 pixel_format=pixel_format,
                 decoder=_decoder(run, model or str(source.settings.model.get("name"))),
             )
-        present = path.exists() and records.get(_relative(path, out)) == _record(path, out, origin)
+        present = path.exists() and is_recorded(records, path, out, origin)
         videos.append(ExportedVideo(path, origin, place is not None, present))
     videos.sort(key=lambda video: (video.origin.seed, video.origin.variant, video.path))
     _check_distinct(videos)
@@ -234,7 +213,7 @@ def _write(video: ExportedVideo, frames: Frames, out: Path, draft: Path) -> None
     how = video.origin
     encode_video(frames, draft, how.frame_rate, crf=how.crf, pixel_format=how.pixel_format)
     # Before it has its name: a video without a record is taken for somebody else's.
-    _append(out / RECORDS, _record(video.path, out, how, draft.stat().st_size))
+    append_record(out, video.path, how, draft.stat().st_size)
 
 
 def _choose(store: Store, samples: Samples, seeds: Seeds, variant: str | None) -> list[RunEntry]:
@@ -284,40 +263,3 @@ def _check_free(videos: list[ExportedVideo]) -> None:
             f"{taken[0].path}{more}: this is of another run, or was made otherwise; replace it with --force "
             "(force=True), or choose another folder"
         )
-
-
-def _record(path: Path, out: Path, origin: Origin, size: int | None = None) -> dict[str, Any]:
-    size = path.stat().st_size if size is None else size
-    return {"file": _relative(path, out), "bytes": size, **asdict(origin)}
-
-
-def _relative(path: Path, out: Path) -> str:
-    return path.relative_to(out).as_posix()
-
-
-def _read_records(path: Path) -> dict[str, dict[str, Any]]:
-    """The last record of each file. Half a line, as a kill or a full disk leaves it, tells nothing."""
-    records: dict[str, dict[str, Any]] = {}
-    lines = path.read_bytes().splitlines() if path.exists() else []
-    for line in lines:
-        try:
-            record = json.loads(line)
-            records[record["file"]] = record
-        except (ValueError, TypeError, KeyError):
-            continue
-    return records
-
-
-def _append(path: Path, record: dict[str, Any]) -> None:
-    # One write, so that several processes may append; it begins with a line feed if the last one was cut off.
-    line = json.dumps(record).encode() + b"\n"
-    with path.open("ab") as file:
-        if file.tell() > 0 and not _ends_whole(path):
-            line = b"\n" + line
-        file.write(line)
-
-
-def _ends_whole(path: Path) -> bool:
-    with path.open("rb") as file:
-        file.seek(-1, os.SEEK_END)
-        return file.read(1) == b"\n"

@@ -14,7 +14,8 @@ import pytest
 from cosinterp import video_export
 from cosinterp.errors import StoreError, UserError
 from cosinterp.samples import Place
-from cosinterp.video_export import RECORDS, ExportedVideo, export_videos, plan_videos
+from cosinterp.video_export import ExportedVideo, export_videos, plan_videos
+from cosinterp.video_records import RECORDS
 from stores import Store
 from stores.reader import Run
 from tests.planted import CellDecoder, maze_estimate, plant
