@@ -197,16 +197,23 @@ def write_videos(
     """
     for video in plan.todo:
         origin = video.origin
+        _make_folder(video.path.parent)
         with plan.store.run(origin.sample, origin.seed, origin.variant) as run:
             frames = run.video
             if frames is None:
                 if model is None:
                     raise ValueError("these videos need a model that decodes them")
                 frames = final_video(model, run)
-        video.path.parent.mkdir(parents=True, exist_ok=True)
         replace(video.path, partial(_write, video, frames, plan.out))
         if progress is not None:
             progress(video)
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{folder}: cannot be made: {error.strerror}; choose another folder") from error
 
 
 def _write(video: ExportedVideo, frames: Frames, out: Path, draft: Path) -> None:

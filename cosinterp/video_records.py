@@ -12,6 +12,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from cosinterp.errors import UserError
+
 RECORDS = "videos.jsonl"
 
 Records = Mapping[str, dict[str, Any]]
@@ -36,8 +38,14 @@ class Origin:
 
 
 def read_records(out: Path) -> Records:
-    """The records in an export's folder. Half a line, as a kill or a full disk leaves it, tells nothing."""
+    """The records in an export's folder. Half a line, as a kill or a full disk leaves it, tells nothing.
+
+    Raises:
+        UserError: a folder lies where they should.
+    """
     path = out / RECORDS
+    if path.is_dir():
+        raise UserError(f"{path}: is a folder; the records of the videos go there, so move it away")
     records: dict[str, dict[str, Any]] = {}
     lines = path.read_bytes().splitlines() if path.exists() else []
     for line in lines:

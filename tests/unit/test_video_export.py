@@ -266,6 +266,33 @@ def test_a_file_is_no_folder_to_write_into(store: Store, out: Path) -> None:
         export_videos(store, out)
 
 
+def test_a_folder_that_cannot_be_made_is_named_before_anything_is_decoded(tmp_path: Path, out: Path) -> None:
+    out.symlink_to(tmp_path / "none" / "deeper")
+    decoder = Decoder()
+    with pytest.raises(UserError, match=r"videos/seed-0/.*: cannot be made: .*; choose another folder"):
+        export_videos(make(tmp_path / "store", videos=False), out, model=decoder)
+    assert decoder.calls == 0
+
+
+def test_a_folder_in_the_place_of_the_records_is_named(store: Store, out: Path) -> None:
+    (out / RECORDS).mkdir(parents=True)
+    with pytest.raises(UserError, match=r"videos\.jsonl: is a folder"):
+        export_videos(store, out)
+
+
+def test_a_record_behind_one_that_was_cut_off_is_kept(store: Store, out: Path) -> None:
+    out.mkdir()
+    (out / RECORDS).write_text('{"file": "seed-0/a')
+    [video] = export_videos(store, out, samples=FIRST, seeds=0)
+    before = times(out)
+    [again] = export_videos(store, out, samples=FIRST, seeds=0)
+    assert (video.present, again.present) == (False, True)
+    assert times(out) == before
+    cut, whole = (out / RECORDS).read_text().splitlines()
+    assert cut == '{"file": "seed-0/a'
+    assert json.loads(whole)["file"] == f"seed-0/{FILES[0]}"
+
+
 def test_a_run_without_video_and_latents_is_said_before_anything_is_written(
     tmp_path: Path, out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
