@@ -81,6 +81,15 @@ def test_what_lies_between_the_dataset_and_a_task_is_the_split(tmp_path: Path) -
     }
 
 
+def test_of_two_splits_of_the_bench_around_a_sample_the_inner_one_counts(tmp_path: Path) -> None:
+    outer = tmp_path / "In-Domain_50" / "copies"
+    write_sample(outer / "Out-of-Domain_50" / MAZE / "00000")
+    for given in (tmp_path, outer, outer / "Out-of-Domain_50"):
+        [sample] = load_dataset(given)
+        assert sample.name == f"Out-of-Domain_50-{MAZE}-00000"
+        assert sample.metadata["vbvr"]["split"] == "Out-of-Domain_50"
+
+
 def test_the_metadata_may_have_their_other_name(tmp_path: Path) -> None:
     write_sample(tmp_path / "red" / "00000", metadata={"id": 3, "width": 32}, file="question_metadata.json")
     [sample] = load_dataset(tmp_path)
