@@ -15,14 +15,14 @@ from rich.console import Console
 @cache
 def out() -> Console:
     """The console of results. Its text can be piped: nothing is coloured by guess, and no line of it is
-    broken unless the terminal is narrower than a table."""
-    return Console(highlight=False)
+    broken unless the terminal is narrower than a table. Nor is ``:x:`` in a path drawn as a picture."""
+    return Console(highlight=False, emoji=False)
 
 
 @cache
 def err() -> Console:
     """The console of progress, remarks and errors."""
-    return Console(stderr=True, highlight=False)
+    return Console(stderr=True, highlight=False, emoji=False)
 
 
 def print_json(data: Any) -> None:

@@ -50,7 +50,7 @@ def ls(
         row = (entry.sample, entry.seed, entry.variant, entry.num_steps, sites_in_short(entry.sites))
         runs.add_row(*map(str, row), size_text(entry.size), _minute(entry.finished))
     # A pipe has no width that a name would have to be cut to.
-    (out() if out().is_terminal else Console(highlight=False, width=_NO_WIDTH)).print(runs)
+    (out() if out().is_terminal else Console(highlight=False, emoji=False, width=_NO_WIDTH)).print(runs)
     out().print(f"{count_text(len(entries), 'run')}, {size_text(sum(entry.size for entry in entries))}")
 
 
