@@ -529,7 +529,70 @@ class TestRefused:
             for key, tensor in as_diffusers(changes(folder)).items()
         }
         path = written(tensors, tmp_path / "low.safetensors")
-        assert "is for transformer_2, and not for transformer" in self.refused(path, folder)
+        assert self.refused(path, folder).endswith(
+            "is for transformer_2, and not for transformer; say which expert it is for: transformer_2=PATH"
+        )
+
+    def test_an_expert_that_the_model_does_not_have(self, folder: Path, lora: Path) -> None:
+        message = self.refused(f"transformer_3={lora}", folder)
+        assert message.endswith(
+            "the model has no transformer_3 to put a LoRA into; it has transformer, transformer_2"
+        )
+
+    @pytest.mark.parametrize("asked", ["", "transformer=", ":0.5", " "])
+    def test_no_path(self, asked: str, folder: Path) -> None:
+        assert self.refused(asked, folder) == f'the LoRA "{asked}" names no file'
+
+    @pytest.mark.parametrize("asked", ["~nouser/x", "transformer=~nouser/x:2", Path("~nouser/x")])
+    def test_the_home_of_nobody(self, asked: Any, folder: Path) -> None:
+        assert "~nouser/x" in (message := self.refused(asked, folder))
+        assert "this machine has no user nouser" in message
+
+    @pytest.mark.parametrize("key", ["lora_magnitude_vector", "lora_magnitude_vector.weight", "dora_scale"])
+    def test_a_dora_by_its_keys(self, key: str, folder: Path, tmp_path: Path) -> None:
+        tensors = as_diffusers(changes(folder))
+        tensors[f"transformer.blocks.0.attn1.to_q.{key}"] = torch.ones(24)
+        message = self.refused(written(tensors, tmp_path / "dora.safetensors"), folder)
+        assert "dora.safetensors: is a DoRA, which is not supported" in message
+
+    @pytest.mark.parametrize(
+        ("change", "problem"),
+        [
+            (lambda down, up: (down, up[:, :1]), "have the ranks 2 and 1"),
+            (lambda down, up: (down[:0], up[:, :0]), "have the ranks 0 and 0"),
+            (lambda down, up: (down[0, 0], up), "is no matrix"),
+            (lambda down, up: (down, up[:, 0]), "is no matrix"),
+            (lambda down, up: (down * torch.nan, up), "has numbers that are not finite"),
+            (lambda down, up: (down, up / 0), "has numbers that are not finite"),
+        ],
+    )
+    def test_factors_that_are_none(
+        self, change: Callable[..., Any], problem: str, folder: Path, tmp_path: Path
+    ) -> None:
+        name, pair = next(iter(changes(folder).items()))
+        path = written(as_diffusers({name: change(*pair)}), tmp_path / "lora.safetensors")
+        message = self.refused(path, folder)
+        assert problem in message
+        assert name in message
+
+    def test_an_alpha_that_is_no_number(self, folder: Path, tmp_path: Path) -> None:
+        tensors = as_comfy(changes(folder), alpha=1.0)
+        tensors = {key: t if "alpha" not in key else torch.ones(2) for key, t in tensors.items()}
+        message = self.refused(written(tensors, tmp_path / "lora.safetensors"), folder)
+        assert "is not one number" in message
+
+    def test_metadata_that_is_no_object(self, folder: Path, tmp_path: Path) -> None:
+        path = with_metadata(as_diffusers(changes(folder)), tmp_path / "lora.safetensors", [1])
+        assert "the settings in its metadata have to be an object" in self.refused(path, folder)
+
+    def test_text_in_place_of_a_pickle(self, folder: Path, tmp_path: Path) -> None:
+        (tmp_path / "lora.bin").write_text("hello\n" * 20)
+        assert "lora.bin: cannot be read as a LoRA" in self.refused(tmp_path / "lora.bin", folder)
+
+    def test_a_pickle_with_code(self, folder: Path, tmp_path: Path) -> None:
+        torch.save({"a": Path("x")}, tmp_path / "lora.bin")
+        message = self.refused(tmp_path / "lora.bin", folder)
+        assert message.endswith("it is no pickle of tensors alone, and code in it is not run")
 
 
 class TestLeftOut:

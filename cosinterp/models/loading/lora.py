@@ -14,6 +14,7 @@ from cosinterp.errors import ModelError, ModelWarning
 from cosinterp.models.loading.lora_files import Factors, LoraFile, find_lora, read_lora
 from cosinterp.models.loading.lora_names import fit
 from cosinterp.models.loading.quiet import first_line
+from cosinterp.models.loading.sources import expanded
 
 Asked = str | Path | Sequence[str | Path] | None
 
@@ -98,20 +99,36 @@ def add_loras(pipeline: Any, loras: tuple[FittedLora, ...]) -> None:
 
 def _wish(text: str | Path, experts: tuple[str, ...]) -> _Wish:
     if isinstance(text, Path):
-        return _Wish(text.expanduser(), 1.0, None)
-    expert, equals, rest = text.partition("=")
-    if not equals or expert not in experts:
-        expert, rest = None, text
+        return _Wish(expanded(text), 1.0, None)
+    expert, rest = _named_expert(text, experts)
     path, colon, number = rest.rpartition(":")
-    if not colon or Path(rest).expanduser().exists():
-        return _Wish(Path(rest).expanduser(), 1.0, expert)
+    if not colon or expanded(rest).exists():
+        return _Wish(_path(rest, text), 1.0, expert)
     try:
         scale = float(number)
     except ValueError:
-        return _Wish(Path(rest).expanduser(), 1.0, expert)
+        return _Wish(_path(rest, text), 1.0, expert)
     if not math.isfinite(scale):
         raise ModelError(f"{text}: the scale of a LoRA has to be a number, not {number}")
-    return _Wish(Path(path).expanduser(), scale, expert)
+    return _Wish(_path(path, text), scale, expert)
+
+
+def _named_expert(text: str, experts: tuple[str, ...]) -> tuple[str | None, str]:
+    """The expert that is named before a path, and the rest; a path may have an equals sign too."""
+    expert, equals, rest = text.partition("=")
+    if not equals:
+        return None, text
+    if expert in experts:
+        return expert, rest
+    if expert.startswith("transformer") and expert.isidentifier():
+        raise ModelError(f"{text}: the model has no {expert} to put a LoRA into; it has {', '.join(experts)}")
+    return None, text
+
+
+def _path(path: str, text: str) -> Path:
+    if not path.strip():
+        raise ModelError(f'the LoRA "{text}" names no file')
+    return expanded(path)
 
 
 def _by_expert(wishes: list[_Wish], experts: tuple[str, ...]) -> list[tuple[str, _Wish]]:

@@ -40,6 +40,11 @@ _PEFT_KEYS = "base_model.model."
 _DENOISER = "transformer"
 _USUAL_NAMES = ("pytorch_lora_weights.safetensors", "adapter_model.safetensors")
 _PICKLED = (".bin", ".pt", ".pth")
+# What torch's reader of pickles raises of files that are none, beside its own error.
+_READING_ERRORS = (
+    *(OSError, SafetensorError, RuntimeError, ValueError, EOFError),
+    *(KeyError, IndexError, TypeError, AttributeError),
+)
 
 # The ends of keys. A name after lora_A is that of the adapter when it was saved.
 _ENDS = {
@@ -53,6 +58,8 @@ _ENDS = {
 
 Scale = Callable[[str, Mapping[str, "torch.Tensor"]], float]
 """What the product of a module's factors is multiplied by, of the module's name and its tensors."""
+_DORA = re.compile(r"\.(?:lora_magnitude_vector(?:\..+)?|dora_scale)$")
+_IS_DORA = "is a DoRA, which is not supported; only plain LoRAs are"
 
 
 @dataclass(frozen=True)
@@ -107,6 +114,11 @@ def read_lora(path: Path) -> LoraFile:
         ModelError: it cannot be read, or is something else than a LoRA.
     """
     tensors, scale = _contents(path)
+    if any(_DORA.search(key) for key in tensors):
+        raise ModelError(f"{path}: {_IS_DORA}")
+    broken = next((key for key, tensor in tensors.items() if not tensor.isfinite().all()), None)
+    if broken is not None:
+        raise ModelError(f"{path}: its {broken} has numbers that are not finite")
     try:
         factors, beside = group(tensors, scale)
     except ValueError as error:
@@ -140,6 +152,7 @@ def group(
         if ("down" in found) != ("up" in found):
             raise ValueError(f"{module} has one factor of two")
         if "down" in found:
+            _check_factors(module, found)
             factors[module] = _factors(found, scale(module, found))
         elif "bias" in found:
             beside[f"{module}.diff_b"] = found["bias"]
@@ -153,6 +166,16 @@ def _part(key: str) -> tuple[str | None, str]:
         if match := end.search(key):
             return kind, key[: match.start()]
     return None, key
+
+
+def _check_factors(module: str, found: Mapping[str, torch.Tensor]) -> None:
+    down, up = found["down"], found["up"]
+    if down.ndim < 2 or up.ndim < 2:
+        raise ValueError(f"a factor of {module} is no matrix")
+    if down.shape[0] != up.shape[1] or not down.shape[0]:
+        raise ValueError(f"the factors of {module} have the ranks {down.shape[0]} and {up.shape[1]}")
+    if "alpha" in found and found["alpha"].numel() != 1:
+        raise ValueError(f"the alpha of {module} is not one number")
 
 
 def _factors(found: Mapping[str, torch.Tensor], scale: float) -> Factors:
@@ -203,9 +226,15 @@ def _contents(path: Path) -> tuple[dict[str, torch.Tensor], Scale]:
             with safe_open(path, framework="pt") as file:
                 tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
                 metadata = json.loads((file.metadata() or {}).get(_METADATA, "{}"))
-    except (OSError, SafetensorError, pickle.UnpicklingError, RuntimeError, ValueError, EOFError) as error:
+    except pickle.UnpicklingError as error:
+        raise ModelError(
+            f"{path}: cannot be read as a LoRA: it is no pickle of tensors alone, and code in it is not run"
+        ) from error
+    except _READING_ERRORS as error:
         raise ModelError(f"{path}: cannot be read as a LoRA: {first_line(error)}") from error
-    if not isinstance(tensors, dict) or not all(hasattr(value, "shape") for value in tensors.values()):
+    if not isinstance(metadata, dict):
+        raise ModelError(f"{path}: the settings in its metadata have to be an object")
+    if not _are_tensors(tensors):
         raise ModelError(f"{path}: cannot be read as a LoRA: it holds something else than tensors")
     if metadata:
         return tensors, _scale_by_component(metadata, path)
@@ -213,6 +242,14 @@ def _contents(path: Path) -> tuple[dict[str, torch.Tensor], Scale]:
     if beside.is_file() and _is_of_peft(path, tensors):
         return tensors, _config(read_json(beside), beside).scale
     return tensors, _Config().scale
+
+
+def _are_tensors(content: Any) -> bool:
+    import torch
+
+    return isinstance(content, dict) and all(
+        isinstance(key, str) and isinstance(value, torch.Tensor) for key, value in content.items()
+    )
 
 
 def _is_of_peft(path: Path, tensors: Mapping[str, Any]) -> bool:
@@ -241,7 +278,7 @@ def _scale_by_component(metadata: dict[str, Any], path: Path) -> Scale:
 
 def _config(settings: dict[str, Any], path: Path) -> _Config:
     if settings.get("use_dora"):
-        raise ModelError(f"{path}: is a DoRA, which is not supported; only plain LoRAs are")
+        raise ModelError(f"{path}: {_IS_DORA}")
     try:
         alpha = settings.get("lora_alpha")
         return _Config(

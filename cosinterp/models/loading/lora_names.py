@@ -69,7 +69,10 @@ def _part_for(file: LoraFile, expert: str, experts: tuple[str, ...]) -> LoraFile
         if name.startswith(start)
     }
     if not factors:
-        raise ModelError(f"{file.path}: is for {', '.join(sorted(named))}, and not for {expert}")
+        raise ModelError(
+            f"{file.path}: is for {', '.join(sorted(named))}, and not for {expert}; "
+            f"say which expert it is for: {min(named)}=PATH"
+        )
     return replace(file, factors=factors)
 
 

@@ -99,7 +99,7 @@ def find(name: str, revision: str | None = None, *, local_files_only: bool = Fal
     """
     if not name.strip():
         raise ModelError("the model's name is empty")
-    folder = bundled_folder(name) if name in BUNDLED else Path(name).expanduser()
+    folder = bundled_folder(name) if name in BUNDLED else expanded(name)
     if name in BUNDLED and not (folder / INDEX).is_file():
         raise ModelError(f"{name}: its weights are not in this installation ({folder} is missing)")
     if folder.is_dir():
@@ -118,6 +118,18 @@ def find(name: str, revision: str | None = None, *, local_files_only: bool = Fal
     if not _HUB_ID.fullmatch(name) or Path(name).is_absolute():
         raise ModelError(f"{_unknown(name)}, nor a hub id")
     return Source(name, name, _hub_commit(name, revision, local_files_only), local_files_only)
+
+
+def expanded(path: str | Path) -> Path:
+    """A path with its ``~`` written out.
+
+    Raises:
+        ModelError: it begins with the home of a user whom this machine does not have.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise ModelError(f"{path}: this machine has no user {Path(path).parts[0][1:]}") from error
 
 
 def bundled_folder(name: str) -> Path:
