@@ -55,6 +55,9 @@ class TestNames:
     def test_no_name(self, name: str) -> None:
         assert refusal(name) == "the model's name is empty"
 
+    def test_the_home_of_nobody(self) -> None:
+        assert refusal("~nouser/x") == "~nouser/x: this machine has no user nouser"
+
     def test_a_hub_id_without_a_network(self) -> None:
         message = refusal("nobody/nothing", local_files_only=True)
         assert "neither bundled (maze-wan), nor a folder, nor in the local cache" in message
@@ -302,9 +305,10 @@ class TestMachine:
         monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
         assert "torch sees GPUs 0-1 here" in refusal(copied, device="cuda:2")
 
-    @pytest.mark.parametrize("device", ["tpu", "meta"])
+    @pytest.mark.parametrize("device", ["tpu", "meta", "mps", "xpu", "cpu:3", "cuda:", "cuda:-1", ""])
     def test_a_device_that_runs_nothing(self, device: str, copied: Path) -> None:
-        assert f'device "{device}"' in refusal(copied, device=device)
+        message = refusal(copied, device=device)
+        assert message == f'unknown device "{device}"; use cpu, cuda or cuda:N'
 
     def test_an_unknown_dtype(self, copied: Path) -> None:
         assert 'unknown dtype "int4"; use bf16, fp16, fp32' in refusal(copied, dtype="int4")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
 
 DTYPES = {"bf16": "bfloat16", "fp16": "float16", "fp32": "float32"}
 OFFLOADS = ("model", "group", "sequential")
+
+_DEVICE = re.compile(r"cpu|cuda(:[0-9]{1,3})?")
 
 # Names of diffusers' hooks.
 _GROUPS = "group_offloading"
@@ -29,17 +32,16 @@ def device_of(device: str | None) -> torch.device:
 
     if device is None:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        place = torch.device(device)
-    except RuntimeError as error:
-        raise ModelError(f'unknown device "{device}"; use cpu, cuda or cuda:N') from error
-    if place.type == "cuda" and not torch.cuda.is_available():
+    if not _DEVICE.fullmatch(device):
+        raise ModelError(f'unknown device "{device}"; use cpu, cuda or cuda:N')
+    if device == "cpu":
+        return torch.device(device)
+    if not torch.cuda.is_available():
         raise ModelError(f'device "{device}": torch sees no GPU here; use cpu')
-    if place.type == "cuda" and (place.index or 0) >= torch.cuda.device_count():
-        raise ModelError(f'device "{device}": torch sees GPUs 0-{torch.cuda.device_count() - 1} here')
-    if place.type == "meta":
-        raise ModelError('device "meta" runs nothing; use cpu, cuda or cuda:N')
-    return place
+    number, count = int(device.partition(":")[2] or 0), torch.cuda.device_count()
+    if number >= count:
+        raise ModelError(f'device "{device}": torch sees GPUs 0-{count - 1} here')
+    return torch.device(device)
 
 
 def dtype_of(dtype: str | torch.dtype | None, device: torch.device) -> torch.dtype:
