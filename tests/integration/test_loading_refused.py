@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -134,9 +135,43 @@ class TestComponents:
         message = refusal(copied)
         assert f"is a Wan9Transformer, which diffusers {diffusers.__version__} does not have" in message
 
+    @pytest.mark.parametrize("library", ["wan9", "WanPipeline", "TYPE_CHECKING"])
+    def test_a_library_that_is_none_of_diffusers(self, library: str, copied: Path) -> None:
+        change(copied / "model_index.json", transformer=[library, "Wan9Transformer"])
+        assert refusal(copied) == (
+            f"{copied}: the component transformer (Wan9Transformer) is of {library}; "
+            "only classes of diffusers, transformers, cosmos_guardrail are loaded"
+        )
+
+    @pytest.mark.skipif(find_spec("cosmos_guardrail") is not None, reason="it is installed")
     def test_a_library_that_is_not_installed(self, copied: Path) -> None:
-        change(copied / "model_index.json", transformer=["wan9", "Wan9Transformer"])
-        assert "needs the package wan9, which is not installed" in refusal(copied)
+        change(copied / "model_index.json", tokenizer=["cosmos_guardrail", "CosmosSafetyChecker"])
+        assert "needs the package cosmos_guardrail, which is not installed" in refusal(copied)
+
+    def test_no_other_module_is_imported(
+        self, copied: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (tmp_path / "any_module.py").write_text(
+            "from pathlib import Path\nPath(__file__).with_name('ran').touch()\nclass Tokenizer: pass\n"
+        )
+        monkeypatch.syspath_prepend(tmp_path)
+        change(copied / "model_index.json", tokenizer=["any_module", "Tokenizer"])
+        assert "is of any_module" in refusal(copied)
+        assert not (tmp_path / "ran").exists()
+
+    @pytest.mark.parametrize(
+        "spec", [["", "x"], [None, "x"], ["diffusers", 5], [".x", "x"], ["a.b", "x"], ["diffusers", ""]]
+    )
+    def test_what_names_no_class(self, spec: list[Any], copied: Path) -> None:
+        change(copied / "model_index.json", transformer=spec)
+        assert refusal(copied) == (
+            f"{copied}/model_index.json: its transformer has to be the names of a library and a class, "
+            f"not {spec}"
+        )
+
+    def test_an_expert_that_is_null_where_steps_need_it(self, copied: Path) -> None:
+        change(copied / "model_index.json", transformer_2=[None, None])
+        assert "it has no transformer_2" in refusal(copied)
 
     def test_code_of_its_own(self, copied: Path) -> None:
         change(copied / "model_index.json", transformer=["mine", "MyTransformer"])

@@ -14,13 +14,15 @@ from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from types import UnionType
+from types import ModuleType, UnionType
 from typing import Any
 
 from cosinterp.errors import ModelError
 from cosinterp.models.loading.sources import INDEX
 
 _CONFIG = "config.json"
+# Whose classes are loaded; the last has the guardrail that Cosmos may not run without.
+_LIBRARIES = ("diffusers", "transformers", "cosmos_guardrail")
 # Made to take the place of other VAEs.
 _STAND_INS = ("AutoencoderTiny", "AsymmetricAutoencoderKL")
 
@@ -116,17 +118,28 @@ def read_index(folder: Path, name: str, pipeline: str | None = None) -> Index:
     if named is None:
         raise ModelError(f"{folder / INDEX}: names no pipeline class")
     cls = _pipeline_class(pipeline or named, name, given=pipeline is not None)
-    specs = {
-        part: spec
-        for part, spec in content.items()
-        if isinstance(spec, list) and len(spec) == 2 and spec[1] is not None
-    }
+    specs = _specs(content, folder / INDEX)
     _check_transformer(cls, specs, name)
     components = {part: _component(folder, part, *spec) for part, spec in specs.items()}
     _check_complete(cls, components, name)
     for component in components.values():
         _check_class(cls, component)
     return Index(folder, cls, components)
+
+
+def _specs(content: dict[str, Any], path: Path) -> dict[str, tuple[str, str]]:
+    """Library and class of each component that an index names; those that are null are left out."""
+    specs = {}
+    for part, spec in content.items():
+        if not (isinstance(spec, list) and len(spec) == 2 and not part.startswith("_")):
+            continue
+        library, kind = spec
+        if kind is None:
+            continue
+        if not all(isinstance(each, str) and each.isidentifier() for each in spec):
+            raise ModelError(f"{path}: its {part} has to be the names of a library and a class, not {spec}")
+        specs[part] = library, kind
+    return specs
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -156,9 +169,9 @@ def _pipeline_class(named: Any, name: str, *, given: bool) -> type:
     return cls
 
 
-def _check_transformer(cls: type, specs: dict[str, list[Any]], name: str) -> None:
+def _check_transformer(cls: type, specs: dict[str, tuple[str, str]], name: str) -> None:
     """Refuse a pipeline whose denoiser is a UNet, by its name: that is what users have besides DiTs."""
-    unet = next((part for part, (_, kind) in specs.items() if part == "unet" or "UNet" in str(kind)), None)
+    unet = next((part for part, (_, kind) in specs.items() if part == "unet" or "UNet" in kind), None)
     if unet is not None and not any(map(_is_denoiser, specs)):
         raise ModelError(
             f"{name}: {cls.__name__} denoises with a UNet ({specs[unet][1]}); "
@@ -188,14 +201,17 @@ def _component(folder: Path, part: str, library: str, kind: str) -> Component:
 
 
 def _class(folder: Path, part: str, library: str, kind: str) -> type:
-    from diffusers import pipelines
-
     try:
-        module = getattr(pipelines, library, None) or importlib.import_module(library)
+        module = _library(library)
     except ImportError as error:
         raise ModelError(
             f"{folder}: the component {part} ({kind}) needs the package {library}, which is not installed"
         ) from error
+    if module is None:
+        raise ModelError(
+            f"{folder}: the component {part} ({kind}) is of {library}; only classes of "
+            f"{', '.join(_LIBRARIES)} are loaded"
+        )
     cls = getattr(module, kind, None)
     if not isinstance(cls, type):
         raise ModelError(
@@ -210,6 +226,20 @@ def _class(folder: Path, part: str, library: str, kind: str) -> type:
             wanted = " ".join(str(error).split())
             raise ModelError(f"{folder}: the component {part} cannot be loaded: {wanted}") from error
     return cls
+
+
+def _library(name: str) -> Any:
+    """The module that an index means by a library, or by a package of diffusers' pipelines; else None.
+
+    No other is imported: a folder could name any, and importing one runs it.
+    """
+    from diffusers import pipelines
+
+    if name in _LIBRARIES:
+        return importlib.import_module(name)
+    found = getattr(pipelines, name, None)
+    is_theirs = isinstance(found, ModuleType) and found.__name__.startswith(f"{pipelines.__name__}.")
+    return found if is_theirs else None
 
 
 def _versioned(library: str) -> str:
