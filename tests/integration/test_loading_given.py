@@ -109,6 +109,13 @@ def test_what_comes_too_late_is_refused(name: str, value: Any, pipeline: Any) ->
         load(pipeline, **{name: value})
 
 
+@pytest.mark.parametrize("settings", [{}, {"device": "cpu"}])
+def test_what_is_no_pipeline_is_refused(settings: dict[str, Any], pipeline: Any) -> None:
+    for given in (42, None, pipeline.transformer):
+        with pytest.raises(ModelError, match=f"^a {type(given).__name__} is no model; give .* pipeline$"):
+            load(given, **settings)
+
+
 def test_a_pipeline_without_a_transformer_is_refused() -> None:
     unet = diffusers.UNet2DModel(
         sample_size=8,

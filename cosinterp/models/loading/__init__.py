@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cosinterp.models.loading.given import given_model, refuse_settings
+from cosinterp.models.loading.given import check_given, given_model
 from cosinterp.models.loading.lora import Asked, Lora
 from cosinterp.models.loading.placing import DTYPES, OFFLOADS
 from cosinterp.models.loading.prepared import Prepared, prepare
@@ -83,7 +83,7 @@ def load(
     }
     if isinstance(model, str | Path):
         return prepare(model, **settings).load()
-    refuse_settings(settings)
+    check_given(model, settings)
     return given_model(model)
 
 

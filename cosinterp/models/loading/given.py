@@ -50,12 +50,19 @@ def given_model(pipeline: Any) -> Model:
     )
 
 
-def refuse_settings(settings: dict[str, Any]) -> None:
-    """Refuse what only a pipeline can take that is still to be loaded.
+def check_given(pipeline: Any, settings: dict[str, Any]) -> None:
+    """Refuse what is no pipeline, and what only a pipeline can take that is still to be loaded.
 
     Raises:
-        ModelError: names the first setting that is given.
+        ModelError: says what it is instead, or names the first setting that is given.
     """
+    from diffusers.pipelines.pipeline_utils import DiffusionPipeline
+
+    if not isinstance(pipeline, DiffusionPipeline):
+        raise ModelError(
+            f"a {type(pipeline).__name__} is no model; give a name, a folder, or the whole diffusers pipeline"
+        )
+
     given = [name for name, value in settings.items() if value not in (None, False)]
     if given:
         raise ModelError(f"the pipeline is loaded already: {given[0]} comes too late; set it up before")
