@@ -45,9 +45,11 @@ def model_of(store: Store, name: str | None = None, **load_options: Any) -> Mode
     """The model that made a store, or the one named instead. Only its VAE is loaded: it decodes, no more.
 
     Raises:
-        UserError: it cannot be loaded, or its weights are no longer those that made the store.
+        UserError: it cannot be loaded, its weights are no longer those that made the store, or a pipeline
+            made it that was given as an object, whose weights a folder cannot be compared with.
     """
     from cosinterp.models.loading import prepare
+    from cosinterp.models.loading.given import MARK
 
     if name is not None:
         chosen = prepare(name, **load_options).load_decoder()
@@ -57,6 +59,11 @@ def model_of(store: Store, name: str | None = None, **load_options: Any) -> Mode
     own = made_by.get("name")
     if not own:
         raise SelectionError(f"{store.path} does not say which model made it; name it with --model.")
+    if str(made_by.get("weights_sha256")).startswith(MARK):
+        raise ModelError(
+            f"{store.path} was made by a pipeline that was given as an object ({own}); "
+            "what it is now cannot be compared with that: name a model that has its VAE with --model"
+        )
     try:
         loaded = prepare(own, revision=made_by.get("revision"), **load_options).load_decoder()
     except ModelError as error:

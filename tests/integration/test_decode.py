@@ -2,6 +2,7 @@
 
 import shutil
 
+import diffusers
 import imageio.v2 as imageio
 import numpy as np
 import pytest
@@ -185,6 +186,18 @@ def test_a_model_that_has_changed_since_decodes_only_if_it_is_named(tiny_folder,
     assert result.exit_code == 2
     assert "has changed since it made" in " ".join(result.stderr.split())
     assert not (store.path / "media").exists()
+    assert invoke(store.path, "--no-videos", "--model", folder).exit_code == 0
+
+
+def test_what_a_given_pipeline_made_is_decoded_by_a_model_that_is_named(tiny_folder, tmp_path):
+    folder = tiny_folder(KIND)
+    pipeline = diffusers.DiffusionPipeline.from_pretrained(folder)
+    store = trace(load(pipeline), sample_for(KIND), store=tmp_path / "store", seeds="0", num_steps=2)
+    result = invoke(store.path, "--no-videos")
+    assert result.exit_code == 2
+    said = " ".join(result.stderr.split())
+    assert "was made by a pipeline that was given as an object" in said
+    assert "has changed" not in said
     assert invoke(store.path, "--no-videos", "--model", folder).exit_code == 0
 
 

@@ -18,6 +18,8 @@ from cosinterp.models.model import Model
 if TYPE_CHECKING:
     import torch
 
+MARK = "pipeline:"
+"""What the identity of a given pipeline begins with: it is not comparable with that of a folder."""
 _SAMPLED_BYTES = 1 << 16
 
 
@@ -46,7 +48,7 @@ def given_model(pipeline: Any) -> Model:
         device=pipeline._execution_device,
         dtype=denoiser.dtype,
         offload=offload_of(pipeline, anatomy.experts),
-        content_sha256=_content_sha256(pipeline),
+        content_sha256=f"{MARK}{_content_sha256(pipeline)}",
     )
 
 
