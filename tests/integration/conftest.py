@@ -10,6 +10,7 @@ import torch
 
 from cosinterp.models.loading import load
 from cosinterp.models.model import Model
+from tests.integration import loras
 from tests.tiny import build
 
 
@@ -38,3 +39,17 @@ def tiny_model(tiny_folder: Callable[[str], Path]) -> Callable[..., Model]:
         return models[name, dtype]
 
     return model
+
+
+@pytest.fixture
+def lora(tiny_folder: Callable[[str], Path], tmp_path: Path) -> Path:
+    """A LoRA of diffusers' naming for the tiny Wan `loras.KIND`."""
+    made = loras.changes(tiny_folder(loras.KIND))
+    return loras.written(loras.as_diffusers(made), tmp_path / "lora.safetensors")
+
+
+@pytest.fixture
+def adapter(tiny_folder: Callable[[str], Path], tmp_path: Path) -> Path:
+    """The same LoRA as PEFT writes it, without its settings."""
+    made = loras.changes(tiny_folder(loras.KIND))
+    return loras.written(loras.as_peft(made), tmp_path / "adapter_model.safetensors")
