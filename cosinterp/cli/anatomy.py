@@ -128,7 +128,7 @@ def _site(site: SiteReport, grid: tuple[int, int, int], channels: int) -> str:
     where = f"{site.module}{', gated' if site.gated else ''}" if site.module else "stream"
     own = (site.grid, site.channels) != (grid, channels)
     tokens = f"  {_shape(site.grid)} of {site.channels}" if own else ""
-    return f"[bold]{site.site:<20}[/] {where:<26} {size_text(site.layer_bytes):>7} a layer{tokens}"
+    return f"[bold]{site.site:<20}[/] {where:<18} {size_text(site.layer_bytes):>7} a layer{tokens}"
 
 
 def _shape(numbers: tuple[int, ...]) -> str:
