@@ -116,6 +116,7 @@ class Anatomy:
     output: str = "frames"
     """Where the pipeline's output has the video, or the image."""
     two_guidance_scales: bool = False
+    """Whether the second expert has a guidance scale of its own, ``guidance_scale_2``."""
     fixed_text_length: int | None = None
     """The only text length that the attention takes, where it is hard-coded."""
     unpack: Callable[[torch.Tensor, Size], torch.Tensor] | None = None
