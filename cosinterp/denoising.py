@@ -121,6 +121,9 @@ class Clock:
     rows: int = 1
     on_step: Callable[[Step], None] | None = None
     on_start: Callable[[Schedule], None] | None = None
+    answer: Callable[[int], torch.Tensor | None] | None = None
+    """Gives what a step's guided prediction is to be, of each row or one for all, (batch, channel, frame, row,
+    col); None: what the pipeline makes of what the denoiser says."""
     calls: list[Call] = field(default_factory=list)
     under_way: tuple[Call, ...] = ()
     """The branches of the denoiser call under way, in the order of its rows."""
@@ -138,43 +141,46 @@ class Clock:
     def watching(self) -> Iterator[Clock]:
         """Watch the pipeline within the block; what is wrapped is put back, also after an error."""
         with ExitStack() as stack:
-            stack.enter_context(_watched_scheduler(self.pipeline.scheduler, self._stepped))
+            stack.enter_context(_watched_scheduler(self.pipeline.scheduler, self._answered, self._stepped))
             prepare = getattr(self.pipeline, "prepare_latents", None)
             if prepare is not None:
                 stack.enter_context(
-                    _replaced(self.pipeline, "prepare_latents", self._watched_prepare(prepare))
+                    replaced(self.pipeline, "prepare_latents", self._watched_prepare(prepare))
                 )
             for expert, component in enumerate(self.anatomy.experts):
                 denoiser = getattr(self.pipeline, component)
                 context = getattr(denoiser, "cache_context", None)
                 if context is not None:
-                    stack.enter_context(_replaced(denoiser, "cache_context", self._watched_context(context)))
+                    stack.enter_context(replaced(denoiser, "cache_context", self._watched_context(context)))
                 handle = denoiser.register_forward_pre_hook(self._watched_call(expert), with_kwargs=True)
                 stack.callback(handle.remove)
             yield self
 
-    def check(self, branches: tuple[str, ...], num_steps: int) -> None:
+    def check(self, branches: tuple[str, ...], num_steps: int, made: int | None = None) -> None:
         """Compare what happened with the schedule: each step called each branch once, on its expert.
+
+        ``made``: how many of the steps were to be made; None: all.
 
         Raises:
             ClockError: names the first step that differs.
         """
         planned = self.schedule()
+        made = num_steps if made is None else made
         if planned.num_steps != num_steps:
             raise ClockError(f"the schedule has {planned.num_steps} steps where {num_steps} were asked for")
-        if self.timesteps != planned.timestep.tolist():
-            raise ClockError(f"the {len(self.timesteps)} steps made are not the {num_steps} of the schedule")
-        for step in range(num_steps):
+        if self.timesteps != planned.timestep.tolist()[:made]:
+            raise ClockError(f"the {len(self.timesteps)} steps made are not the {made} of the schedule")
+        for step in range(made):
             calls = [call for call in self.calls if call.step == step]
             if sorted(call.branch for call in calls) != sorted(branches):
-                made = ", ".join(call.branch for call in calls) or "none"
-                raise ClockError(f"step {step}: denoiser calls {made}; expected {', '.join(branches)}")
+                called = ", ".join(call.branch for call in calls) or "none"
+                raise ClockError(f"step {step}: denoiser calls {called}; expected {', '.join(branches)}")
             if {call.expert for call in calls} != {planned.expert[step]}:
-                made = ", ".join(self.anatomy.experts[call.expert] for call in calls)
+                served = ", ".join(self.anatomy.experts[call.expert] for call in calls)
                 wanted = self.anatomy.experts[planned.expert[step]]
-                raise ClockError(f"step {step}: served by {made}; its schedule says {wanted}")
-        if len(self.calls) != num_steps * len(branches):
-            raise ClockError(f"the denoiser was called after the last of {num_steps} steps")
+                raise ClockError(f"step {step}: served by {served}; its schedule says {wanted}")
+        if len(self.calls) != made * len(branches):
+            raise ClockError(f"the denoiser was called after the last of {made} steps")
 
     def schedule(self) -> Schedule:
         """What the scheduler, as it is set now, plans."""
@@ -189,9 +195,18 @@ class Clock:
             after=levels.after,
         )
 
-    def _stepped(self, scheduler: Any, arguments: dict[str, Any], result: Any) -> None:
+    def _makes_step(self, arguments: dict[str, Any]) -> bool:
         needed = self.anatomy.step_argument
-        if needed is not None and arguments.get(needed) is None:
+        return needed is None or arguments.get(needed) is not None
+
+    def _answered(self, arguments: dict[str, Any]) -> None:
+        """Put the answer in place of what the pipeline predicts, where there is one."""
+        answer = None if self.answer is None or not self._makes_step(arguments) else self.answer(self.step)
+        if answer is not None:
+            arguments["model_output"] = self._seen(answer, arguments["model_output"])
+
+    def _stepped(self, scheduler: Any, arguments: dict[str, Any], result: Any) -> None:
+        if not self._makes_step(arguments):
             return
         index, schedule = self.step, self._schedule
         if schedule is None:
@@ -248,6 +263,17 @@ class Clock:
             raise ClockError(f"a latent is {tuple(latents.shape[1:])}, where its size says {expected}")
         return latents
 
+    def _seen(self, latents: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+        """The inverse of `_whole`: latents as the scheduler sees them, of the shape and dtype of ``like``."""
+        rows = latents.to(like.device, like.dtype).expand(self.rows, -1, -1, -1, -1)
+        if self.anatomy.unpack is not None:
+            rows = self.anatomy.packed_like(rows, like[: self.rows], self.size)
+        elif like.ndim == 5:
+            # Pinned frames are not shown.
+            rows = rows[:, :, rows.shape[2] - like.shape[2] :]
+        # A pipeline may step its rows twice, once for each branch of a doubled batch.
+        return rows.repeat(like.shape[0] // self.rows, *(1 for _ in like.shape[1:]))
+
     def _watched_prepare(self, original: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(original)
         def prepare_latents(*args: Any, **kwargs: Any) -> Any:
@@ -297,8 +323,14 @@ def _pair(factors: np.ndarray) -> tuple[float, float]:
 
 
 @contextmanager
-def _watched_scheduler(scheduler: Any, stepped: Callable[[Any, dict[str, Any], Any], None]) -> Iterator[None]:
+def _watched_scheduler(
+    scheduler: Any,
+    before: Callable[[dict[str, Any]], None],
+    stepped: Callable[[Any, dict[str, Any], Any], None],
+) -> Iterator[None]:
     """Within the block, ``stepped`` is told of each ``scheduler.step``: its arguments by name, its result.
+
+    ``before`` is given the arguments first, and may change them.
 
     The scheduler gets another class, not another attribute: a pipeline may copy it (LTX-2 does, for its
     audio), and the copy must step by itself and unseen.
@@ -308,13 +340,17 @@ def _watched_scheduler(scheduler: Any, stepped: Callable[[Any, dict[str, Any], A
     # One that somebody put into the instance would go before that of any class.
     own = vars(scheduler).pop("step", None)
     # Emptied at the end: a class stays until the garbage is collected, and so would all that it holds.
-    told = [stepped]
+    told = [(before, stepped)]
 
     @functools.wraps(kind.step)
     def step(self: Any, *args: Any, **kwargs: Any) -> Any:
-        result = kind.step(self, *args, **kwargs) if own is None else own(*args, **kwargs)
-        if self is scheduler and told:
-            told[0](self, signature.bind(self, *args, **kwargs).arguments, result)
+        call = signature.bind(self, *args, **kwargs)
+        watched = self is scheduler and bool(told)
+        if watched:
+            told[0][0](call.arguments)
+        result = kind.step(*call.args, **call.kwargs) if own is None else own(*call.args[1:], **call.kwargs)
+        if watched:
+            told[0][1](self, call.arguments, result)
         return result
 
     scheduler.__class__ = type(kind.__name__, (kind,), {"step": step, "__module__": kind.__module__})
@@ -328,7 +364,7 @@ def _watched_scheduler(scheduler: Any, stepped: Callable[[Any, dict[str, Any], A
 
 
 @contextmanager
-def _replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
+def replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
     """Shadow a method on one instance within the block."""
     shadowed = name in vars(owner)
     before = vars(owner).get(name)

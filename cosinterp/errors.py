@@ -3,6 +3,7 @@
 from stores.errors import SelectionError, StoreError, UserError
 
 __all__ = [
+    "InterventionError",
     "ModelError",
     "ModelWarning",
     "SampleError",
@@ -15,6 +16,10 @@ __all__ = [
 
 class ModelError(UserError):
     """A model cannot be found, loaded or understood."""
+
+
+class InterventionError(UserError):
+    """An intervention cannot be applied, or a run cannot be replayed."""
 
 
 class ModelWarning(UserWarning):

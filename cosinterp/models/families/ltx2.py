@@ -92,6 +92,8 @@ def describe(pipeline: Any, name: str) -> Anatomy:
         arguments=_arguments,
         refusal=_refusal(pipeline),
         unpack=unpacked(geometry),
+        # The audio that is denoised beside it.
+        steps_pass_latents_only=False,
         pinned=pinned_first(geometry) if image else nothing_pinned,
     )
 

@@ -1,0 +1,1 @@
+"""Replay: a run of a store made again from any step on, exactly, with or without changes."""

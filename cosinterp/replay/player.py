@@ -1,0 +1,223 @@
+"""Playing one run of a model again: whole or from a step on, to its end or to a step, with changes or none.
+
+It is the same pipeline call with the same seed, in which the denoiser does not run before the first step of
+interest and the scheduler is given the stored prediction instead. So the scheduler and the random generators
+pass through the very states that they had, whatever they keep.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+import torch
+
+from cosinterp.capture.watching import traced_call
+from cosinterp.denoising import Call, Clock, Step
+from cosinterp.interventions.edits import Edits
+from cosinterp.models.eager import eager
+from cosinterp.replay.preamble import Preamble
+from cosinterp.replay.skips import Anchor, Skips, needed_blocks
+
+if TYPE_CHECKING:
+    from cosinterp.models.model import Model
+    from cosinterp.samples import Sample
+
+Wanted = Mapping[str, Sequence[int]]
+"""Layers by site."""
+
+
+class Trajectory(Protocol):
+    """What an unchanged run does: each (row, channel, frame, row, col) float32, or one row for all alike."""
+
+    def prediction(self, step: int) -> torch.Tensor:
+        """The guided prediction of a step."""
+        ...
+
+    def clean_estimate(self, step: int) -> torch.Tensor:
+        """The clean estimate of a step."""
+        ...
+
+    def final(self) -> torch.Tensor:
+        """The final latent."""
+        ...
+
+
+@dataclass
+class Played:
+    """What a call of the pipeline came to.
+
+    Attributes:
+        predictions, clean: guided prediction and clean estimate by step, of the steps that were asked for:
+            float32 (row, channel, frame, row, col), on the CPU.
+        final: the final latent, if the last step was made.
+        blocks: block evaluations: blocks that ran, times rows, times branches.
+    """
+
+    predictions: dict[int, torch.Tensor] = field(default_factory=dict)
+    clean: dict[int, torch.Tensor] = field(default_factory=dict)
+    final: torch.Tensor | None = None
+    blocks: int = 0
+
+
+class _Stopped(Exception):
+    """The last step of interest is over."""
+
+
+class Player:
+    """Plays one sample and seed, ``rows`` times side by side in one batch.
+
+    ``seeds``: of the rows; rows of one seed are the same run until something changes one of them. ``settings``
+    are complete sampling settings, see `Model.sampling`.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        sample: Sample,
+        seeds: tuple[int, ...],
+        settings: dict[str, Any],
+        preamble: Preamble | None = None,
+    ) -> None:
+        model.check_batch(len(seeds))
+        self.model = model
+        self.sample = sample
+        self.seeds = seeds
+        self.settings = settings
+        self.size = model.size(settings)
+        self.num_steps: int = settings["num_steps"]
+        self.branches = model.anatomy.guidance.computed(settings)
+        self._preamble = Preamble(model) if preamble is None else preamble
+        self._forms: dict[int, Any] = {}
+
+    @property
+    def rows(self) -> int:
+        """Rows of the batch."""
+        return len(self.seeds)
+
+    def play(
+        self,
+        *,
+        start: int = 0,
+        stop: int | None = None,
+        known: Trajectory | None = None,
+        edits: Edits | None = None,
+        anchor: Anchor | None = None,
+        resume: int = 0,
+        steps: frozenset[int] | None = None,
+    ) -> Played:
+        """Play the run.
+
+        Args:
+            start: the first step that is computed; earlier ones are taken from ``known``.
+            stop: the last step; None: the run's last.
+            edits: what is changed, at ``start`` or later.
+            anchor: of step ``start``: what is not changed there is taken from it.
+            resume: with an anchor: the last layer at ``start`` whose block need not run.
+            steps: of which predictions and clean estimates are returned; None: of all that are computed.
+        """
+        skips = self._skips(start, known)
+        skips.anchor, skips.resume = anchor, resume
+        if edits is not None:
+            skips.changes = edits.wanted
+        changing = edits or Edits((), self.model.anatomy, _NoSources())
+        return self._call(skips, known, stop, steps, changing.layers, changing.wanted, changing.on_tensor)
+
+    def anchor(
+        self,
+        step: int,
+        *,
+        known: Trajectory | None,
+        resume: Sequence[int] = (),
+        wanted: Wanted | None = None,
+        branches: Sequence[str] | None = None,
+    ) -> tuple[Anchor, int]:
+        """Compute one step without a change, and keep what changed runs can go on from.
+
+        Args:
+            step: which; earlier ones are taken from ``known``.
+            resume: layers after which changed runs will go on.
+            wanted: activations to keep, of ``branches`` (None: of all).
+
+        Returns:
+            The anchor, and the block evaluations that it took.
+        """
+        made = Anchor(step)
+        skips = self._skips(step, known)
+        skips.keep = made
+        skips.keep_layers = frozenset(
+            layer for last in resume for layer in needed_blocks(last, self.model.anatomy)
+        )
+        layers = {site: tuple(own) for site, own in (wanted or {}).items() if own}
+
+        def is_wanted(call: Call) -> bool:
+            return bool(layers) and call.step == step and (branches is None or call.branch in branches)
+
+        def keep(site: str, layer: int, tokens: torch.Tensor, call: Call) -> None:
+            made.tensors[site, layer, call.branch] = tokens.clone()
+
+        played = self._call(skips, known, step, frozenset({step}), layers, is_wanted, keep)
+        made.prediction, made.clean = played.predictions[step], played.clean[step]
+        return made, played.blocks
+
+    def _skips(self, start: int, known: Trajectory | None) -> Skips:
+        anatomy = self.model.anatomy
+        is_known = known is not None and anatomy.steps_pass_latents_only
+        return Skips(anatomy, start, is_known, self._forms, self.rows, self.model.device)
+
+    def _call(
+        self,
+        skips: Skips,
+        known: Trajectory | None,
+        stop: int | None,
+        steps: frozenset[int] | None,
+        layers: dict[str, tuple[int, ...]],
+        wanted: Callable[[Call], bool],
+        on_tensor: Any,
+    ) -> Played:
+        last = self.num_steps - 1 if stop is None else stop
+        played = Played()
+
+        def on_step(step: Step) -> None:
+            if step.index >= skips.start and (steps is None or step.index in steps):
+                played.predictions[step.index] = _kept(step.prediction)
+                played.clean[step.index] = _kept(step.clean_estimate())
+            if step.index == self.num_steps - 1:
+                played.final = _kept(step.final())
+            if step.index == last:
+                raise _Stopped
+
+        def answer(step: int) -> torch.Tensor | None:
+            if known is None or not skips.answered or step >= skips.start:
+                return None
+            return known.prediction(step)
+
+        model = self.model
+        clock = Clock(model.pipeline, model.anatomy, self.size, self.rows, on_step, answer=answer)
+        arguments = model.arguments(self.sample, self.seeds, self.settings, output_type="latent")
+        with eager(model.pipeline), self._preamble.remembered(), clock.watching(), _ended_early():
+            traced_call(model, arguments, clock, layers, wanted, on_tensor, skips)
+        clock.check(self.branches, self.num_steps, last + 1)
+        played.blocks = skips.blocks
+        return played
+
+
+@contextmanager
+def _ended_early() -> Iterator[None]:
+    try:
+        yield
+    except _Stopped:
+        pass
+
+
+def _kept(latents: torch.Tensor) -> torch.Tensor:
+    return latents.detach().to("cpu", torch.float32, copy=True)
+
+
+class _NoSources:
+    def donor(self, run: Any, place: Any) -> torch.Tensor:
+        raise AssertionError("nothing is changed")
+
+    mean = vector = donor
