@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
+from cosinterp.errors import InterventionError
+from cosinterp.models.portions import WHOLE, Portion, fitting, with_element
+
 if TYPE_CHECKING:
     import torch
 
@@ -37,25 +40,20 @@ class BlockCall:
         position = _parameters(type(self.block)).index(name)
         return self.args[position] if position < len(self.args) else None
 
+    def with_argument(self, name: str, value: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Arguments (args, kwargs) of a call that differs in ``name``, which is given as it was: by position
+        or by keyword.
+        """
+        position = _parameters(type(self.block)).index(name)
+        if name in self.kwargs or position >= len(self.args):
+            return self.args, {**self.kwargs, name: value}
+        return with_element(self.args, position, value), dict(self.kwargs)
+
 
 @cache
 def _parameters(block: type) -> tuple[str, ...]:
     # Of the class: offloading puts a forward of another signature into the instance.
     return tuple(inspect.signature(block.forward).parameters)[1:]  # type: ignore[attr-defined]
-
-
-def whole(output: Any, call: BlockCall) -> torch.Tensor:
-    """The output itself, (batch, token, channel)."""
-    return output
-
-
-def element(index: int) -> Callable[[Any, BlockCall], torch.Tensor]:
-    """An element of the output, where the module returns several."""
-
-    def take(output: Any, call: BlockCall) -> torch.Tensor:
-        return output[index]
-
-    return take
 
 
 @dataclass(frozen=True)
@@ -78,6 +76,14 @@ class Stream:
         """The stream as it enters a block, (batch, token, channel)."""
         return call.argument(self.argument)
 
+    def enter(self, call: BlockCall, tokens: torch.Tensor) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """The arguments (args, kwargs) of a block's call, with ``tokens`` in place of the stream.
+
+        Raises:
+            ValueError: they have another shape.
+        """
+        return call.with_argument(self.argument, fitting(tokens, self.entering(call)))
+
     def leaving(self, output: Any, like: torch.Tensor | None = None) -> torch.Tensor:
         """The stream as it leaves a block, (batch, token, channel), from what the block returned.
 
@@ -87,9 +93,14 @@ class Stream:
         return output if index is None else output[index]
 
     def put(self, output: Any, tokens: torch.Tensor) -> Any:
-        """What a block returned, with ``tokens`` in place of the stream."""
+        """What a block returned, with ``tokens`` in place of the stream; ``output`` stays as it is.
+
+        Raises:
+            ValueError: they have another shape.
+        """
         index = self._index(output, tokens)
-        return tokens if index is None else (*output[:index], tokens, *output[index + 1 :])
+        tokens = fitting(tokens, output if index is None else output[index])
+        return tokens if index is None else with_element(output, index, tokens)
 
     def _index(self, output: Any, like: torch.Tensor | None) -> int | None:
         if self.output != LIKE_ENTERING:
@@ -115,7 +126,7 @@ class Sublayer:
     Attributes:
         site: what it is called.
         module: path of the module in the block; its output is the site `.raw`.
-        take: takes the video's tokens (batch, token, channel) from the module's output.
+        video: where in the outputs of ``module`` and ``added`` the video's tokens are.
         reads: modules that run before ``module`` and whose outputs the gate needs; see `BlockCall.outputs`.
         absent: branches whose calls do not run it; it adds nothing there.
     """
@@ -123,10 +134,63 @@ class Sublayer:
     site: str
     module: str
     gate: Callable[[BlockCall], torch.Tensor] | None = None
-    take: Callable[[Any, BlockCall], torch.Tensor] = whole
+    video: Portion = WHOLE
     reads: tuple[str, ...] = ()
     added: str | None = None
     absent: tuple[str, ...] = ()
+
+    def take(self, output: Any, call: BlockCall) -> torch.Tensor:
+        """The video's tokens (batch, token, channel), from what ``module`` or ``added`` put out."""
+        return self.video.take(output, call)
+
+    def put(self, output: Any, tokens: torch.Tensor, call: BlockCall) -> Any:
+        """What ``module`` or ``added`` put out, with ``tokens`` in place of the video's; ``output`` stays as
+        it is.
+
+        Raises:
+            ValueError: they have another shape.
+        """
+        return self.video.put(output, fitting(tokens, self.take(output, call)), call)
+
+    def raw_for(self, new: torch.Tensor, raw: torch.Tensor, call: BlockCall) -> torch.Tensor:
+        """What has to come out instead of ``raw`` for ``new`` to be added, up to rounding to its dtype.
+
+        ``new`` and ``raw``: (batch, token, channel), of all rows of the call; ``raw`` as `take` gives it.
+        Entries that are added already keep their bits, and so are no function of ``new`` for a gradient.
+
+        Raises:
+            InterventionError: something else is to be added where the gate lets nothing through.
+        """
+        import torch
+
+        if self.gate is None:
+            return new.to(raw)
+        gate = self.gate(call)
+        added = raw * gate
+        # The block adds no other numbers than those of this dtype.
+        new = new.to(added)
+        number = torch.promote_types(added.dtype, torch.float32)
+        written = (new.to(number) / gate.to(number)).to(raw.dtype)
+        changed = new != added
+        lost = changed & new.isfinite() & ~written.isfinite()
+        if lost.any():
+            raise InterventionError(
+                f"{self.site} cannot be changed at {int(lost.sum())} of {lost.numel()} entries: its gate is "
+                f"0 there, or too small, so nothing that {self.module} puts out is added; change {RESID}"
+            )
+        return torch.where(changed, written, raw)
+
+    def check_runs(self, branch: str) -> None:
+        """Refuse to change it in a branch that does not compute it.
+
+        Raises:
+            InterventionError: it does not.
+        """
+        if branch in self.absent:
+            raise InterventionError(
+                f"{self.site} cannot be changed in branch {branch}, which does not compute it; "
+                f"choose another branch, or change {RESID}"
+            )
 
 
 @dataclass(frozen=True)

@@ -16,10 +16,11 @@ import torch
 
 from cosinterp.models.anatomy import Anatomy
 from cosinterp.models.arguments import image_for_each_row
-from cosinterp.models.blocks import RESID, TEXT, BlockCall, Stack, Stream, Sublayer, element
+from cosinterp.models.blocks import RESID, TEXT, BlockCall, Stack, Stream, Sublayer
 from cosinterp.models.families.shared import known_pipeline, text_grid
 from cosinterp.models.geometry import Geometry, Size
 from cosinterp.models.guidance import classifier_free
+from cosinterp.models.portions import Element, Joined
 from cosinterp.models.vae import decode_scaled
 from cosinterp.noise_levels import prediction_type_of
 
@@ -51,8 +52,10 @@ def describe(pipeline: Any, name: str) -> Anatomy:
                     Stream(TEXT, channels, "encoder_hidden_states", output=1, grid=text_grid),
                 ),
                 sublayers=(
-                    Sublayer("self_attn", "attn1", gate=_gate("norm1"), take=element(0), reads=("norm1",)),
-                    Sublayer("mlp", "ff", gate=_gate("norm2"), take=_after_text, reads=("norm2",)),
+                    Sublayer("self_attn", "attn1", gate=_gate("norm1"), video=Element(0), reads=("norm1",)),
+                    Sublayer(
+                        "mlp", "ff", gate=_gate("norm2"), video=Joined(text_first=True), reads=("norm2",)
+                    ),
                 ),
             ),
         ),
@@ -84,10 +87,6 @@ def _gate(norm: str) -> Callable[[BlockCall], torch.Tensor]:
         return call.outputs[norm][2]
 
     return gate
-
-
-def _after_text(output: torch.Tensor, call: BlockCall) -> torch.Tensor:
-    return output[:, call.argument("encoder_hidden_states").shape[1] :]
 
 
 def _unpack(latents: torch.Tensor, size: Size) -> torch.Tensor:

@@ -16,10 +16,11 @@ import torch
 
 from cosinterp.models.anatomy import FROM_PIPELINE, Anatomy
 from cosinterp.models.arguments import at_most
-from cosinterp.models.blocks import RESID, TEXT, BlockCall, Stack, Stream, Sublayer, element
+from cosinterp.models.blocks import RESID, TEXT, Stack, Stream, Sublayer
 from cosinterp.models.families.shared import known_pipeline, norm_gate, text_grid
 from cosinterp.models.geometry import Geometry, Size
 from cosinterp.models.guidance import classifier_free
+from cosinterp.models.portions import Element, Joined
 from cosinterp.models.vae import decode_image
 from cosinterp.noise_levels import FLOW, check_predicts
 
@@ -59,7 +60,7 @@ def describe(pipeline: Any, name: str) -> Anatomy:
                         "self_attn",
                         "attn",
                         gate=norm_gate("norm1", _ATTENTION_GATE),
-                        take=element(0),
+                        video=Element(0),
                         reads=("norm1",),
                     ),
                     Sublayer("mlp", "ff", gate=norm_gate("norm1", _FEED_FORWARD_GATE), reads=("norm1",)),
@@ -74,7 +75,7 @@ def describe(pipeline: Any, name: str) -> Anatomy:
                         "parallel",
                         "proj_out",
                         gate=norm_gate("norm", _SINGLE_GATE),
-                        take=_after_text,
+                        video=Joined(text_first=True),
                         reads=("norm",),
                     ),
                 ),
@@ -101,10 +102,6 @@ def describe(pipeline: Any, name: str) -> Anatomy:
         refusal=at_most(max_sequence_length=_LONGEST_TEXT),
         unpack=partial(_unpack, scale=scale),
     )
-
-
-def _after_text(output: torch.Tensor, call: BlockCall) -> torch.Tensor:
-    return output[:, call.argument("encoder_hidden_states").shape[1] :]
 
 
 def _unpack(latents: torch.Tensor, size: Size, scale: int) -> torch.Tensor:

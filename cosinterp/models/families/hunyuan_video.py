@@ -18,10 +18,11 @@ from PIL import Image
 from cosinterp.errors import ModelError
 from cosinterp.models.anatomy import FROM_PIPELINE, Anatomy, Pinned, nothing_pinned
 from cosinterp.models.arguments import image_for_each_row
-from cosinterp.models.blocks import RESID, TEXT, BlockCall, Stack, Stream, Sublayer, element
+from cosinterp.models.blocks import RESID, TEXT, BlockCall, Stack, Stream, Sublayer
 from cosinterp.models.families.shared import known_pipeline, norm_gate
 from cosinterp.models.geometry import Geometry, Size
 from cosinterp.models.guidance import classifier_free
+from cosinterp.models.portions import Element, Joined
 from cosinterp.models.vae import decode_scaled
 from cosinterp.noise_levels import FLOW, check_predicts
 
@@ -115,7 +116,7 @@ def _stacks(transformer: Any, condition: str | None) -> tuple[Stack, ...]:
             count=len(transformer.transformer_blocks),
             streams=streams,
             sublayers=(
-                Sublayer("self_attn", "attn", gate=gate("norm1", 1, 5), take=element(0), reads=("norm1",)),
+                Sublayer("self_attn", "attn", gate=gate("norm1", 1, 5), video=Element(0), reads=("norm1",)),
                 Sublayer("mlp", "ff", gate=gate("norm1", 4, 8), reads=("norm1",)),
             ),
         ),
@@ -124,7 +125,13 @@ def _stacks(transformer: Any, condition: str | None) -> tuple[Stack, ...]:
             count=len(transformer.single_transformer_blocks),
             streams=streams,
             sublayers=(
-                Sublayer("parallel", "proj_out", gate=gate("norm", 1, 2), take=_video, reads=("norm",)),
+                Sublayer(
+                    "parallel",
+                    "proj_out",
+                    gate=gate("norm", 1, 2),
+                    video=Joined(text_first=False),
+                    reads=("norm",),
+                ),
             ),
         ),
     )
@@ -154,10 +161,6 @@ def _gate_beside_image(norm: str, index: int, of_image: int) -> Callable[[BlockC
         return torch.cat([one.expand(-1, tokens, -1) for one, tokens in gates], dim=1)
 
     return gate
-
-
-def _video(output: torch.Tensor, call: BlockCall) -> torch.Tensor:
-    return output[:, : call.argument("hidden_states").shape[1]]
 
 
 def _pinned(prepared: Any, size: Size) -> Pinned:

@@ -13,10 +13,11 @@ from typing import Any
 
 from cosinterp.errors import ModelError
 from cosinterp.models.anatomy import Anatomy
-from cosinterp.models.blocks import RESID, TEXT, Stack, Stream, Sublayer, element
+from cosinterp.models.blocks import RESID, TEXT, Stack, Stream, Sublayer
 from cosinterp.models.families.shared import known_pipeline, norm_gate
 from cosinterp.models.geometry import Geometry, Size
 from cosinterp.models.guidance import COND, Branch, Guidance, classifier_free
+from cosinterp.models.portions import Element
 from cosinterp.models.vae import decode_scaled
 from cosinterp.noise_levels import FLOW, check_predicts
 
@@ -95,7 +96,7 @@ def _blocks(pipeline: Any) -> Stack:
             ),
         ),
         sublayers=(
-            Sublayer("self_attn", "attn", gate=norm_gate("norm1", 1), take=element(0), reads=("norm1",)),
+            Sublayer("self_attn", "attn", gate=norm_gate("norm1", 1), video=Element(0), reads=("norm1",)),
             Sublayer("mlp", "ff", gate=norm_gate("norm1", 4), reads=("norm1",)),
         ),
     )

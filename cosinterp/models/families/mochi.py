@@ -14,10 +14,11 @@ import numpy as np
 import torch
 
 from cosinterp.models.anatomy import Anatomy
-from cosinterp.models.blocks import RESID, TEXT, BlockCall, Stack, Stream, Sublayer
+from cosinterp.models.blocks import RESID, TEXT, Stack, Stream, Sublayer
 from cosinterp.models.families.shared import known_pipeline, text_grid
 from cosinterp.models.geometry import Geometry, Size
 from cosinterp.models.guidance import classifier_free
+from cosinterp.models.portions import Element
 from cosinterp.models.vae import decoded, on_vae
 from cosinterp.noise_levels import FLOW, check_predicts
 
@@ -52,7 +53,8 @@ def describe(pipeline: Any, name: str) -> Anatomy:
                     ),
                 ),
                 sublayers=(
-                    Sublayer("self_attn", "attn1", take=_video, added="norm2"),
+                    # Attention puts out (video, text), and the norm after it the video alone.
+                    Sublayer("self_attn", "attn1", video=Element(0), added="norm2"),
                     Sublayer("mlp", "ff", added="norm4"),
                 ),
             ),
@@ -72,11 +74,6 @@ def describe(pipeline: Any, name: str) -> Anatomy:
         image_hint="it is a text-to-video model",
         refusal=_refusal,
     )
-
-
-def _video(output: Any, call: BlockCall) -> torch.Tensor:
-    # Attention puts out (video, text), and the norm after it the video alone.
-    return output[0] if isinstance(output, tuple) else output
 
 
 def _refusal(settings: Mapping[str, Any]) -> str | None:

@@ -19,6 +19,7 @@ from cosinterp.models.blocks import BlockCall, Sublayer
 from cosinterp.models.families.shared import known_pipeline, one_stack
 from cosinterp.models.geometry import Geometry, Size, multiples, three
 from cosinterp.models.guidance import classifier_free
+from cosinterp.models.portions import OnGrid
 from cosinterp.models.vae import decode_standardised, decoded, on_vae
 from cosinterp.noise_levels import FLOW, check_predicts
 
@@ -47,7 +48,7 @@ def describe(pipeline: Any, name: str) -> Anatomy:
             pipeline.transformer,
             Sublayer("self_attn", "attn1", gate=_gate(_SELF_ATTENTION_GATE)),
             Sublayer("cross_attn", "attn2"),
-            Sublayer("mlp", "ff", gate=_gate(_FEED_FORWARD_GATE), take=_flattened),
+            Sublayer("mlp", "ff", gate=_gate(_FEED_FORWARD_GATE), video=OnGrid()),
         ),
         geometry=Geometry(
             patch_size=patch,
@@ -78,10 +79,6 @@ def _gate(index: int) -> Callable[[BlockCall], torch.Tensor]:
         return table[index] + timestep.reshape(rows, tokens, 6, -1)[:, :, index]
 
     return gate
-
-
-def _flattened(output: torch.Tensor, call: BlockCall) -> torch.Tensor:
-    return output.flatten(1, 3)
 
 
 def _arguments(pipeline: Any, arguments: dict[str, Any]) -> dict[str, Any]:

@@ -7,19 +7,18 @@ diffusers). The gates are what the blocks' norms put out. The text is that of CL
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 from itertools import groupby
 from typing import Any
 
-import torch
-
 from cosinterp.models.anatomy import Anatomy
 from cosinterp.models.arguments import at_most
-from cosinterp.models.blocks import RESID, TEXT, BlockCall, Stack, Stream, Sublayer, element, whole
+from cosinterp.models.blocks import RESID, TEXT, Stack, Stream, Sublayer
 from cosinterp.models.families.shared import known_pipeline, norm_gate
 from cosinterp.models.geometry import Geometry, Size, one_frame
 from cosinterp.models.guidance import classifier_free
+from cosinterp.models.portions import WHOLE, Element, Portion
 from cosinterp.models.vae import decode_image
 from cosinterp.noise_levels import FLOW, check_predicts
 
@@ -85,7 +84,7 @@ def _stacks(blocks: Any, streams: tuple[Stream, ...]) -> Iterator[Stack]:
             count=count,
             streams=streams[:1] if drops_text else streams,
             sublayers=(
-                _sublayer("self_attn", "attn", _ATTENTION_GATE, take=element(0)),
+                _sublayer("self_attn", "attn", _ATTENTION_GATE, video=Element(0)),
                 *((_sublayer("dual_attn", "attn2", _DUAL_ATTENTION_GATE),) if dual else ()),
                 _sublayer("mlp", "ff", _FEED_FORWARD_GATE),
             ),
@@ -93,11 +92,9 @@ def _stacks(blocks: Any, streams: tuple[Stream, ...]) -> Iterator[Stack]:
         first += count
 
 
-def _sublayer(
-    site: str, module: str, index: int, take: Callable[[Any, BlockCall], torch.Tensor] = whole
-) -> Sublayer:
+def _sublayer(site: str, module: str, index: int, video: Portion = WHOLE) -> Sublayer:
     """A sublayer that is gated by a vector, (batch, channel), which the first norm puts out."""
-    return Sublayer(site, module, gate=norm_gate("norm1", index), take=take, reads=("norm1",))
+    return Sublayer(site, module, gate=norm_gate("norm1", index), video=video, reads=("norm1",))
 
 
 def _text_grid(clip_length: int, size: Size, settings: Mapping[str, Any]) -> tuple[int, int, int]:
