@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
-from cosinterp.errors import SelectionError
+from cosinterp.errors import ModelError, SelectionError
 from cosinterp.models.blocks import RAW, RESID, Stack, Stream
 from cosinterp.models.geometry import Geometry, Size
 from cosinterp.models.guidance import Guidance
@@ -123,6 +123,9 @@ class Anatomy:
     """Brings what the scheduler sees to (batch, channel, frame, row, col); None: it is so already."""
     pinned: Callable[[Any, Size], Pinned | None] = nothing_pinned
     """Reads the pinned frames from what the pipeline's ``prepare_latents`` returned."""
+    steps_pass_latents_only: bool = True
+    """Whether a step gets nothing from the step before but the latents of the video. Else a replay computes
+    all steps, since a store does not have what else there is."""
     step_argument: str | None = None
     """What only those calls of ``scheduler.step`` are given that make a step, where there are others."""
 
@@ -185,6 +188,32 @@ class Anatomy:
         """Where in the residual stream the tokens of the grid lie, (token,); None: in its own order."""
         geometry = self.geometry
         return None if geometry.token_order is None else geometry.token_order(geometry.grid(size)).to(device)
+
+    def packed_like(self, latents: torch.Tensor, seen: torch.Tensor, size: Size) -> torch.Tensor:
+        """The inverse of `unpack`: latents (batch, channel, frame, row, col) as the scheduler sees them.
+
+        They get the shape, the dtype and the device of ``seen``, which is what it saw of as many rows. First
+        frames that it is not shown are left out.
+
+        Raises:
+            ModelError: `unpack` is no rearrangement, so that it has no inverse.
+            ValueError: the latents have another shape.
+        """
+        import torch
+
+        index = torch.arange(seen.numel(), device=seen.device).view(seen.shape)
+        places = index if self.unpack is None else self.unpack(index, size)
+        if not torch.equal(places.flatten().sort().values, index.flatten()):
+            raise ModelError(
+                f"latents cannot be put where the scheduler sees {tuple(seen.shape)}: in this model "
+                f"({self.family}) those are not the latents of {size.height}x{size.width} in another order"
+            )
+        shown = latents[:, :, latents.shape[2] - places.shape[2] :]
+        if shown.shape != places.shape:
+            raise ValueError(f"latents {tuple(latents.shape)} cannot be packed as {tuple(places.shape)}")
+        packed = torch.empty_like(seen, memory_format=torch.contiguous_format)
+        packed.view(-1)[places.flatten()] = shown.to(seen).flatten()
+        return packed
 
     def on_token_grid(self, site: str) -> bool:
         """Whether a site's tokens are those of the video, and in the order of `token_order`."""
