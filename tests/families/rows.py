@@ -8,7 +8,7 @@ import pkgutil
 import tests.families
 from tests.families.row import FamilyRow
 
-_SHARED = ("conftest", "hooked", "page", "row", "rows")
+_SHARED = ("conftest", "hooked", "one_call", "page", "row", "rows")
 
 ROWS: list[FamilyRow] = [
     row
