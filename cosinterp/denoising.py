@@ -122,8 +122,8 @@ class Clock:
     on_step: Callable[[Step], None] | None = None
     on_start: Callable[[Schedule], None] | None = None
     answer: Callable[[int], torch.Tensor | None] | None = None
-    """Gives what a step's guided prediction is to be, of each row or one for all, (batch, channel, frame, row,
-    col); None: what the pipeline makes of what the denoiser says."""
+    """Gives what a step's guided prediction is to be, (batch, channel, frame, row, col), of each row or one
+    for all; None: what the pipeline makes of what the denoiser says."""
     calls: list[Call] = field(default_factory=list)
     under_way: tuple[Call, ...] = ()
     """The branches of the denoiser call under way, in the order of its rows."""

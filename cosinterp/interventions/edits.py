@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any
 
 import torch
 
+from cosinterp.errors import InterventionError
 from cosinterp.interventions.intervention import (
     Add,
     Average,
@@ -38,20 +39,29 @@ class Place:
     branch: str
 
 
-class Sources(Protocol):
-    """Where what is put into a run comes from: tensors (token, channel), tokens in the order of the grid."""
+class Sources:
+    """Where what is put into a run comes from; here, from nowhere.
+
+    Tensors on any device, tokens in the order of the grid.
+
+    Raises:
+        UserError: there is no such activation.
+    """
 
     def donor(self, run: RunRef, place: Place) -> torch.Tensor:
-        """A run's activation. Raises UserError if there is none."""
-        ...
+        """A run's activation, (row, token, channel): that of the same row of a batch, or one row for all."""
+        raise InterventionError(f"there is no donor {run}")
 
     def mean(self, over: Mean, place: Place) -> torch.Tensor:
-        """A mean over runs: (token, channel), or (1, channel)."""
-        ...
+        """A mean over runs: (token, channel), or (1, channel) for all tokens."""
+        raise InterventionError(f"there is no store {over.store} to take a mean over")
 
     def vector(self, file: str, place: Place) -> torch.Tensor:
         """A steering vector: (channel,)."""
-        ...
+        raise InterventionError(f"there is no vector {file}")
+
+
+NO_SOURCES = Sources()
 
 
 @dataclass(frozen=True)
@@ -64,6 +74,11 @@ class Edit:
     row: int | None
     intervention: Intervention
     mask: torch.Tensor | None = None
+
+    @property
+    def rows(self) -> slice:
+        """The rows that it changes."""
+        return slice(None) if self.row is None else slice(self.row, self.row + 1)
 
     def meets(self, site: str, layer: int, call: Call) -> bool:
         """Whether it changes this site at this layer in this call."""
@@ -87,7 +102,7 @@ class Edit:
 class Edits:
     """The edits of one call of a pipeline, applied in their order; see `cosinterp.capture.watching`."""
 
-    def __init__(self, edits: Sequence[Edit], anatomy: Anatomy, sources: Sources) -> None:
+    def __init__(self, edits: Sequence[Edit], anatomy: Anatomy, sources: Sources = NO_SOURCES) -> None:
         self._edits = list(edits)
         self._sources = sources
         self._bypasses = [edit for edit in edits if isinstance(edit.intervention.what, Bypass)]
@@ -112,18 +127,16 @@ class Edits:
         for edit in self._edits:
             if edit.meets(site, layer, call) and not isinstance(edit.intervention.what, Bypass):
                 now = tokens.clone() if changed is None else changed
-                rows = slice(None) if edit.row is None else slice(edit.row, edit.row + 1)
                 place = Place(site, call.step, layer, call.branch)
-                new = self._new(edit.intervention, now[rows], place).to(now.dtype)
-                now[rows] = (
-                    new if edit.mask is None else torch.where(edit.mask[None, :, None], new, now[rows])
-                )
+                now[edit.rows] = self._new(edit, now, place)
                 changed = now
         return changed
 
-    def _new(self, intervention: Intervention, tokens: torch.Tensor, place: Place) -> torch.Tensor:
-        """What is put in place of ``tokens`` (row, token, channel)."""
-        return _CHANGES[type(intervention.what)](intervention.what, tokens, place, self._sources)
+    def _new(self, edit: Edit, tokens: torch.Tensor, place: Place) -> torch.Tensor:
+        """What is put in place of the rows of an edit."""
+        what, now = edit.intervention.what, tokens[edit.rows]
+        new = _CHANGES[type(what)](what, now, place, edit.rows, self._sources).to(now.dtype)
+        return new if edit.mask is None else torch.where(edit.mask[None, :, None].to(now.device), new, now)
 
     def _bypassed(self, site: str, layer: int, tokens: torch.Tensor, call: Call) -> torch.Tensor | None:
         if site not in self._streams():
@@ -133,8 +146,7 @@ class Edits:
         for edit in self._bypasses:
             if entered is not None and layer in edit.intervention.layers and edit.meets_call(call):
                 changed = tokens.clone() if changed is None else changed
-                rows = slice(None) if edit.row is None else slice(edit.row, edit.row + 1)
-                changed[rows] = entered[rows]
+                changed[edit.rows] = entered[edit.rows]
         # Of the block after this one, should that be skipped too.
         self._entered[site, call.branch] = tokens.clone() if changed is None else changed
         return changed
@@ -143,50 +155,71 @@ class Edits:
         return tuple(site for site in self._anatomy.sites if self._anatomy.is_stream(site))
 
 
-def _on(tensor: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
-    return tensor.to(tokens.device, tokens.dtype)
+Change = Callable[[Any, torch.Tensor, Place, slice, Sources], torch.Tensor]
+"""Makes of what is to be done, tokens (row, token, channel), their place and their rows what is put there."""
 
 
-def _replaced(what: Replace, tokens: torch.Tensor, place: Place, sources: Sources) -> torch.Tensor:
+def _of_donor(run: RunRef, tokens: torch.Tensor, place: Place, rows: slice, sources: Sources) -> torch.Tensor:
+    own = sources.donor(run, place)
+    own = own if own.shape[0] == 1 else own[rows]
+    if own.shape[1:] != tokens.shape[1:]:
+        raise InterventionError(
+            f"the donor {run} has {own.shape[1]} tokens of {own.shape[2]} channels at {place.site}, layer "
+            f"{place.layer}, and the run that it is put into {tokens.shape[1]} of {tokens.shape[2]}"
+        )
+    return own.to(tokens.device, tokens.dtype).expand_as(tokens)
+
+
+def _replaced(
+    what: Replace, tokens: torch.Tensor, place: Place, rows: slice, sources: Sources
+) -> torch.Tensor:
     there = Place(
         place.site,
         place.step if what.step is None else what.step,
         place.layer if what.layer is None else what.layer,
         what.branch or place.branch,
     )
-    return _on(sources.donor(what.donor, there), tokens).expand_as(tokens)
+    return _of_donor(what.donor, tokens, there, rows, sources)
 
 
-def _random_like(what: RandomLike, tokens: torch.Tensor, place: Place, sources: Sources) -> torch.Tensor:
-    donor = _on(sources.donor(what.donor, place), tokens).float()
-    distance = (donor - tokens.float()).norm(dim=-1, keepdim=True)
-    # In a few hundred dimensions a Gaussian direction is uniform on the sphere once it is scaled to it.
+def _random_like(
+    what: RandomLike, tokens: torch.Tensor, place: Place, rows: slice, sources: Sources
+) -> torch.Tensor:
+    donor = _of_donor(what.donor, tokens, place, rows, sources)
+    distance = (donor.float() - tokens.float()).norm(dim=-1, keepdim=True)
     direction = _gaussian(what.seed, tokens[:1], place)
     return tokens.float() + distance * direction / direction.norm(dim=-1, keepdim=True)
 
 
-def _added(what: Add, tokens: torch.Tensor, place: Place, sources: Sources) -> torch.Tensor:
-    return tokens.float() + what.scale * sources.vector(what.file, place).to(tokens.device).float()
+def _added(what: Add, tokens: torch.Tensor, place: Place, rows: slice, sources: Sources) -> torch.Tensor:
+    vector = sources.vector(what.file, place).to(tokens.device).float()
+    if vector.shape[-1] != tokens.shape[-1]:
+        raise InterventionError(
+            f"{what.file}: the vector has {vector.shape[-1]} channels, {place.site} has {tokens.shape[-1]}"
+        )
+    return tokens.float() + what.scale * vector
 
 
-def _scaled(what: Scale, tokens: torch.Tensor, place: Place, sources: Sources) -> torch.Tensor:
+def _scaled(what: Scale, tokens: torch.Tensor, place: Place, rows: slice, sources: Sources) -> torch.Tensor:
     return tokens.float() * what.factor
 
 
-def _zeroed(what: Zero, tokens: torch.Tensor, place: Place, sources: Sources) -> torch.Tensor:
+def _zeroed(what: Zero, tokens: torch.Tensor, place: Place, rows: slice, sources: Sources) -> torch.Tensor:
     return torch.zeros_like(tokens)
 
 
-def _mean(what: Mean, tokens: torch.Tensor, place: Place, sources: Sources) -> torch.Tensor:
-    return _on(sources.mean(what, place), tokens).expand_as(tokens)
+def _mean(what: Mean, tokens: torch.Tensor, place: Place, rows: slice, sources: Sources) -> torch.Tensor:
+    return sources.mean(what, place).to(tokens.device).expand_as(tokens)
 
 
-def _noised(what: Noise, tokens: torch.Tensor, place: Place, sources: Sources) -> torch.Tensor:
+def _noised(what: Noise, tokens: torch.Tensor, place: Place, rows: slice, sources: Sources) -> torch.Tensor:
     size = tokens.float().std(dim=(-2, -1), keepdim=True)
     return tokens.float() + what.scale * size * _gaussian(what.seed, tokens[:1], place)
 
 
-def _averaged(what: Average, tokens: torch.Tensor, place: Place, sources: Sources) -> torch.Tensor:
+def _averaged(
+    what: Average, tokens: torch.Tensor, place: Place, rows: slice, sources: Sources
+) -> torch.Tensor:
     return tokens.float().mean(dim=0, keepdim=True).expand_as(tokens)
 
 
@@ -198,7 +231,7 @@ def _gaussian(seed: int, like: torch.Tensor, place: Place) -> torch.Tensor:
     return torch.randn(like.shape, generator=generator, dtype=torch.float32).to(like.device)
 
 
-_CHANGES: dict[type, Callable[..., torch.Tensor]] = {
+_CHANGES: dict[type, Change] = {
     Replace: _replaced,
     RandomLike: _random_like,
     Add: _added,

@@ -75,8 +75,8 @@ class Zero(_Data):
 class Mean(_Data):
     """The mean over the runs of a store, at the same step, layer and branch: mean ablation.
 
-    ``samples``, ``seeds``: of which runs; None: all. ``per`` "token": of each token by itself; "channel": over
-    all tokens.
+    ``samples``, ``seeds``: of which runs; None: all. ``per`` "token": of each token by itself; "channel":
+    over all tokens.
     """
 
     kind: Literal["mean"] = "mean"

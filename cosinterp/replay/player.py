@@ -7,8 +7,8 @@ pass through the very states that they had, whatever they keep.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -69,8 +69,8 @@ class _Stopped(Exception):
 class Player:
     """Plays one sample and seed, ``rows`` times side by side in one batch.
 
-    ``seeds``: of the rows; rows of one seed are the same run until something changes one of them. ``settings``
-    are complete sampling settings, see `Model.sampling`.
+    ``seeds``: of the rows; rows of one seed are the same run until something changes one of them.
+    ``settings`` are complete sampling settings, see `Model.sampling`.
     """
 
     def __init__(
@@ -122,7 +122,7 @@ class Player:
         skips.anchor, skips.resume = anchor, resume
         if edits is not None:
             skips.changes = edits.wanted
-        changing = edits or Edits((), self.model.anatomy, _NoSources())
+        changing = edits or Edits((), self.model.anatomy)
         return self._call(skips, known, stop, steps, changing.layers, changing.wanted, changing.on_tensor)
 
     def anchor(
@@ -197,27 +197,12 @@ class Player:
         model = self.model
         clock = Clock(model.pipeline, model.anatomy, self.size, self.rows, on_step, answer=answer)
         arguments = model.arguments(self.sample, self.seeds, self.settings, output_type="latent")
-        with eager(model.pipeline), self._preamble.remembered(), clock.watching(), _ended_early():
+        with eager(model.pipeline), self._preamble.remembered(), clock.watching(), suppress(_Stopped):
             traced_call(model, arguments, clock, layers, wanted, on_tensor, skips)
         clock.check(self.branches, self.num_steps, last + 1)
         played.blocks = skips.blocks
         return played
 
 
-@contextmanager
-def _ended_early() -> Iterator[None]:
-    try:
-        yield
-    except _Stopped:
-        pass
-
-
 def _kept(latents: torch.Tensor) -> torch.Tensor:
     return latents.detach().to("cpu", torch.float32, copy=True)
-
-
-class _NoSources:
-    def donor(self, run: Any, place: Any) -> torch.Tensor:
-        raise AssertionError("nothing is changed")
-
-    mean = vector = donor

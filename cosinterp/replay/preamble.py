@@ -70,7 +70,7 @@ def _digest(arguments: Any) -> bytes | None:
     for leaf in leaves:
         if isinstance(leaf, torch.Tensor):
             digest.update(f"{leaf.dtype} {tuple(leaf.shape)} {leaf.device}".encode())
-            digest.update(leaf.detach().contiguous().cpu().flatten().view(torch.uint8).numpy())
+            digest.update(leaf.detach().contiguous().cpu().flatten().view(torch.uint8).numpy().data)
         elif leaf is None or isinstance(leaf, _PLAIN):
             digest.update(f"{type(leaf)} {leaf!r}".encode())
         else:
