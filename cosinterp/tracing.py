@@ -5,7 +5,6 @@ from __future__ import annotations
 import platform
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
 from queue import SimpleQueue
@@ -26,6 +25,7 @@ from cosinterp.planning.fitting import check_space
 from cosinterp.planning.plan import PlannedSample, TracePlan, make_plan, scheduler_config
 from cosinterp.planning.reduce_option import Reduce
 from cosinterp.samples import Sample
+from cosinterp.samples.hashes import image_sha256, videos_sha256
 from stores.layout import STORE_FILE
 from stores.selection import Selection
 from stores.store import create_store
@@ -213,8 +213,8 @@ def _check_same_sample(store: Store, planned: PlannedSample, seed: int) -> None:
     with store.run(sample.name, seed) as run:
         same = {
             "prompt": run.prompt == sample.prompt,
-            "image": run.attrs.get("image_sha256") == _image_sha256(sample),
-            "videos": run.attrs.get("videos_sha256", {}) == _videos_sha256(sample),
+            "image": run.attrs.get("image_sha256") == image_sha256(sample),
+            "videos": run.attrs.get("videos_sha256", {}) == videos_sha256(sample),
             "truth": _same_values(run.truth, sample.truth),
             "sampling settings": run.attrs.get("sampling") == jsonable(planned.settings),
         }
@@ -365,8 +365,8 @@ def run_attrs(
         },
         "prediction_type": model.anatomy.prediction_type,
         "noise_device": "cpu",
-        "image_sha256": _image_sha256(sample),
-        "videos_sha256": _videos_sha256(sample),
+        "image_sha256": image_sha256(sample),
+        "videos_sha256": videos_sha256(sample),
         "metadata": sample.metadata,
         "versions": versions(),
         "platform": platform.platform(),
@@ -388,14 +388,3 @@ def device_name(device: torch.device) -> str:
 
         return torch.cuda.get_device_name(device)
     return f"{device.type} ({platform.machine()})"
-
-
-def _videos_sha256(sample: Sample) -> dict[str, str]:
-    return {name: video.sha256() for name, video in sample.videos.items()}
-
-
-def _image_sha256(sample: Sample) -> str | None:
-    if sample.image is None:
-        return None
-    pixels = np.asarray(sample.image.convert("RGB"), dtype=np.uint8)
-    return sha256(str(pixels.shape).encode() + pixels.tobytes()).hexdigest()
