@@ -156,7 +156,7 @@ class Sublayer:
         """What has to come out instead of ``raw`` for ``new`` to be added, up to rounding to its dtype.
 
         ``new`` and ``raw``: (batch, token, channel), of all rows of the call; ``raw`` as `take` gives it.
-        Entries that are added already keep their bits, and so are no function of ``new`` for a gradient.
+        Entries of ``new`` that are added already leave ``raw`` its bits, and no gradient passes them.
 
         Raises:
             InterventionError: something else is to be added where the gate lets nothing through.
@@ -171,7 +171,7 @@ class Sublayer:
         new = new.to(added)
         number = torch.promote_types(added.dtype, torch.float32)
         written = (new.to(number) / gate.to(number)).to(raw.dtype)
-        changed = new != added
+        changed = (new != added) & ~(new.isnan() & added.isnan())
         lost = changed & new.isfinite() & ~written.isfinite()
         if lost.any():
             raise InterventionError(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
+import torch
 
-from cosinterp.errors import SampleError, SelectionError
+from cosinterp.errors import ModelError, SampleError, SelectionError
 from cosinterp.models.anatomy import Anatomy
 from cosinterp.models.blocks import Stack, Stream, Sublayer
 from cosinterp.models.geometry import Geometry, Size
@@ -190,3 +192,44 @@ def test_an_image_model_makes_one_frame_and_a_fixed_size_is_the_only_one() -> No
     assert fixed.smallest() == Size(256, 256)
     with pytest.raises(SampleError, match="takes 256x256 pixels only"):
         fixed.check(Size(64, 96), "here")
+
+
+@pytest.mark.parametrize(
+    "unpack",
+    [None, lambda seen, size: seen.transpose(1, 2), lambda seen, size: seen.permute(0, 4, 1, 2, 3)],
+    ids=["as they are", "frames first", "channels last"],
+)
+def test_latents_are_packed_as_the_scheduler_sees_them(unpack: Callable[..., torch.Tensor] | None) -> None:
+    anatomy, size = replace(WAN_14B, unpack=unpack), Size(16, 24, 9)
+    seen = torch.randn(2, 3, 4, 5, 6)
+    latents = seen if unpack is None else unpack(seen, size)
+    packed = anatomy.packed_like(latents.double(), torch.zeros_like(seen), size)
+    assert torch.equal(packed, seen)
+    assert packed.dtype == seen.dtype
+
+
+def test_first_frames_that_the_scheduler_is_not_shown_are_left_out() -> None:
+    latents = torch.randn(1, 4, 3, 2, 2)
+    seen = latents[:, :, 1:]
+    assert torch.equal(WAN_14B.packed_like(latents, torch.zeros_like(seen), Size(16, 16, 9)), seen)
+
+
+@pytest.mark.parametrize(
+    "unpack",
+    [
+        lambda seen, size: torch.zeros_like(seen),
+        lambda seen, size: seen[:, :, 1:],
+        lambda seen, size: torch.cat([seen, seen[:, :, :1]], dim=2),
+    ],
+    ids=["all of one place", "some left out", "some twice"],
+)
+def test_latents_that_are_not_only_rearranged_are_not_packed(unpack: Callable[..., torch.Tensor]) -> None:
+    seen = torch.randn(1, 4, 3, 2, 2)
+    with pytest.raises(ModelError, match=r"where the scheduler sees \(1, 4, 3, 2, 2\).* \(wan\)"):
+        replace(WAN_14B, unpack=unpack).packed_like(unpack(seen, Size(16, 16)), seen, Size(16, 16))
+
+
+@pytest.mark.parametrize("shape", [(2, 4, 3, 2, 2), (1, 5, 3, 2, 2), (1, 4, 2, 2, 2)])
+def test_latents_of_another_shape_are_not_packed(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match="cannot be packed as"):
+        WAN_14B.packed_like(torch.zeros(shape), torch.zeros(1, 4, 3, 2, 2), Size(16, 16))
