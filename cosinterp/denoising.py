@@ -202,8 +202,14 @@ class Clock:
     def _answered(self, arguments: dict[str, Any]) -> None:
         """Put the answer in place of what the pipeline predicts, where there is one."""
         answer = None if self.answer is None or not self._makes_step(arguments) else self.answer(self.step)
-        if answer is not None:
-            arguments["model_output"] = self._seen(answer, arguments["model_output"])
+        if answer is None:
+            return
+        predicted = arguments["model_output"]
+        seen = self._seen(answer, predicted)
+        for name, value in arguments.items():
+            # Cosmos 1 gives it by another name besides, which goes before this one.
+            if value is predicted:
+                arguments[name] = seen
 
     def _stepped(self, scheduler: Any, arguments: dict[str, Any], result: Any) -> None:
         if not self._makes_step(arguments):
