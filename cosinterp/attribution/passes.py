@@ -1,0 +1,216 @@
+"""One denoising step of a run, from what enters the denoiser to the clean estimate, perhaps with its graph.
+
+Pipelines run without gradients. Here they are switched on from the first denoiser call of one step until that
+step is over, so that they go through the pipeline's own guidance, whatever it is; then the pipeline's call is
+ended. Parameters are frozen meanwhile, so the graph holds activations only.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch.utils._pytree import keystr, tree_map_only, tree_map_with_path
+
+from cosinterp.capture.watching import OnTensor, Shortcuts, traced_call
+from cosinterp.denoising import Call, Clock, Step
+from cosinterp.errors import InterventionError
+from cosinterp.models.eager import eager
+from cosinterp.models.model import Model
+from cosinterp.replay.player import Trajectory
+from cosinterp.replay.preamble import Preamble
+from cosinterp.samples import Sample
+
+Branches = tuple[str, ...]
+"""The branches of a denoiser call, in the order of its rows."""
+OnInput = Callable[[Branches, str, torch.Tensor], torch.Tensor]
+"""Given a floating-point tensor that enters the denoiser, with its argument's name; returns what enters."""
+
+
+@dataclass(frozen=True)
+class Side:
+    """One run of a pair.
+
+    Attributes:
+        sample, seed: of the run.
+        settings: its complete sampling settings, from `Model.sampling`.
+        known: what the run did, so that its steps before the one that is looked at need not be computed
+            again; None: they are.
+    """
+
+    sample: Sample
+    seed: int
+    settings: dict[str, Any]
+    known: Trajectory | None = None
+
+    def __str__(self) -> str:
+        return f"{self.sample.name} seed {self.seed}"
+
+
+class Passes:
+    """Passes of one model through single steps of runs; encoders are asked once for each text and image."""
+
+    def __init__(self, model: Model) -> None:
+        self.model = model
+        self._preamble = Preamble(model)
+        self._forms: dict[int, Any] = {}
+
+    def denoise(
+        self,
+        side: Side,
+        step: int,
+        layers: dict[str, tuple[int, ...]],
+        on_tensor: OnTensor,
+        on_input: OnInput,
+        *,
+        grad: bool,
+    ) -> Step:
+        """Run a pipeline up to the end of a step and no further; that step, with its graph if ``grad``.
+
+        ``on_tensor`` is told of the ``layers`` of each site, ``on_input`` of what enters the denoiser, both
+        at this step alone.
+
+        Raises:
+            InterventionError: the run has no such step, or the pipeline's call does not allow gradients.
+        """
+        model, known = self.model, side.known
+        seen: list[Step] = []
+
+        def on_step(done: Step) -> None:
+            if done.index == step:
+                seen.append(done)
+                raise _Over
+
+        skips = _Earlier(step if known is not None else 0, self._forms)
+
+        def answer(index: int) -> torch.Tensor | None:
+            return known.prediction(index) if known is not None and index < skips.start else None
+
+        size = model.size(side.settings)
+        clock = Clock(model.pipeline, model.anatomy, size, on_step=on_step, answer=answer)
+        arguments = model.arguments(side.sample, (side.seed,), side.settings, output_type="latent")
+        experts = [getattr(model.pipeline, component) for component in model.anatomy.experts]
+        with ExitStack() as stack:
+            for context in (
+                eager(model.pipeline),
+                self._preamble.remembered(),
+                _scheduler_kept(model.pipeline.scheduler),
+                _grad_mode_kept(),
+                _frozen(experts),
+                clock.watching(),
+                _entering(experts, clock, step, on_input, grad=grad),
+            ):
+                stack.enter_context(context)
+            try:
+                traced_call(model, arguments, clock, layers, lambda call: call.step == step, on_tensor, skips)
+            except _Over:
+                return seen[0]
+        raise InterventionError(f"{side}: there is no step {step} in {side.settings['num_steps']}")
+
+
+class _Earlier(Shortcuts):
+    """Denoiser calls of the steps before one are answered by anything of the right form, which the first call
+    of its form gives, since the scheduler is given the stored prediction."""
+
+    def __init__(self, start: int, forms: dict[int, Any]) -> None:
+        self.start = start
+        self._forms = forms
+
+    def output_of(self, calls: tuple[Call, ...]) -> Any | None:
+        """See `Shortcuts`."""
+        return self._forms.get(len(calls)) if calls[0].step < self.start else None
+
+    def denoiser_ran(self, calls: tuple[Call, ...], output: Any) -> None:
+        """See `Shortcuts`."""
+        if len(calls) not in self._forms:
+            # Without its graph, and apart from what the pipeline may write into.
+            self._forms[len(calls)] = tree_map_only(torch.Tensor, lambda part: part.detach().clone(), output)
+
+
+def interpolated(start: torch.Tensor, end: torch.Tensor, share: float) -> torch.Tensor:
+    """A point on the straight line between two tensors, in the dtype of the first, computed in float32."""
+    return (start.float() + share * (end.float() - start.float())).to(start.dtype)
+
+
+class _Over(Exception):
+    """The step is over, and with it the pipeline's call."""
+
+
+@contextmanager
+def _entering(
+    experts: list[Any], clock: Clock, step: int, on_input: OnInput, *, grad: bool
+) -> Iterator[None]:
+    def enter(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if clock.step != step:
+            return None
+        if grad and torch.is_inference_mode_enabled():
+            raise InterventionError(
+                "this runs under torch.inference_mode, which allows no gradients; call it outside of that"
+            )
+        torch.set_grad_enabled(grad)
+        names = _parameters(type(module))
+        branches = _branches(clock.under_way)
+
+        def replaced(path: Any, leaf: Any) -> Any:
+            if not isinstance(leaf, torch.Tensor) or not leaf.is_floating_point():
+                return leaf
+            (_, first), rest = (path[0], path[1]), path[2:]
+            name = names[first.idx] if hasattr(first, "idx") else str(first.key)
+            return on_input(branches, name + keystr(rest), leaf)
+
+        return tree_map_with_path(replaced, (args, kwargs))
+
+    with ExitStack() as stack:
+        for expert in experts:
+            handle = expert.register_forward_pre_hook(enter, with_kwargs=True)
+            stack.callback(handle.remove)
+        yield
+
+
+def _branches(calls: tuple[Call, ...]) -> Branches:
+    return tuple(call.branch for call in calls)
+
+
+def _parameters(module: type) -> tuple[str, ...]:
+    # Of the class: offloading puts a forward of another signature into the instance.
+    return tuple(inspect.signature(module.forward).parameters)[1:]  # type: ignore[attr-defined]
+
+
+@contextmanager
+def _frozen(modules: list[Any]) -> Iterator[None]:
+    parameters = [
+        parameter for module in modules for parameter in module.parameters() if parameter.requires_grad
+    ]
+    for parameter in parameters:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in parameters:
+            parameter.requires_grad_(True)
+
+
+@contextmanager
+def _grad_mode_kept() -> Iterator[None]:
+    before = torch.is_grad_enabled()
+    try:
+        yield
+    finally:
+        torch.set_grad_enabled(before)
+
+
+@contextmanager
+def _scheduler_kept(scheduler: Any) -> Iterator[None]:
+    """Put a scheduler's state back: a multistep one keeps its last predictions, and so their graph."""
+    before: Mapping[str, Any] = {
+        name: list(value) if isinstance(value, list) else value for name, value in vars(scheduler).items()
+    }
+    try:
+        yield
+    finally:
+        vars(scheduler).clear()
+        vars(scheduler).update(before)
