@@ -1,0 +1,153 @@
+"""Results: labelled arrays with where they come from, in the folder of the store that they were made of.
+
+A result is a netCDF-4 file, ``results/NAME.nc``, that any tool for HDF5 opens. Its attribute ``provenance``
+holds JSON: what was asked, of which model, with which versions, when, and the command that repeats it.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from stores.errors import StoreError, VersionError
+from stores.files import replacing
+from stores.hdf5 import why_unreadable
+from stores.values import jsonable
+
+if TYPE_CHECKING:
+    import xarray
+
+FORMAT = "cosinterp-result"
+VERSION = 1
+FOLDER = "results"
+SUFFIX = ".nc"
+
+_ENGINE = "h5netcdf"
+_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,126}[A-Za-z0-9_-])?")
+# What xarray, h5netcdf and HDF5 raise on a file that is none of theirs, or damaged.
+_DAMAGE = (OSError, RuntimeError, LookupError, ValueError, TypeError, AttributeError)
+
+
+def result_path(store: Path | str, name: str) -> Path:
+    """Where the result ``name`` of the store in this folder lies.
+
+    Raises:
+        StoreError: ``name`` cannot name a result.
+    """
+    if not _NAME.fullmatch(name):
+        raise StoreError(
+            f"result name {name!r}: use 1 to 128 letters, digits, '.', '_' or '-', beginning with a letter "
+            "or digit and not ending with '.'"
+        )
+    return Path(store) / FOLDER / f"{name}{SUFFIX}"
+
+
+def save_result(
+    store: Path | str,
+    name: str,
+    dataset: xarray.Dataset,
+    provenance: Mapping[str, Any],
+    *,
+    force: bool = False,
+) -> Path:
+    """Write ``dataset`` as the result ``name`` of a store; its file, which is there whole or not at all.
+
+    Args:
+        store: the store's folder.
+        name: 1 to 128 letters, digits, ".", "_" or "-".
+        dataset: numbers, truth values and texts. Texts come back as NumPy's own, as does all else.
+        provenance: what JSON can hold; ``created``, the time in UTC, is added if it is not there.
+        force: replace a result of this name.
+
+    Raises:
+        StoreError: a result of this name is there and not to be replaced, the name cannot be one, or the
+            disk refuses.
+        TypeError, ValueError: the dataset or its provenance holds something that cannot be written.
+    """
+    path = result_path(store, name)
+    created = {"created": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")}
+    told = json.dumps(jsonable(created | dict(provenance), "provenance"))
+    marked = _plain(dataset).assign_attrs(format=FORMAT, version=VERSION, provenance=told)
+    # In memory first: HDF5 does not survive a full disk.
+    content = marked.to_netcdf(engine=_ENGINE)
+    with replacing(path, force, replaceable=Path.is_file) as draft:
+        draft.write_bytes(content)
+    return path
+
+
+def open_result(path: Path | str) -> xarray.Dataset:
+    """The result in a file, all of it in memory; its provenance by `provenance_of`.
+
+    Raises:
+        StoreError: there is no such result, or the file is damaged or something else.
+        VersionError: it is of another format version.
+    """
+    import xarray
+
+    path = Path(path)
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError as error:
+        raise StoreError(f"{path}: no such result; {_others(path)}") from error
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be read: {why_unreadable(error) or error}") from error
+    try:
+        found = xarray.load_dataset(io.BytesIO(content), engine=_ENGINE)
+    except _DAMAGE as error:
+        raise StoreError(f"{path}: damaged, or no result; delete it and make it again") from error
+    if found.attrs.get("format") != FORMAT or "provenance" not in found.attrs:
+        raise StoreError(f"{path}: this is no result of cosinterp")
+    if found.attrs.get("version") != VERSION:
+        raise VersionError(
+            f"{path}: result of format version {found.attrs.get('version')}, this cosinterp reads {VERSION}; "
+            "use the version that wrote it"
+        )
+    return found
+
+
+def provenance_of(dataset: xarray.Dataset) -> dict[str, Any]:
+    """Where a result comes from. Raises KeyError for a dataset that is none."""
+    return json.loads(dataset.attrs["provenance"])
+
+
+def list_results(store: Path | str) -> list[str]:
+    """The names of a store's results, sorted."""
+    files = (Path(store) / FOLDER).glob(f"*{SUFFIX}")
+    return sorted(file.stem for file in files if _NAME.fullmatch(file.stem) and file.is_file())
+
+
+def _plain(dataset: xarray.Dataset) -> xarray.Dataset:
+    """The dataset with its texts as NumPy's own, whatever pandas made of them.
+
+    Raises:
+        TypeError: something is neither number nor truth value nor text.
+        ValueError: a text has a NUL character, which would end it in the file.
+    """
+    changed = {}
+    for name, variable in dataset.variables.items():
+        if variable.dtype.kind in "biuf":
+            continue
+        values = np.asarray(variable.values)
+        if values.dtype.kind == "U":
+            texts = values
+        else:
+            odd = next((value for value in values.flat if not isinstance(value, str)), None)
+            if odd is not None or values.dtype.kind not in "OT":
+                raise TypeError(f"{name}: holds {odd!r}, which is no number, truth value or text")
+            texts = values.astype(np.str_)
+        if any("\0" in text for text in values.flat):
+            raise ValueError(f"{name}: holds a text with a NUL character")
+        changed[name] = (variable.dims, texts, variable.attrs)
+    return dataset.assign(changed) if changed else dataset
+
+
+def _others(path: Path) -> str:
+    names = list_results(path.parent.parent) if path.parent.name == FOLDER else []
+    return f"there are {', '.join(names)}" if names else "there is none there"
