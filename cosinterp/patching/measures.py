@@ -75,9 +75,15 @@ PIXEL_EFFECTS = (
 """All that `pixel_effects` returns."""
 
 
-def effect_attrs(metric: Metric) -> dict[str, Any]:
-    """Attributes of the effect's variable in a result, which `probes.effects` reads."""
-    return {"label": metric.label, "kind": metric.kind, "bounds": list(metric.bounds)}
+def effect_attrs(metric: Metric) -> dict[str, str | float]:
+    """Attributes of the effect's variable in a result, which `probes.effects` reads.
+
+    They are those of the CF conventions (``long_name``, ``valid_min`` and ``valid_max`` where there is one),
+    and ``kind``, as of the metric.
+    """
+    ends = dict(zip(("valid_min", "valid_max"), metric.bounds, strict=True))
+    finite = {name: value for name, value in ends.items() if math.isfinite(value)}
+    return {"long_name": metric.label, "kind": metric.kind, **finite}
 
 
 class MeasureError(UserError):

@@ -234,7 +234,10 @@ def test_without_a_donor_the_task_is_the_recipients():
 def test_each_column_says_what_it_is():
     [task, goals] = measures_for(RED, BLUE)
     [solved] = [metric for metric in task.columns if metric.name == "solved_donor"]
-    assert effect_attrs(solved) == {"label": "solved, donor's", "kind": "share", "bounds": [0.0, 1.0]}
+    known = {"long_name": "solved, donor's", "kind": "share", "valid_min": 0.0, "valid_max": 1.0}
+    assert effect_attrs(solved) == known
+    moved = {"long_name": "clean estimate moved, of the way to the donor", "kind": "mean", "valid_min": 0.0}
+    assert effect_attrs(LATENT_EFFECTS[0]) == moved
     assert {metric.kind for metric in goals.columns} == {"share"}
 
 
