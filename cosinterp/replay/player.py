@@ -196,9 +196,14 @@ class Player:
 
         model = self.model
         clock = Clock(model.pipeline, model.anatomy, self.size, self.rows, on_step, answer=answer)
-        arguments = model.arguments(self.sample, self.seeds, self.settings, output_type="latent")
-        with eager(model.pipeline), self._preamble.remembered(), clock.watching(), suppress(_Stopped):
-            traced_call(model, arguments, clock, layers, wanted, on_tensor, skips)
+        try:
+            with eager(model.pipeline), self._preamble.remembered(), clock.watching(), suppress(_Stopped):
+                # Within: some families encode texts for the pipeline's arguments.
+                arguments = model.arguments(self.sample, self.seeds, self.settings, output_type="latent")
+                traced_call(model, arguments, clock, layers, wanted, on_tensor, skips)
+        finally:
+            # As the pipeline does at its end, which it does not reach: what is offloaded stays on the GPU else.
+            model.pipeline.maybe_free_model_hooks()
         clock.check(self.branches, self.num_steps, last + 1)
         played.blocks = skips.blocks
         return played
