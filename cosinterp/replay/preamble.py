@@ -6,6 +6,7 @@ pipeline hundreds of times for the same ones.
 
 from __future__ import annotations
 
+import copy
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -13,21 +14,22 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 import xxhash
-from torch.utils._pytree import tree_flatten, tree_map_only
+from torch.utils._pytree import tree_flatten
 
 from cosinterp.denoising import replaced
 
 if TYPE_CHECKING:
     from cosinterp.models.model import Model
 
-_KEPT = 8
+_KEPT_OF_EACH = 8
 _PLAIN = (bool, int, float, str, torch.dtype, torch.device)
 
 
 class Preamble:
     """Answers calls of a pipeline's encoders from memory where their arguments are those of an earlier call.
 
-    Encoders are all components with weights but the denoisers; of the VAE its ``encode``.
+    Encoders are all components with weights but the denoisers; of the VAE its ``encode``. Of each the last
+    few answers are kept.
     """
 
     def __init__(self, model: Model) -> None:
@@ -35,32 +37,32 @@ class Preamble:
         for name, component in model.pipeline.components.items():
             if isinstance(component, torch.nn.Module) and name not in model.anatomy.experts:
                 self._encoders.append((component, "encode" if hasattr(component, "encode") else "forward"))
-        self._known: OrderedDict[tuple[int, bytes], Any] = OrderedDict()
+        self._known: list[OrderedDict[bytes, Any]] = [OrderedDict() for _ in self._encoders]
 
     @contextmanager
     def remembered(self) -> Iterator[None]:
         """Within the block encoders are answered from memory."""
         with ExitStack() as stack:
-            for index, (component, method) in enumerate(self._encoders):
-                answering = self._answering(index, getattr(component, method))
+            for (component, method), known in zip(self._encoders, self._known, strict=True):
+                answering = _answering(getattr(component, method), known)
                 stack.enter_context(replaced(component, method, answering))
             yield
 
-    def _answering(self, index: int, method: Callable[..., Any]) -> Callable[..., Any]:
-        def answer(*args: Any, **kwargs: Any) -> Any:
-            digest = _digest((args, kwargs))
-            if digest is None:
-                return method(*args, **kwargs)
-            key = (index, digest)
-            if key not in self._known:
-                self._known[key] = method(*args, **kwargs)
-                while len(self._known) > _KEPT:
-                    self._known.popitem(last=False)
-            self._known.move_to_end(key)
-            # Whoever gets it may write into it.
-            return tree_map_only(torch.Tensor, torch.clone, self._known[key])
 
-        return answer
+def _answering(method: Callable[..., Any], known: OrderedDict[bytes, Any]) -> Callable[..., Any]:
+    def answer(*args: Any, **kwargs: Any) -> Any:
+        digest = _digest((args, kwargs))
+        if digest is None:
+            return method(*args, **kwargs)
+        if digest not in known:
+            known[digest] = method(*args, **kwargs)
+            while len(known) > _KEPT_OF_EACH:
+                known.popitem(last=False)
+        known.move_to_end(digest)
+        # Whoever gets it may write into it, also where it is no tensor: a distribution holds some.
+        return copy.deepcopy(known[digest])
+
+    return answer
 
 
 def _digest(arguments: Any) -> bytes | None:
