@@ -1,0 +1,247 @@
+"""Every family: a run played again from any step, and from within a step, is the very run, bit for bit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+import torch
+from torch.utils._pytree import tree_leaves
+
+from cosinterp.denoising import Clock, Step
+from cosinterp.models.model import Model
+from cosinterp.replay.player import Played, Player
+from cosinterp.replay.skips import needed_blocks
+from tests.families.row import FamilyRow
+from tests.families.rows import ROWS
+
+SEED = 3
+
+# All tests of a row follow each other, so that each pipeline is built once.
+each_row = pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name, scope="module")
+
+
+@dataclass
+class PlainRun:
+    """What the plain pipeline does, as a store would keep it; a `Trajectory`."""
+
+    model: Model
+    row: FamilyRow
+    settings: dict[str, Any]
+    seeds: tuple[int, ...]
+    calls: tuple[tuple[str, ...], ...]
+    blocks: BlockEvaluations
+    predictions: dict[int, torch.Tensor] = field(default_factory=dict)
+    clean: dict[int, torch.Tensor] = field(default_factory=dict)
+    latents: torch.Tensor = field(default_factory=lambda: torch.empty(0))
+
+    @property
+    def num_steps(self) -> int:
+        return self.row.num_steps
+
+    @property
+    def evaluations_a_step(self) -> int:
+        """Block evaluations of a whole step."""
+        return self.model.num_layers * self.evaluations_a_layer
+
+    @property
+    def evaluations_a_layer(self) -> int:
+        """Of one block in one step."""
+        return len(self.seeds) * sum(map(len, self.calls))
+
+    def player(self) -> Player:
+        return Player(self.model, self.row.sample(), self.seeds, self.settings)
+
+    def prediction(self, step: int) -> torch.Tensor:
+        return self.predictions[step]
+
+    def clean_estimate(self, step: int) -> torch.Tensor:
+        return self.clean[step]
+
+    def final(self) -> torch.Tensor:
+        return self.latents
+
+    def check(self, played: Played, start: int) -> None:
+        """Played from a step to the end, it is this run."""
+        assert list(played.predictions) == list(played.clean) == list(range(start, self.num_steps))
+        for step in range(start, self.num_steps):
+            assert torch.equal(played.predictions[step], self.predictions[step]), step
+            assert torch.equal(played.clean[step], self.clean[step]), step
+        assert played.final is not None
+        assert torch.equal(played.final, self.latents)
+
+
+class BlockEvaluations:
+    """Counts evaluations of blocks, a row and a branch at a time, by hooks on a module inside each.
+
+    Which modules run once in each call, with as many rows as the call has, is seen in a run of which the
+    number of evaluations is known.
+    """
+
+    def __init__(self, model: Model, row: FamilyRow) -> None:
+        self._experts = [getattr(model.pipeline, name) for name in row.experts]
+        self._paths = row.all_blocks
+        self._chosen: dict[int, str] = {}
+
+    def _modules(self, expert: torch.nn.Module) -> Iterator[tuple[int, str, torch.nn.Module]]:
+        blocks = [block for path in self._paths for block in expert.get_submodule(path)]  # type: ignore[attr-defined]
+        for layer, block in enumerate(blocks, start=1):
+            for name, module in block.named_modules():
+                if name and self._chosen.get(layer, name) == name:
+                    yield layer, name, module
+
+    @contextmanager
+    def counted(self) -> Iterator[dict[tuple[int, str], int]]:
+        """Rows by layer and module, filled within the block."""
+        rows: dict[tuple[int, str], int] = {}
+        handles = []
+
+        def hook(place: tuple[int, str]) -> Callable[..., None]:
+            def ran(_: Any, __: Any, output: Any) -> None:
+                first = next(leaf for leaf in tree_leaves(output) if isinstance(leaf, torch.Tensor))
+                rows[place] = rows.get(place, 0) + first.shape[0]
+
+            return ran
+
+        for expert in self._experts:
+            for layer, name, module in self._modules(expert):
+                handles.append(module.register_forward_hook(hook((layer, name))))
+        try:
+            yield rows
+        finally:
+            for handle in handles:
+                handle.remove()
+
+    def choose(self, rows: dict[tuple[int, str], int], known: int, num_layers: int) -> None:
+        """Choose one module of each block, of those that were seen ``known`` times."""
+        for (layer, name), count in rows.items():
+            if count == known:
+                self._chosen.setdefault(layer, name)
+        assert sorted(self._chosen) == list(range(1, num_layers + 1))
+
+
+def plain_run(model: Model, row: FamilyRow, guided: bool, seeds: tuple[int, ...]) -> PlainRun:
+    asked = {**row.settings, **(row.guided if guided else row.unguided or {}), "num_steps": row.num_steps}
+    settings = model.sampling(row.sample(), asked)
+    calls = row.calls if guided else row.unguided_calls
+    run = PlainRun(model, row, settings, seeds, calls, BlockEvaluations(model, row))
+
+    def keep(step: Step) -> None:
+        run.predictions[step.index] = step.prediction.float().clone()
+        run.clean[step.index] = step.clean_estimate().clone()
+        run.latents = step.final().float().clone()
+
+    clock = Clock(model.pipeline, model.anatomy, model.size(settings), len(seeds), keep)
+    with clock.watching(), run.blocks.counted() as rows:
+        model.pipeline(**model.arguments(row.sample(), seeds, settings, output_type="latent"))
+    run.blocks.choose(rows, row.num_steps * run.evaluations_a_layer, model.num_layers)
+    return run
+
+
+@pytest.fixture(scope="module")
+def guided_run(row: FamilyRow, family_model: Callable[[FamilyRow], Model]) -> PlainRun:
+    with row.installed():
+        return plain_run(family_model(row), row, True, (SEED,))
+
+
+@each_row
+def test_a_replay_from_any_step_is_the_run(guided_run: PlainRun) -> None:
+    _check_each_start(guided_run)
+
+
+@each_row
+def test_a_replay_without_guidance_is_the_run(
+    row: FamilyRow, family_model: Callable[[FamilyRow], Model]
+) -> None:
+    if row.unguided is None:
+        pytest.skip("it is always guided")
+    _check_each_start(plain_run(family_model(row), row, False, (SEED,)))
+
+
+@each_row
+def test_a_player_that_has_seen_nothing_yet_starts_at_the_last_step(guided_run: PlainRun) -> None:
+    """Its encoders have to run, and its denoiser once, for what it returns is not known."""
+    start = guided_run.num_steps - 1
+    with guided_run.blocks.counted() as rows:
+        played = guided_run.player().play(start=start, known=guided_run)
+    guided_run.check(played, start)
+    assert played.blocks == sum(rows.values())
+
+
+@each_row
+def test_a_batch_is_played_again(row: FamilyRow, family_model: Callable[[FamilyRow], Model]) -> None:
+    if row.batches == (1,):
+        pytest.skip("it makes one at a time")
+    run = plain_run(family_model(row), row, True, (SEED, SEED + 1))
+    start = run.num_steps - 1
+    with run.blocks.counted() as rows:
+        played = run.player().play(start=start, known=run)
+    run.check(played, start)
+    assert played.blocks == sum(rows.values())
+
+
+@each_row
+def test_a_run_goes_on_from_within_a_step(guided_run: PlainRun) -> None:
+    """From no layer, the first, the last, and those on both sides of where one stack follows another."""
+    run, player, anatomy = guided_run, guided_run.player(), guided_run.model.anatomy
+    step, last = run.num_steps // 2, run.model.num_layers
+    ends = needed_blocks(last, anatomy)
+    layers = sorted({0, 1, *ends, *(end + 1 for end in ends if end < last)})
+    anchor, _ = player.anchor(step, known=run, resume=layers)
+    assert anchor.prediction is not None
+    assert torch.equal(anchor.prediction, run.predictions[step])
+    earlier = 0 if anatomy.steps_pass_latents_only else step
+    for layer in layers:
+        with run.blocks.counted() as rows:
+            played = player.play(start=step, known=run, anchor=anchor, resume=layer)
+        run.check(played, step)
+        expected = (run.num_steps - step + earlier) * run.evaluations_a_step - layer * run.evaluations_a_layer
+        assert played.blocks == sum(rows.values()) == expected
+
+
+@each_row
+def test_a_second_play_runs_no_encoder(guided_run: PlainRun) -> None:
+    """And is the same run."""
+    player = guided_run.player()
+    first = player.play(start=guided_run.num_steps - 1, known=guided_run)
+    with _calls_of_encoders(guided_run) as calls:
+        second = player.play(start=guided_run.num_steps - 1, known=guided_run)
+    assert calls == []
+    assert first.final is not None
+    assert second.final is not None
+    assert torch.equal(first.final, second.final)
+    with _calls_of_encoders(guided_run) as calls:
+        guided_run.player().play(start=guided_run.num_steps - 1, known=guided_run)
+    assert bool(calls) == (guided_run.model.anatomy.classes is None)
+
+
+def _check_each_start(run: PlainRun) -> None:
+    player = run.player()
+    # The first play computes all, and finds out what the denoiser returns; it is what later ones need.
+    for start in range(run.num_steps):
+        with run.blocks.counted() as rows:
+            played = player.play(start=start, known=run)
+        run.check(played, start)
+        computed = run.num_steps - start if run.model.anatomy.steps_pass_latents_only else run.num_steps
+        assert played.blocks == sum(rows.values()) == computed * run.evaluations_a_step
+
+
+@contextmanager
+def _calls_of_encoders(run: PlainRun) -> Iterator[list[str]]:
+    """The components that run within the block and do not denoise, by their innermost modules."""
+    calls: list[str] = []
+    handles = [
+        module.register_forward_hook(lambda *_, name=name: calls.append(name))
+        for name, component in run.model.pipeline.components.items()
+        if isinstance(component, torch.nn.Module) and name not in run.row.experts
+        for module in component.modules()
+        if module is not component and not list(module.children())
+    ]
+    try:
+        yield calls
+    finally:
+        for handle in handles:
+            handle.remove()
