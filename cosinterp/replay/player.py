@@ -202,7 +202,7 @@ class Player:
                 arguments = model.arguments(self.sample, self.seeds, self.settings, output_type="latent")
                 traced_call(model, arguments, clock, layers, wanted, on_tensor, skips)
         finally:
-            # As the pipeline does at its end, which it does not reach: what is offloaded stays on the GPU else.
+            # As at the pipeline's end, which is not reached: what is offloaded stays on the GPU else.
             model.pipeline.maybe_free_model_hooks()
         clock.check(self.branches, self.num_steps, last + 1)
         played.blocks = skips.blocks
