@@ -128,9 +128,7 @@ class Recipient:
         Raises:
             InterventionError: as `measured`.
         """
-        with torch.enable_grad():
-            clean = step.clean_estimate()
-        value = measured(metric, clean, differentiable=True)
+        value = measured(metric, step.clean_estimate(), differentiable=True)
         leaves = [leaf for leaf, _ in self._leaves]
         if not value.requires_grad or not leaves:
             return float(value)

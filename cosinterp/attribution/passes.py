@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch.utils._pytree import keystr, tree_map_only, tree_map_with_path
@@ -25,10 +25,14 @@ from cosinterp.replay.player import Trajectory
 from cosinterp.replay.preamble import Preamble
 from cosinterp.samples import Sample
 
+T = TypeVar("T")
 Branches = tuple[str, ...]
 """The branches of a denoiser call, in the order of its rows."""
 OnInput = Callable[[Branches, str, torch.Tensor], torch.Tensor]
 """Given a floating-point tensor that enters the denoiser, with its argument's name; returns what enters."""
+
+_WEIGHTS_LEAVE = ("group", "sequential")
+"""Ways of offloading that take the weights of a block away as soon as it has run."""
 
 
 @dataclass(frozen=True)
@@ -52,9 +56,18 @@ class Side:
 
 
 class Passes:
-    """Passes of one model through single steps of runs; encoders are asked once for each text and image."""
+    """Passes of one model through single steps of runs; encoders are asked once for each text and image.
+
+    Raises:
+        InterventionError: the model is offloaded in a way that gradients cannot go through.
+    """
 
     def __init__(self, model: Model) -> None:
+        if model.offload in _WEIGHTS_LEAVE:
+            raise InterventionError(
+                f'{model.name} is loaded with offload "{model.offload}", which takes weights away before '
+                'gradients have gone through them; load it with offload "model", or without'
+            )
         self.model = model
         self._preamble = Preamble(model)
         self._forms: dict[int, Any] = {}
@@ -66,35 +79,43 @@ class Passes:
         layers: dict[str, tuple[int, ...]],
         on_tensor: OnTensor,
         on_input: OnInput,
+        then: Callable[[Step], T],
         *,
         grad: bool,
-    ) -> Step:
-        """Run a pipeline up to the end of a step and no further; that step, with its graph if ``grad``.
+    ) -> T:
+        """Run a pipeline up to the end of a step and no further; what ``then`` makes of that step.
 
-        ``on_tensor`` is told of the ``layers`` of each site, ``on_input`` of what enters the denoiser, both
-        at this step alone.
+        Args:
+            side: the run.
+            step: which.
+            layers: of each site that ``on_tensor`` is told of, at this step alone.
+            on_tensor: as in `traced_call`.
+            on_input: sees and changes what enters the denoiser at this step.
+            then: given the step, with its graph if ``grad``. Called while the pipeline's call goes on, when
+                what is offloaded after it is still on its device.
+            grad: whether there are gradients.
 
         Raises:
-            InterventionError: the run has no such step, or the pipeline's call does not allow gradients.
+            InterventionError: the run has no such step, or the call allows no gradients.
         """
         model, known = self.model, side.known
-        seen: list[Step] = []
+        made: list[T] = []
 
         def on_step(done: Step) -> None:
             if done.index == step:
-                seen.append(done)
+                made.append(then(done))
                 raise _Over
 
-        skips = _Earlier(step if known is not None else 0, self._forms)
-
         def answer(index: int) -> torch.Tensor | None:
-            return known.prediction(index) if known is not None and index < skips.start else None
+            return known.prediction(index) if known is not None and index < step else None
 
         size = model.size(side.settings)
         clock = Clock(model.pipeline, model.anatomy, size, on_step=on_step, answer=answer)
-        arguments = model.arguments(side.sample, (side.seed,), side.settings, output_type="latent")
         experts = [getattr(model.pipeline, component) for component in model.anatomy.experts]
+        skips = _Earlier(step if known is not None else 0, self._forms)
         with ExitStack() as stack:
+            # As at the end of the call, which it does not reach: offloaded modules stay on the GPU else.
+            stack.callback(model.pipeline.maybe_free_model_hooks)
             for context in (
                 eager(model.pipeline),
                 self._preamble.remembered(),
@@ -103,13 +124,15 @@ class Passes:
                 _frozen(experts),
                 clock.watching(),
                 _entering(experts, clock, step, on_input, grad=grad),
+                suppress(_Over),
             ):
                 stack.enter_context(context)
-            try:
-                traced_call(model, arguments, clock, layers, lambda call: call.step == step, on_tensor, skips)
-            except _Over:
-                return seen[0]
-        raise InterventionError(f"{side}: there is no step {step} in {side.settings['num_steps']}")
+            # Within: some families encode texts for the pipeline's arguments.
+            arguments = model.arguments(side.sample, (side.seed,), side.settings, output_type="latent")
+            traced_call(model, arguments, clock, layers, lambda call: call.step == step, on_tensor, skips)
+        if not made:
+            raise InterventionError(f"{side}: there is no step {step} in {side.settings['num_steps']}")
+        return made[0]
 
 
 class _Earlier(Shortcuts):

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import xarray as xr
@@ -23,6 +24,7 @@ from cosinterp.attribution.gradients import Change, Donor, Recipient
 from cosinterp.attribution.layers import Attributed
 from cosinterp.attribution.metrics import Metric, measured, x0_along
 from cosinterp.attribution.passes import Passes, Side
+from cosinterp.denoising import Step
 from cosinterp.errors import InterventionError, SelectionError
 from cosinterp.models.model import Model
 from stores.selection import Selection, select
@@ -79,41 +81,41 @@ def attribute(
         raise InterventionError(f"points has to be 0 or more, not {points}")
     cells = Cells(tokens, passes.model.anatomy.geometry.grid(passes.model.size(recipient.settings)))
     seen, change = Donor(), Change()
-    ends = passes.denoise(donor, step, attributed.read, seen.on_tensor, seen.on_input, grad=False)
+    ends = passes.denoise(
+        donor, step, attributed.read, seen.on_tensor, seen.on_input, lambda made: made, grad=False
+    )
+    goal = ends.clean_estimate()
     first = Recipient(attributed, change, cells, donor=seen)
-    made = passes.denoise(recipient, step, attributed.read, first.on_tensor, first.on_input, grad=True)
-    if metric is None:
-        metric = x0_along(made.clean_estimate().detach(), ends.clean_estimate())
-    value = first.backward(metric, made)
-    # In its place the next pass has its own graph; only one is in memory at a time.
-    made = replace(made, prediction=ends.prediction)
-    attrs = {
-        "step": step,
-        "points": points,
-        "metric_recipient": value,
-        "metric_donor": float(measured(metric, ends.clean_estimate(), differentiable=False)),
-        "metric_inputs": float(measured(metric, made.clean_estimate(), differentiable=False)),
-    }
-    sums = {"attribution": cells}
-    inputs = {"input_attribution": first.inputs}
+
+    def measure_first(made: Step) -> tuple[Metric, dict[str, float]]:
+        own = x0_along(made.clean_estimate().detach(), goal) if metric is None else metric
+        on_donors_inputs = replace(made, prediction=ends.prediction).clean_estimate()
+        return own, {
+            "metric_recipient": first.backward(own, made),
+            "metric_donor": float(measured(own, goal, differentiable=False)),
+            "metric_inputs": float(measured(own, on_donors_inputs, differentiable=False)),
+        }
+
+    chosen, measures = passes.denoise(
+        recipient, step, attributed.read, first.on_tensor, first.on_input, measure_first, grad=True
+    )
+    sums, inputs = {"attribution": cells}, {"input_attribution": first.inputs}
     if points:
         sums["attribution_ig"] = cells.emptied()
         inputs["input_attribution_ig"] = dict.fromkeys(first.inputs, 0.0)
     for point in range(points):
-        # Midpoints of equal parts: their mean is nearer to the integral than that of the parts' ends.
-        share = (point + 0.5) / points
-        on_way = Recipient(
+        way = Recipient(
             attributed,
             change,
             sums["attribution_ig"],
-            share=share,
+            # Midpoints of equal parts: their mean is nearer to the integral than that of the parts' ends.
+            share=(point + 0.5) / points,
             weight=1 / points,
             inputs=inputs["input_attribution_ig"],
         )
-        on_way.backward(
-            metric,
-            passes.denoise(recipient, step, attributed.read, on_way.on_tensor, on_way.on_input, grad=True),
-        )
+        backward = partial(way.backward, chosen)
+        passes.denoise(recipient, step, attributed.read, way.on_tensor, way.on_input, backward, grad=True)
+    attrs = {"step": step, "points": points, **measures}
     return _dataset(attributed, cells.names, sums, inputs, attrs)
 
 
