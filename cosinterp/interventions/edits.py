@@ -89,14 +89,12 @@ class Edit:
         branches = self.intervention.branches
         return call.step in self.intervention.steps and (branches is None or call.branch in branches)
 
-    def resumes_at(self, anatomy: Anatomy) -> int:
-        """The last layer whose residual streams are what they are without it: what runs before it need not
-        run again."""
-        first = min(self.intervention.layers)
-        is_before = isinstance(self.intervention.what, Bypass) or not anatomy.is_stream(
-            self.intervention.site
-        )
-        return max(0, first - 1) if is_before else first
+
+def resumes_at(intervention: Intervention, anatomy: Anatomy) -> int:
+    """The last layer whose block need not run again: what it returns is known, and can be changed then."""
+    first = min(intervention.layers)
+    needs_block = isinstance(intervention.what, Bypass) or not anatomy.is_stream(intervention.site)
+    return max(0, first - 1) if needs_block else first
 
 
 class Edits:

@@ -14,11 +14,11 @@ from cosinterp.errors import InterventionError
 from stores.layout import BASE
 
 
-class _Data(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+class _Data(BaseModel, frozen=True):
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 
-class RunRef(_Data):
+class RunRef(_Data, frozen=True):
     """A run of a store: ``store`` is the path of its folder."""
 
     store: str
@@ -30,7 +30,7 @@ class RunRef(_Data):
         return f"{self.sample} seed {self.seed}" + ("" if self.variant == BASE else f" {self.variant}")
 
 
-class Replace(_Data):
+class Replace(_Data, frozen=True):
     """The donor's activations at the same step, layer and branch, or at another one that is named."""
 
     kind: Literal["replace"] = "replace"
@@ -40,7 +40,7 @@ class Replace(_Data):
     branch: str | None = None
 
 
-class RandomLike(_Data):
+class RandomLike(_Data, frozen=True):
     """A random direction, a token at a time as far away as the donor's activation is: a control.
 
     With tokens t and the donor's d: t + |d - t| u for a u drawn uniformly from the unit sphere.
@@ -51,7 +51,7 @@ class RandomLike(_Data):
     seed: int = 0
 
 
-class Add(_Data):
+class Add(_Data, frozen=True):
     """A vector (channel,), times ``scale``: that of a file made by `cosinterp.steering`."""
 
     kind: Literal["add"] = "add"
@@ -59,20 +59,20 @@ class Add(_Data):
     scale: float = 1.0
 
 
-class Scale(_Data):
+class Scale(_Data, frozen=True):
     """The activation times ``factor``."""
 
     kind: Literal["scale"] = "scale"
     factor: float
 
 
-class Zero(_Data):
+class Zero(_Data, frozen=True):
     """Nothing: zero ablation."""
 
     kind: Literal["zero"] = "zero"
 
 
-class Mean(_Data):
+class Mean(_Data, frozen=True):
     """The mean over the runs of a store, at the same step, layer and branch: mean ablation.
 
     ``samples``, ``seeds``: of which runs; None: all. ``per`` "token": of each token by itself; "channel":
@@ -86,7 +86,7 @@ class Mean(_Data):
     per: Literal["token", "channel"] = "token"
 
 
-class Noise(_Data):
+class Noise(_Data, frozen=True):
     """Gaussian noise, added: ``scale`` times the standard deviation of the activation over its tokens and
     channels. The same at every step and layer only as far as ``seed`` says: each place draws its own."""
 
@@ -95,13 +95,13 @@ class Noise(_Data):
     seed: int = 0
 
 
-class Average(_Data):
+class Average(_Data, frozen=True):
     """The mean over the rows of the call, which are the seeds of a sample."""
 
     kind: Literal["average"] = "average"
 
 
-class Bypass(_Data):
+class Bypass(_Data, frozen=True):
     """What entered the block instead of what it returns, in all streams: the block is skipped.
 
     The site has to be ``resid``, the tokens all.
@@ -115,7 +115,7 @@ What = Annotated[
 ]
 
 
-class Intervention(_Data):
+class Intervention(_Data, frozen=True):
     """One change of what a model computes.
 
     Attributes:

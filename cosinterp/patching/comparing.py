@@ -1,0 +1,119 @@
+"""What a patched run is compared with: the same run unchanged, its donor, and other seeds of its sample."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cosinterp.patching.measures import (
+    Measure,
+    Outcome,
+    SeedSpread,
+    latent_effects,
+    mean_distance,
+    measures_for,
+    pixel_effects,
+    taken,
+)
+
+if TYPE_CHECKING:
+    from cosinterp.interventions.intervention import RunRef
+    from cosinterp.models.model import Model
+    from cosinterp.patching.trial import Trial
+    from cosinterp.replay.opened import Replays
+    from cosinterp.replay.player import Played
+
+_KEPT = 64
+
+
+class Comparing:
+    """Makes numbers of what patched runs came to.
+
+    ``videos``: whether videos are decoded; ``measures``: what is measured of them besides what the samples'
+    tasks say.
+    """
+
+    def __init__(self, model: Model, replays: Replays, videos: bool, measures: Sequence[Measure]) -> None:
+        self._model = model
+        self._replays = replays
+        self._videos = videos
+        self._measures = tuple(measures)
+        self._references: dict[Any, Outcome] = {}
+        self._spreads: dict[tuple[RunRef, int], SeedSpread] = {}
+
+    def effects(self, trial: Trial, outcome: Outcome, row: int) -> dict[str, float]:
+        """All that is measured of a patched run, which was a row of its batch.
+
+        Raises:
+            UserError: a measure fails, or the run is not finite.
+        """
+        ended = outcome.final is not None
+        recipient = self._reference(trial.run, outcome.step, row, ended)
+        donor = self._reference(trial.toward, outcome.step, row, ended)
+        found = latent_effects(outcome, recipient, donor, self._spread(trial.run, outcome.step))
+        if self._videos:
+            found |= pixel_effects(outcome, recipient, donor)
+            truths = self.truth(trial.run), self.truth(trial.toward)
+            for measure in (*measures_for(*truths), *self._measures):
+                found |= taken(measure, outcome.video, *truths)
+        return found
+
+    def outcomes(self, played: Played, step: int, count: int, run: RunRef) -> list[Outcome]:
+        """What each of ``count`` rows came to; their videos are decoded together, if any is asked for."""
+        clean = played.clean[step]
+        latents = (clean if played.final is None else played.final)[:count]
+        decoded: list[np.ndarray] = []
+
+        def row_of(row: int) -> Callable[[np.ndarray], np.ndarray]:
+            def decode(latent: np.ndarray) -> np.ndarray:
+                if not decoded:
+                    # One row that is not finite fails by itself, and must not fail the others.
+                    decoded.extend(self._decode(latents.nan_to_num().numpy(), run))
+                return decoded[row]
+
+            return decode
+
+        finals = [None] * count if played.final is None else [final.numpy() for final in latents]
+        return [Outcome(step, clean[row].numpy(), final, row_of(row)) for row, final in enumerate(finals)]
+
+    def truth(self, ref: RunRef) -> dict[str, Any]:
+        """What is known of a run's sample."""
+        return self._replays.run(ref).run.truth
+
+    def _reference(self, ref: RunRef, step: int, row: int, ended: bool) -> Outcome:
+        """What an unchanged run came to in the same row of a batch."""
+        opened = self._replays.run(ref)
+        key = ref, step, row, ended, opened.is_stored
+        if key not in self._references:
+            if len(self._references) >= _KEPT:
+                self._references.clear()
+            known = opened.trajectory
+            self._references[key] = Outcome(
+                step,
+                known.clean_estimate(step)[row].numpy(),
+                known.final()[row].numpy() if ended else None,
+                lambda latent: self._decode(latent[None], ref)[0],
+            )
+        return self._references[key]
+
+    def _decode(self, latents: np.ndarray, ref: RunRef) -> np.ndarray:
+        return self._model.decode(latents, self._replays.run(ref).run.attrs["sampling"].get("num_frames"))
+
+    def _spread(self, ref: RunRef, step: int) -> SeedSpread:
+        """How far the other seeds of a run's sample are, as its store has them."""
+        if (ref, step) not in self._spreads:
+            store = self._replays.stores.store(ref.store)
+            own = self._replays.run(ref).run
+            clean, final = [], []
+            for entry in store.runs(ref.sample, variant=ref.variant):
+                other = store.shared_run(entry.sample, entry.seed, entry.variant)
+                if entry.seed != ref.seed and other.num_steps == own.num_steps and other.has_latents:
+                    clean.append(other.clean_estimate(step))
+                    final.append(other.noisy(own.num_steps))
+            self._spreads[ref, step] = SeedSpread(
+                mean_distance(own.clean_estimate(step), clean),
+                mean_distance(own.noisy(own.num_steps), final),
+            )
+        return self._spreads[ref, step]
