@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from cosinterp.errors import SelectionError
 from cosinterp.models.anatomy import Anatomy
 from cosinterp.models.blocks import RAW, Sublayer
+from stores.selection import Selection, select
 
 
 @dataclass(frozen=True)
@@ -19,6 +23,13 @@ class Attributed:
     def has(self, site: str, layer: int, branch: str) -> bool:
         """Whether a cell is attributed."""
         return branch in self.branches and layer in self.layers.get(site, ())
+
+    def cells(self) -> Iterator[tuple[str, int, str]]:
+        """(site, layer, branch) of all that is attributed."""
+        for site, layers in self.layers.items():
+            for layer in layers:
+                for branch in self.branches:
+                    yield site, layer, branch
 
     @property
     def read(self) -> dict[str, tuple[int, ...]]:
@@ -46,3 +57,27 @@ class Attributed:
         stack, _ = self.anatomy.stack_of(layer)
         name = site.removesuffix(RAW)
         return next((part for part in stack.sublayers if part.site == name), None)
+
+
+def choose(
+    anatomy: Anatomy,
+    settings: Mapping[str, Any],
+    sites: str | Sequence[str],
+    layers: Selection,
+    branches: str | Sequence[str],
+) -> Attributed:
+    """What is asked for, of a run with complete sampling settings; see `cosinterp.trace`.
+
+    Raises:
+        SelectionError: a site, a layer or a branch that is not there.
+    """
+    chosen = select(layers, anatomy.layers, "layers", "this model")
+    found = {site: anatomy.layers_of(site, chosen) for site in anatomy.select_sites(_names(sites))}
+    nowhere = [site for site, own in found.items() if not own]
+    if nowhere:
+        raise SelectionError(f"{nowhere[0]} is at none of the layers that are asked for")
+    return Attributed(anatomy, found, anatomy.select_branches(_names(branches), settings))
+
+
+def _names(asked: str | Sequence[str]) -> str | list[str]:
+    return asked if isinstance(asked, str) else list(asked)

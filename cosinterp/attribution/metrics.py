@@ -37,10 +37,14 @@ def measured(metric: Metric, clean: torch.Tensor, *, differentiable: bool) -> to
     """What a metric says of a clean estimate: one number, with its graph if ``differentiable``.
 
     Raises:
-        InterventionError: it is no number, it is not finite, or no gradient goes through it.
+        InterventionError: it raises, it is no number, it is not finite, or no gradient goes through it.
     """
-    with torch.set_grad_enabled(differentiable):
-        value = metric(clean)
+    try:
+        with torch.set_grad_enabled(differentiable):
+            value = metric(clean)
+    # Whatever a metric of the user's own raises.
+    except Exception as error:
+        raise InterventionError(f"the metric fails: {type(error).__name__}: {error}") from error
     if not isinstance(value, torch.Tensor) or value.numel() != 1:
         raise InterventionError("the metric has to return one number, as a tensor")
     if not bool(torch.isfinite(value)):

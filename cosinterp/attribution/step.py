@@ -21,11 +21,11 @@ import xarray as xr
 
 from cosinterp.attribution.cells import Cells, Masks
 from cosinterp.attribution.gradients import Change, Donor, Recipient
-from cosinterp.attribution.layers import Attributed
+from cosinterp.attribution.layers import Attributed, choose
 from cosinterp.attribution.metrics import Metric, measured, x0_along
 from cosinterp.attribution.passes import Passes, Side
 from cosinterp.denoising import Step
-from cosinterp.errors import InterventionError, SelectionError
+from cosinterp.errors import InterventionError
 from cosinterp.models.model import Model
 from stores.selection import Selection, select
 
@@ -76,7 +76,9 @@ def attribute(
         InterventionError: runs that do not fit together, a metric that is not differentiable or not finite.
     """
     passes = model if isinstance(model, Passes) else Passes(model)
-    attributed = _attributed(passes.model, recipient, donor, step, sites, layers, branches)
+    attributed = choose(passes.model.anatomy, recipient.settings, sites, layers, branches)
+    (step,) = select(step, range(recipient.settings["num_steps"]), "steps", "this run")
+    _check_fit(passes.model, recipient, donor)
     if points < 0:
         raise InterventionError(f"points has to be 0 or more, not {points}")
     cells = Cells(tokens, passes.model.anatomy.geometry.grid(passes.model.size(recipient.settings)))
@@ -119,38 +121,19 @@ def attribute(
     return _dataset(attributed, cells.names, sums, inputs, attrs)
 
 
-def _attributed(
-    model: Model,
-    recipient: Side,
-    donor: Side,
-    step: int,
-    sites: str | Sequence[str],
-    layers: Selection,
-    branches: str | Sequence[str],
-) -> Attributed:
-    """What is attributed, of runs that fit together."""
-    anatomy = model.anatomy
+def _check_fit(model: Model, recipient: Side, donor: Side) -> None:
+    """Refuse runs of which one cannot be a donor of the other."""
+    computed = model.anatomy.guidance.computed
     has = {
-        "size": [model.size(side.settings) for side in (recipient, donor)],
-        "number of steps": [side.settings["num_steps"] for side in (recipient, donor)],
-        "branches": [anatomy.guidance.computed(side.settings) for side in (recipient, donor)],
+        "size": [model.size(side.settings) for side in (donor, recipient)],
+        "number of steps": [side.settings["num_steps"] for side in (donor, recipient)],
+        "branches": [", ".join(computed(side.settings)) for side in (donor, recipient)],
     }
-    for what, (one, other) in has.items():
-        if one != other:
+    for what, (its, own) in has.items():
+        if its != own:
             raise InterventionError(
-                f"the donor {donor} has another {what} than {recipient}: {other}, not {one}"
+                f"{donor} cannot be a donor of {recipient}, which differs in {what}: {its} and {own}"
             )
-    select(step, range(recipient.settings["num_steps"]), "steps", "this run")
-    chosen = select(layers, anatomy.layers, "layers", "this model")
-    found = {site: anatomy.layers_of(site, chosen) for site in anatomy.select_sites(_names(sites))}
-    empty = [site for site, own in found.items() if not own]
-    if empty:
-        raise SelectionError(f"{empty[0]} is not at any of the layers that are asked for")
-    return Attributed(anatomy, found, anatomy.select_branches(_names(branches), recipient.settings))
-
-
-def _names(asked: str | Sequence[str]) -> str | list[str]:
-    return asked if isinstance(asked, str) else list(asked)
 
 
 def _dataset(
