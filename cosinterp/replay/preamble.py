@@ -54,13 +54,16 @@ def _answering(method: Callable[..., Any], known: OrderedDict[bytes, Any]) -> Ca
         digest = _digest((args, kwargs))
         if digest is None:
             return method(*args, **kwargs)
-        if digest not in known:
-            known[digest] = method(*args, **kwargs)
-            while len(known) > _KEPT_OF_EACH:
-                known.popitem(last=False)
-        known.move_to_end(digest)
-        # Whoever gets it may write into it, also where it is no tensor: a distribution holds some.
-        return copy.deepcopy(known[digest])
+        # Copies, since whoever gets an answer may write into it, or into an argument that it is a view of: also
+        # where it is no tensor, for a distribution holds some.
+        if digest in known:
+            known.move_to_end(digest)
+            return copy.deepcopy(known[digest])
+        answered = method(*args, **kwargs)
+        known[digest] = copy.deepcopy(answered)
+        while len(known) > _KEPT_OF_EACH:
+            known.popitem(last=False)
+        return answered
 
     return answer
 
