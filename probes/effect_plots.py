@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     import xarray
 
 DIRECTIONS: dict[str, str] = {
-    "sufficiency": "the donor's activations in the recipient's run",
-    "necessity": "the recipient's activations in the donor's run",
+    "sufficiency": "activations of the pair's donor in its recipient's run",
+    "necessity": "activations of the pair's recipient in its donor's run",
 }
 """Directions in the order of the panels, with what each is."""
 MOST_NUMBERS = 15
@@ -231,6 +231,10 @@ def _caption(panels: _Panels, directions: Sequence[str], controls: Sequence[str]
         method for one in cells for method in one["method"].values[one["n"].values > 0].tolist()
     )
     parts = ["; ".join(f"{name}: {what}" for name, what in DIRECTIONS.items() if name in directions) + "."]
+    if "necessity" in directions:
+        parts.append(
+            "In effects, the donor is the run that activations come from, whichever of the pair it is."
+        )
     if len(controls) > 1:
         parts.append(f"A ring: the interval holds the value of the control {controls[1]}.")
     if any((one["n"].values == 0).any() for one in cells):

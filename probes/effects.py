@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from probes import statistics
-from probes.patches import ENDS, Key, Patches, bounds_of, choose, in_words, require_labels
+from probes.patches import ENDS, RUNS, Key, Patches, bounds_of, choose, in_words, require_labels
 from probes.statistics import Estimate
 from stores.errors import SelectionError
 
@@ -80,11 +80,12 @@ def over_control(
 ) -> xarray.Dataset:
     """By how much a patch's effect exceeds that of its control, pair by pair.
 
-    A patch and its control are of the same pair and cell; several of either are averaged first. A pair that
-    lacks one of the two is left out and counted as failed.
+    A patch and its control are of the same two runs and the same cell; several of either are averaged first.
+    Runs that were patched without this control, or the other way round, are not asked.
 
     Returns:
-        As `cells`, of differences; `n` counts pairs, and the coordinate `control` says which control it was.
+        As `cells`, of differences; `n` counts pairs of runs, `failed` those of which one side is not known,
+        and the coordinate `control` says which control it was.
 
     Raises:
         SelectionError: as `cells`, or the result has no such control.
@@ -93,17 +94,22 @@ def over_control(
         raise SelectionError(f'control "{PLAIN}" is the patch itself; choose one of its controls')
     choose(dataset, control=control)
     by = tuple(name for name in by if name != "control")
-    patches = Patches.of(dataset, effect, (*by, "control"))
+    patches = Patches.of(dataset, effect, (*by, "control", *RUNS))
     sides: dict[Key, dict[str, list[float]]] = {}
     cluster_of: dict[Key, int] = {}
     for key, which, value, cluster in zip(
-        patches.keys((*by, "pair")), patches.labels["control"], patches.values, patches.clusters, strict=True
+        patches.keys((*by, *RUNS)), patches.labels["control"], patches.values, patches.clusters, strict=True
     ):
-        if which in (PLAIN, control):
-            sides.setdefault(key, {PLAIN: [], control: []})[which].append(value)
-            cluster_of[key] = int(cluster)
-    differences = np.array([_mean(side[PLAIN]) - _mean(side[control]) for side in sides.values()])
-    observed = _by_cell([key[:-1] for key in sides], differences, np.array(list(cluster_of.values())))
+        sides.setdefault(key, {}).setdefault(which, []).append(value)
+        cluster_of[key] = int(cluster)
+    compared = [key for key, side in sides.items() if PLAIN in side and control in side]
+    if not compared:
+        raise SelectionError(f'control "{control}": no patch of this result has one of its own runs and cell')
+    observed = _by_cell(
+        [key[: len(by)] for key in compared],
+        np.array([_mean(sides[key][PLAIN]) - _mean(sides[key][control]) for key in compared]),
+        np.array([cluster_of[key] for key in compared]),
+    )
     low, high = bounds_of(dataset, effect)
     made = _summary(dataset, effect, by, observed, (low - high, high - low), bootstrap)
     made = made.assign_coords(control=("cell", [control] * made.sizes["cell"]))

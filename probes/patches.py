@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 PATCH = "patch"
 ENDS = ("valid_min", "valid_max")
 """Attributes of an effect's variable: the least and the greatest value that it can take."""
+RUNS = ("pair", "donor_sample", "donor_seed", "recipient_sample", "recipient_seed")
+"""Labels of the two runs of a patch: the one that activations come from, and the one that is patched."""
 Key = tuple[Any, ...]
 
 _PAIR = ("pair", "donor_sample", "recipient_sample")

@@ -22,7 +22,7 @@ def result(rows: Iterable[Row], attrs: dict[str, dict[str, object]] | None = Non
 
 
 DEFAULTS: Row = {
-    "pair": "red-0>blue-0",
+    "pair": "red-0 > blue-0",
     "donor_sample": "red-0",
     "donor_seed": 0,
     "recipient_sample": "blue-0",
@@ -35,7 +35,7 @@ DEFAULTS: Row = {
     "tokens": "all",
     "branch": "cond",
     "control": "none",
-    "horizon": "end",
+    "horizon": -1,
     "error": "",
 }
 
@@ -43,7 +43,7 @@ DEFAULTS: Row = {
 def pair(number: int, seed: int = 0) -> Row:
     """The labels of one pair: red into blue of the maze of this number."""
     return {
-        "pair": f"red-{number:02d}/{seed}>blue-{number:02d}/{seed}",
+        "pair": f"red-{number:02d} > blue-{number:02d}",
         "donor_sample": f"red-{number:02d}",
         "recipient_sample": f"blue-{number:02d}",
         "donor_seed": seed,

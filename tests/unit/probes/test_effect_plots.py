@@ -155,7 +155,10 @@ def test_the_figure_says_what_it_shows_of_how_many_and_how_sure():
     assert figure.texts[0].get_text() == "Reaches the donor's goal"
     assert figure.texts[1].get_text() == "resid, all tokens, branch cond"
     said = caption(figure)
-    assert "Sufficiency: the donor's activations in the recipient's run; necessity: the recipient's" in said
+    assert (
+        "Sufficiency: activations of the pair's donor in its recipient's run; necessity: activations" in said
+    )
+    assert "In effects, the donor is the run that activations come from" in said
     assert "A ring: the interval holds the value of the control random." in said
     assert "n = 12 patches of 12 samples a cell; 95% interval: " in said
     assert "cluster bootstrap by sample, BCa" in said

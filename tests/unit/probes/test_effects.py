@@ -234,13 +234,28 @@ def test_the_difference_to_a_control_is_drawn_by_sample():
     )
 
 
-def test_several_controls_of_a_patch_are_averaged_and_pairs_without_one_are_counted():
+def test_several_controls_of_a_patch_are_averaged_and_what_is_not_known_is_counted():
     rows = [pair(n) | {"x": 1.0} for n in range(4)]
     rows += [pair(n) | {"control": "random", "x": x} for n in range(3) for x in (0.0, 0.5)]
     rows += [pair(2) | {"control": "random", "x": math.nan}]
     rows[0] |= {"error": "broke"}
     found = only(over_control(result(rows), "x"))
-    assert (found["value"], found["n"], found["failed"]) == (0.75, 2, 2)
+    assert (found["value"], found["n"], found["failed"]) == (0.75, 2, 1)
+
+
+def test_runs_without_the_control_are_not_compared_with_the_controls_of_other_seeds():
+    rows = [pair(n, seed) | {"x": 1.0 + seed} for n in range(3) for seed in range(4)]
+    rows += [pair(n, 3) | {"control": "random", "x": 0.5} for n in range(2)]
+    found = only(over_control(result(rows), "x"))
+    assert (found["value"], found["n"], found["samples"], found["failed"]) == (3.5, 2, 2, 0)
+
+
+def test_a_control_of_other_cells_is_no_control():
+    rows = [pair(0) | {"x": 1.0}, pair(0) | {"control": "random", "layer": 1, "x": 0.0}]
+    with pytest.raises(
+        SelectionError, match='control "random": no patch of this result has one of its own runs'
+    ):
+        over_control(result(rows), "x")
 
 
 def test_a_difference_of_shares_lies_between_minus_one_and_one():
@@ -288,7 +303,7 @@ def test_what_a_result_cannot_answer_is_told(ask, message):
 
 
 def test_patches_of_different_horizons_are_not_averaged_unseen():
-    rows = [pair(n) | {"horizon": horizon, "x": 1.0} for n in range(3) for horizon in ("0", "end")]
-    with pytest.raises(SelectionError, match="horizon: patches of 0 and end cannot be averaged; choose one"):
+    rows = [pair(n) | {"horizon": horizon, "x": 1.0} for n in range(3) for horizon in (0, -1)]
+    with pytest.raises(SelectionError, match="horizon: patches of -1 and 0 cannot be averaged; choose one"):
         cells(result(rows), "x")
-    assert cells(result(rows), "x", ("horizon",)).horizon.values.tolist() == ["0", "end"]
+    assert cells(result(rows), "x", ("horizon",)).horizon.values.tolist() == [-1, 0]
