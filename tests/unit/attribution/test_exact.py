@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
-from cosinterp.attribution import Side, attribute
+from cosinterp.attribution import attribute
 from cosinterp.models.model import Model
 from tests.families.row import FamilyRow
-from tests.unit.attribution.exact import Exact
+from tests.unit.attribution.exact import Exact, slope
+from tests.unit.attribution.metrics import projection
 
 FAMILIES = [
     "Wan2.1 T2V",
@@ -27,22 +27,6 @@ FAMILIES = [
     "Stable Diffusion 3.5 medium",
     "HunyuanVideo",
 ]
-
-
-def projection(model: Model, side: Side) -> Callable[[torch.Tensor], torch.Tensor]:
-    """The scalar product with a fixed direction of the latents."""
-    shape = (
-        model.anatomy.geometry.latent_channels,
-        *model.anatomy.geometry.latent_shape(model.size(side.settings)),
-    )
-    direction = torch.randn(shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    return lambda clean: (clean.double() * direction).sum()
-
-
-def slope(function: Callable[[float], torch.Tensor], size: float = 0.01) -> float:
-    """The derivative at 0, by central differences of fourth order."""
-    ahead, behind, far_ahead, far_behind = (float(function(sign * size)) for sign in (1, -1, 2, -2))
-    return (8 * (ahead - behind) - (far_ahead - far_behind)) / (12 * size)
 
 
 @pytest.mark.parametrize("guided", [True, False], ids=["guided", "unguided"])
