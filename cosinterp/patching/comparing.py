@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from cosinterp.patching.measures import (
+    LATENT_EFFECTS,
+    PIXEL_EFFECTS,
     Measure,
     Outcome,
     SeedSpread,
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from cosinterp.patching.trial import Trial
     from cosinterp.replay.opened import Replays
     from cosinterp.replay.player import Played
+    from cosinterp.scorers import Metric
 
 _KEPT = 64
 
@@ -60,6 +63,15 @@ class Comparing:
                 found |= taken(measure, outcome.video, *truths)
         return found
 
+    def metrics(self, pairs: Iterable[tuple[RunRef, RunRef]]) -> dict[str, Metric]:
+        """All that is measured of pairs of runs, by column."""
+        columns = [*LATENT_EFFECTS, *(PIXEL_EFFECTS if self._videos else ())]
+        for run, toward in pairs if self._videos else ():
+            truths = self._stored_truth(run), self._stored_truth(toward)
+            for measure in (*measures_for(*truths), *self._measures):
+                columns += measure.columns
+        return {metric.name: metric for metric in columns}
+
     def outcomes(self, played: Played, step: int, count: int, run: RunRef) -> list[Outcome]:
         """What each of ``count`` rows came to; their videos are decoded together, if any is asked for."""
         clean = played.clean[step]
@@ -81,6 +93,10 @@ class Comparing:
     def truth(self, ref: RunRef) -> dict[str, Any]:
         """What is known of a run's sample."""
         return self._replays.run(ref).run.truth
+
+    def _stored_truth(self, ref: RunRef) -> dict[str, Any]:
+        store = self._replays.stores.store(ref.store)
+        return store.shared_run(ref.sample, ref.seed, ref.variant).truth
 
     def _reference(self, ref: RunRef, step: int, row: int, ended: bool) -> Outcome:
         """What an unchanged run came to in the same row of a batch."""

@@ -29,6 +29,7 @@ from cosinterp.tracing import device_name
 if TYPE_CHECKING:
     from cosinterp.models.model import Model
     from cosinterp.samples import Sample
+    from cosinterp.scorers import Metric
 
 Row = dict[str, Any]
 """One patch: its labels, what was done, what it cost, its effects."""
@@ -85,6 +86,11 @@ class Sweep:
     def blocks_of_anchors(self) -> int:
         """Block evaluations made besides those of patches, to know what runs do unchanged."""
         return self._replays.blocks
+
+    def metrics(self, trials: Iterable[Trial]) -> dict[str, Metric]:
+        """What is measured of patches, by column."""
+        pairs = dict.fromkeys((trial.run, trial.toward) for trial in trials)
+        return self._comparing.metrics(pairs)
 
     def rows(self) -> Iterator[tuple[Trial, Row]]:
         """Make the patches, one batch after another.

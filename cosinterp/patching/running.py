@@ -1,0 +1,143 @@
+"""Making a sweep into a result: rows as they are done, an xarray Dataset in the end."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from cosinterp.errors import InterventionError
+from cosinterp.interrupts import interrupts_deferred
+from cosinterp.patching.measures import effect_attrs
+from cosinterp.patching.row_log import RowLog
+from cosinterp.patching.sweep import Row, Sweep, SweepOptions
+from cosinterp.patching.trial import Trial
+from cosinterp.planning.plan import model_settings
+from cosinterp.tracing import device_name, versions
+from probes.results import result_path, save_result
+
+if TYPE_CHECKING:
+    import xarray
+
+    from cosinterp.models.model import Model
+    from cosinterp.scorers import Metric
+
+LOG_SUFFIX = ".rows.jsonl"
+
+
+class Progress(Protocol):
+    """Told how a sweep goes. All calls come from the thread that makes it."""
+
+    def planned(self, total: int, done: int) -> None:
+        """So many patches are to be made; so many of them are there from before."""
+
+    def row(self, row: Row) -> None:
+        """A patch is done, and its row is on the disk."""
+
+
+@dataclass(frozen=True)
+class Study:
+    """A sweep and what it is called.
+
+    Attributes:
+        kind: "patch", "ablation", "steering".
+        asked: all that was asked for, JSON-able; with it the same sweep can be made again.
+        trials: its patches.
+        notes: what the user should know, such as controls that could not be made.
+    """
+
+    kind: str
+    asked: Mapping[str, Any]
+    trials: Sequence[Trial]
+    notes: Sequence[str] = ()
+
+
+def run_study(
+    model: Model,
+    study: Study,
+    options: SweepOptions,
+    *,
+    store: Path,
+    name: str,
+    resume: bool = False,
+    command: str | None = None,
+    progress: Progress | None = None,
+) -> xarray.Dataset:
+    """Make all patches of a study that are not made yet, and save the result in a store.
+
+    Each row goes to ``results/NAME.rows.jsonl`` of the store as it is done; the result is
+    ``results/NAME.nc``, and the log is removed when that is there.
+
+    Raises:
+        InterventionError: there is a result of that name, an unfinished sweep and ``resume`` is off, or it
+            was another sweep.
+    """
+    target = result_path(store, name)
+    if target.exists():
+        raise InterventionError(f"{target} is there; give this sweep another --name")
+    log_path = target.with_name(name + LOG_SUFFIX)
+    identity = {"kind": study.kind, **study.asked, "model": model_settings(model)}
+    with RowLog(log_path, identity, resume) as log:
+        todo = [trial for trial in study.trials if key_of(trial) not in log.rows]
+        if progress is not None:
+            progress.planned(len(study.trials), len(study.trials) - len(todo))
+        sweep = Sweep(model, todo, options)
+        for trial, row in sweep.rows():
+            with interrupts_deferred():
+                log.add(key_of(trial), row)
+            if progress is not None:
+                progress.row(row)
+        rows = [log.rows[key_of(trial)] for trial in study.trials]
+        metrics = sweep.metrics(study.trials)
+    dataset = dataset_of(rows, metrics)
+    dataset.attrs["blocks_of_anchors"] = sweep.blocks_of_anchors
+    provenance = {
+        "kind": study.kind,
+        "asked": dict(study.asked),
+        "model": model_settings(model),
+        "device": device_name(model.device),
+        "versions": versions(),
+        "notes": list(study.notes),
+        "command": command,
+    }
+    save_result(store, name, dataset, provenance)
+    log_path.unlink()
+    return dataset.assign_attrs(result=str(target))
+
+
+def key_of(trial: Trial) -> str:
+    """What tells a patch from all others of any sweep: a hash of its labels and of what is done."""
+    described = {
+        "labels": dict(trial.labels),
+        "run": trial.run.model_dump(),
+        "toward": trial.toward.model_dump(),
+        "interventions": [one.model_dump() for one in trial.interventions],
+    }
+    return blake2b(json.dumps(described, sort_keys=True).encode(), digest_size=12).hexdigest()
+
+
+def dataset_of(rows: Sequence[Row], metrics: Mapping[str, Metric]) -> xarray.Dataset:
+    """Rows as a Dataset along ``patch``: a variable a column; effects say what they are in their attrs."""
+    import xarray
+
+    columns = dict.fromkeys(column for row in rows for column in row)
+    variables: dict[str, Any] = {}
+    for column in columns:
+        values = [row.get(column) for row in rows]
+        attrs = effect_attrs(metrics[column]) if column in metrics else {}
+        variables[column] = ("patch", _array(values), attrs)
+    return xarray.Dataset(variables)
+
+
+def _array(values: Sequence[Any]) -> np.ndarray:
+    known = [value for value in values if value is not None]
+    if all(isinstance(value, str) for value in known):
+        return np.asarray(["" if value is None else value for value in values], dtype=np.str_)
+    if len(known) == len(values) and all(isinstance(value, int) for value in known):
+        return np.asarray(values, dtype=np.int64)
+    return np.asarray([np.nan if value is None else value for value in values], dtype=np.float64)
