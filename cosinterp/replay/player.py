@@ -29,12 +29,16 @@ Wanted = Mapping[str, Sequence[int]]
 """Layers by site."""
 
 
-class Trajectory(Protocol):
-    """What an unchanged run does: each (row, channel, frame, row, col) float32, or one row for all alike."""
+class Predictions(Protocol):
+    """What an unchanged run predicts: (row, channel, frame, row, col) float32, or one row for all alike."""
 
     def prediction(self, step: int) -> torch.Tensor:
         """The guided prediction of a step."""
         ...
+
+
+class Trajectory(Predictions, Protocol):
+    """What an unchanged run does: each as its predictions are."""
 
     def clean_estimate(self, step: int) -> torch.Tensor:
         """The clean estimate of a step."""
@@ -102,7 +106,7 @@ class Player:
         *,
         start: int = 0,
         stop: int | None = None,
-        known: Trajectory | None = None,
+        known: Predictions | None = None,
         edits: Edits | None = None,
         anchor: Anchor | None = None,
         resume: int = 0,
@@ -129,7 +133,7 @@ class Player:
         self,
         step: int,
         *,
-        known: Trajectory | None,
+        known: Predictions | None,
         resume: Sequence[int] = (),
         wanted: Wanted | None = None,
         branches: Sequence[str] | None = None,
@@ -162,7 +166,7 @@ class Player:
         made.prediction, made.clean = played.predictions[step], played.clean[step]
         return made, played.blocks
 
-    def _skips(self, start: int, known: Trajectory | None) -> Skips:
+    def _skips(self, start: int, known: Predictions | None) -> Skips:
         anatomy = self.model.anatomy
         is_known = known is not None and anatomy.steps_pass_latents_only
         return Skips(anatomy, start, is_known, self._forms, self.rows, self.model.device)
@@ -170,7 +174,7 @@ class Player:
     def _call(
         self,
         skips: Skips,
-        known: Trajectory | None,
+        known: Predictions | None,
         stop: int | None,
         steps: frozenset[int] | None,
         layers: dict[str, tuple[int, ...]],
