@@ -54,8 +54,8 @@ def _answering(method: Callable[..., Any], known: OrderedDict[bytes, Any]) -> Ca
         digest = _digest((args, kwargs))
         if digest is None:
             return method(*args, **kwargs)
-        # Copies, since whoever gets an answer may write into it, or into an argument that it is a view of: also
-        # where it is no tensor, for a distribution holds some.
+        # Copies, since whoever gets an answer may write into it, or into an argument that it is a view of;
+        # also of what is no tensor, for a distribution holds some.
         if digest in known:
             known.move_to_end(digest)
             return copy.deepcopy(known[digest])
