@@ -34,6 +34,7 @@ from cosinterp.verification.generating import (
     plain_call,
     traced_call_of,
 )
+from cosinterp.verification.replaying import check_replay
 
 __all__ = ["Check", "verify"]
 
@@ -106,6 +107,8 @@ def verify(
             plain, patched, "identity patch", "video with each block's output replaced by itself, and without"
         )
     )
+    for check in check_replay(model, probe, plain, main):
+        done(check)
     guided = first_streams(model, plain)
     del plain, traced, patched
     for case in others:

@@ -39,6 +39,8 @@ class Generation:
     """How far each step ends from where its clean estimate says, and may end; None: it does not say."""
     final: torch.Tensor | None = None
     """The final latent."""
+    predictions: list[torch.Tensor] = field(default_factory=list)
+    """Guided predictions by step, float32 on the CPU, as a store has them."""
 
     def keep(self, site: str, layer: int, tokens: torch.Tensor, call: Call) -> None:
         """Keep a tensor of one branch, on the CPU."""
@@ -47,6 +49,7 @@ class Generation:
     def compare_step(self, step: Step) -> None:
         """Compare what a step ends with and what its clean estimate says of that."""
         self.final = step.final()
+        self.predictions.append(step.prediction.detach().to("cpu", torch.float32, copy=True))
         factors = step.after_factors
         if factors is None:
             self.steps.append(None)

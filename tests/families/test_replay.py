@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -15,6 +15,7 @@ from cosinterp.denoising import Clock, Step
 from cosinterp.models.model import Model
 from cosinterp.replay.player import Played, Player
 from cosinterp.replay.skips import needed_blocks
+from cosinterp.verification import verify
 from tests.families.row import FamilyRow
 from tests.families.rows import ROWS
 
@@ -216,6 +217,20 @@ def test_a_second_play_runs_no_encoder(guided_run: PlainRun) -> None:
     with _calls_of_encoders(guided_run) as calls:
         guided_run.player().play(start=guided_run.num_steps - 1, known=guided_run)
     assert bool(calls) == (guided_run.model.anatomy.classes is None)
+
+
+@pytest.mark.parametrize(
+    "row", [row for row in ROWS if row.name in ("LTX-2", "LTX-2.5")], ids=lambda row: row.name
+)
+def test_verify_finds_steps_that_pass_on_more_than_latents(
+    row: FamilyRow, family_model: Callable[[FamilyRow], Model]
+) -> None:
+    """The audio is no part of what a store has."""
+    model = family_model(row)
+    assert not model.anatomy.steps_pass_latents_only
+    wrong = replace(model, anatomy=replace(model.anatomy, steps_pass_latents_only=True))
+    found = verify(wrong, row.sample(), **row.settings)
+    assert {check.name for check in found if not check.passed} == {"replay"}
 
 
 def _check_each_start(run: PlainRun) -> None:

@@ -154,7 +154,7 @@ def test_verify_passes(run: Run, model: Path) -> None:
     assert report["passed"]
     assert [check["name"] for check in report["checks"]] == [
         *("calls", "clean estimate", "token grid", "token places", "decoded video", "traced video"),
-        *("captured tensors", "sublayer sites", "identity patch"),
+        *("captured tensors", "sublayer sites", "identity patch", "replay", "skipped blocks"),
         *("calls, no guidance", "branches", "captured tensors, no guidance"),
         *("calls, two in a batch", "captured tensors, two in a batch"),
     ]

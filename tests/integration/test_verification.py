@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import torch
 
 from cosinterp.models.anatomy import nothing_pinned
 from cosinterp.models.guidance import Branch, Guidance
@@ -55,3 +57,17 @@ def test_frames_that_are_held_unseen_are_found(tiny_model: Callable[..., Model])
 
 def test_branches_that_are_called_each_others_name_are_found(tiny_model: Callable[..., Model]) -> None:
     assert "branches" in failed(tiny_model("wan2.1-t2v"), "wan2.1-t2v", guidance=SWAPPED)
+
+
+def test_blocks_that_pass_on_more_than_their_streams_are_found(tiny_model: Callable[..., Model]) -> None:
+    """What follows the last block adds what the first made inside: of another step, where that is skipped."""
+    model, seen = tiny_model("wan2.1-t2v"), []
+    transformer = model.pipeline.transformer
+
+    def see(_: Any, __: Any, output: torch.Tensor) -> None:
+        seen[:] = [output.mean()]
+
+    with ExitStack() as hooks:
+        hooks.callback(transformer.blocks[0].ffn.register_forward_hook(see).remove)
+        hooks.callback(transformer.proj_out.register_forward_hook(lambda *call: call[-1] + seen[0]).remove)
+        assert failed(model, "wan2.1-t2v") == {"skipped blocks"}
