@@ -33,6 +33,7 @@ OnInput = Callable[[Branches, str, torch.Tensor], torch.Tensor]
 
 _WEIGHTS_LEAVE = ("group", "sequential")
 """Ways of offloading that take the weights of a block away as soon as it has run."""
+_CHECKPOINTING = "gradient_checkpointing"
 
 
 @dataclass(frozen=True)
@@ -122,6 +123,7 @@ class Passes:
                 _scheduler_kept(model.pipeline.scheduler),
                 _grad_mode_kept(),
                 _frozen(experts),
+                _without_checkpointing(experts),
                 clock.watching(),
                 _entering(experts, clock, step, on_input, grad=grad),
                 suppress(_Over),
@@ -215,6 +217,21 @@ def _frozen(modules: list[Any]) -> Iterator[None]:
     finally:
         for parameter in parameters:
             parameter.requires_grad_(True)
+
+
+@contextmanager
+def _without_checkpointing(modules: list[Any]) -> Iterator[None]:
+    """Have no block run again in the backward pass, when nobody puts its activations back."""
+    checkpointed = [
+        part for module in modules for part in module.modules() if getattr(part, _CHECKPOINTING, False)
+    ]
+    for part in checkpointed:
+        setattr(part, _CHECKPOINTING, False)
+    try:
+        yield
+    finally:
+        for part in checkpointed:
+            setattr(part, _CHECKPOINTING, True)
 
 
 @contextmanager

@@ -47,9 +47,8 @@ def attribute(
 ) -> xr.Dataset:
     """Estimate what patching each activation of one step would change: the donor's put into the recipient's.
 
-    All activations of the step stay in memory with their graph, about as many bytes as training on one video
-    takes for activations (gradient checkpointing is not used), and once more those of ``sites``. Offloading
-    saves the less, the more of the weights a layer's gradient needs.
+    In memory are the activations of one step that its backward pass needs (gradient checkpointing is switched
+    off), and once more those of ``sites``. Models may be quantised, or offloaded with "model".
 
     Args:
         model: the model, or `Passes` of it, which remember encoded texts and images from call to call.

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import pytest
 
-from cosinterp.attribution import attribute
+from cosinterp.attribution import Side, attribute
 from cosinterp.models.model import Model
 from tests.families.row import FamilyRow
 from tests.unit.attribution.exact import Exact, slope
 from tests.unit.attribution.metrics import projection
+
+Pair = Callable[..., tuple[Side, Side]]
 
 FAMILIES = [
     "Wan2.1 T2V",
@@ -32,7 +33,7 @@ FAMILIES = [
 @pytest.mark.parametrize("guided", [True, False], ids=["guided", "unguided"])
 @pytest.mark.parametrize("name", FAMILIES)
 def test_attribution_is_the_slope_of_the_exact_effect(
-    name: str, guided: bool, tiny: Callable[[str], tuple[FamilyRow, Model]], pair: Any
+    name: str, guided: bool, tiny: Callable[[str], tuple[FamilyRow, Model]], pair: Pair
 ) -> None:
     row, model = tiny(name)
     if not guided and row.unguided is None:

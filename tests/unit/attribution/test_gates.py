@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import pytest
@@ -16,11 +15,12 @@ from tests.unit.attribution.exact import Exact, slope
 from tests.unit.attribution.metrics import projection
 
 Tiny = Callable[[str], tuple[FamilyRow, Model]]
+Pair = Callable[..., tuple[Side, Side]]
 
 
 @pytest.mark.parametrize("name", ["Wan2.1 T2V", "LTX-Video from 0.9.5 on", "CogVideoX 1.5: DPM, v"])
 def test_where_both_runs_have_the_same_gate_the_raw_site_has_the_same_attribution(
-    name: str, tiny: Tiny, pair: Any
+    name: str, tiny: Tiny, pair: Pair
 ) -> None:
     row, model = tiny(name)
     found = attribute(model, *pair(row, model), 0, sites="all", points=2)
@@ -32,7 +32,7 @@ def test_where_both_runs_have_the_same_gate_the_raw_site_has_the_same_attributio
             np.testing.assert_allclose(gated, raw, rtol=1e-4, atol=1e-5 * float(np.abs(raw).max()))
 
 
-def test_where_the_gates_differ_attribution_is_the_slope_of_what_is_added(tiny: Tiny, pair: Any) -> None:
+def test_where_the_gates_differ_attribution_is_the_slope_of_what_is_added(tiny: Tiny, pair: Pair) -> None:
     """In Stable Diffusion 3 gates depend on the prompt."""
     row, model = tiny("Stable Diffusion 3")
     recipient, donor = pair(row, model, prompt="stay where you are")

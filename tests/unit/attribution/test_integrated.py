@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import pytest
 
-from cosinterp.attribution import attribute
+from cosinterp.attribution import Side, attribute
 from cosinterp.models.model import Model
 from tests.families.row import FamilyRow
 
 Tiny = Callable[[str], tuple[FamilyRow, Model]]
+Pair = Callable[..., tuple[Side, Side]]
 
 
 @pytest.mark.parametrize("guided", [True, False], ids=["guided", "unguided"])
@@ -26,7 +26,7 @@ Tiny = Callable[[str], tuple[FamilyRow, Model]]
     ],
 )
 def test_inputs_account_for_the_metric_with_enough_points(
-    name: str, prompt: str | None, guided: bool, tiny: Tiny, pair: Any
+    name: str, prompt: str | None, guided: bool, tiny: Tiny, pair: Pair
 ) -> None:
     row, model = tiny(name)
     recipient, donor = pair(row, model, guided=guided, prompt=prompt)
@@ -40,7 +40,7 @@ def test_inputs_account_for_the_metric_with_enough_points(
     assert missing[24] < missing[4] < missing[1]
 
 
-def test_where_only_the_noise_differs_the_first_layer_is_the_noise(tiny: Tiny, pair: Any) -> None:
+def test_where_only_the_noise_differs_the_first_layer_is_the_noise(tiny: Tiny, pair: Pair) -> None:
     """The patch embedding is linear, so what it puts out moves as straight as what enters."""
     row, model = tiny("Wan2.1 T2V")
     found = attribute(model, *pair(row, model), 0, layers="0", points=5)
@@ -51,7 +51,7 @@ def test_where_only_the_noise_differs_the_first_layer_is_the_noise(tiny: Tiny, p
         )
 
 
-def test_the_metric_at_the_donors_inputs_is_that_of_the_whole_stream_patched(tiny: Tiny, pair: Any) -> None:
+def test_the_metric_at_the_donors_inputs_is_that_of_the_whole_stream_patched(tiny: Tiny, pair: Pair) -> None:
     """It is 1 only where the noisy latent, too, is the donor's."""
     row, model = tiny("Wan2.1 T2V")
     of_seeds = attribute(model, *pair(row, model), 0, layers="0", points=0).attrs
@@ -63,7 +63,7 @@ def test_the_metric_at_the_donors_inputs_is_that_of_the_whole_stream_patched(tin
     assert of_prompts.argument.values.tolist() == ["encoder_hidden_states"]
 
 
-def test_what_does_not_differ_is_attributed_nothing(tiny: Tiny, pair: Any) -> None:
+def test_what_does_not_differ_is_attributed_nothing(tiny: Tiny, pair: Pair) -> None:
     """Another prompt changes neither the first layer nor the branch without a prompt."""
     row, model = tiny("Wan2.1 T2V")
     recipient, donor = pair(row, model, prompt="stay where you are")

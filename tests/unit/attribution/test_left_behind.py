@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 import torch
 
-from cosinterp.attribution import Passes, attribute
+from cosinterp.attribution import Passes, Side, attribute
 from cosinterp.models.model import Model
 from tests.families.row import FamilyRow
 
 Tiny = Callable[[str], tuple[FamilyRow, Model]]
+Pair = Callable[..., tuple[Side, Side]]
 
 
 class Failure(Exception):
@@ -27,7 +28,7 @@ def failing(clean: torch.Tensor) -> torch.Tensor:
 
 @pytest.mark.parametrize("enabled", [True, False])
 @pytest.mark.parametrize("metric", [None, failing])
-def test_the_model_is_as_it_was(enabled: bool, metric: Any, tiny: Tiny, pair: Any) -> None:
+def test_the_model_is_as_it_was(enabled: bool, metric: Any, tiny: Tiny, pair: Pair) -> None:
     row, model = tiny("Wan2.2 T2V A14B")
     recipient, donor = pair(row, model)
     before = model.generate(recipient.sample, 3, **_settings(row))
@@ -55,7 +56,7 @@ def test_the_model_is_as_it_was(enabled: bool, metric: Any, tiny: Tiny, pair: An
     assert np.array_equal(model.generate(recipient.sample, 3, **_settings(row)), before)
 
 
-def test_no_graph_stays_in_memory(tiny: Tiny, pair: Any) -> None:
+def test_no_graph_stays_in_memory(tiny: Tiny, pair: Pair) -> None:
     """A multistep scheduler and the passes themselves keep what the denoiser put out."""
     row, model = tiny("Wan2.1 T2V")
     recipient, donor = pair(row, model)
@@ -79,7 +80,7 @@ def test_no_graph_stays_in_memory(tiny: Tiny, pair: Any) -> None:
     assert most < 1.5 * one_pass
 
 
-def test_a_metric_keeps_its_own_parameters_without_gradients(tiny: Tiny, pair: Any) -> None:
+def test_a_metric_keeps_its_own_parameters_without_gradients(tiny: Tiny, pair: Pair) -> None:
     row, model = tiny("Wan2.1 T2V")
     factor = torch.nn.Parameter(torch.tensor(2.0))
     recipient, donor = pair(row, model)
@@ -88,6 +89,19 @@ def test_a_metric_keeps_its_own_parameters_without_gradients(tiny: Tiny, pair: A
     )
     assert float(np.abs(found.attribution).max()) > 0
     assert factor.grad is None
+
+
+def test_gradient_checkpointing_makes_no_difference(tiny: Tiny, pair: Pair) -> None:
+    row, model = tiny("Wan2.1 T2V")
+    recipient, donor = pair(row, model)
+    plain = attribute(model, recipient, donor, 0, sites="all", points=1)
+    denoiser = _module(model, "transformer")
+    denoiser.enable_gradient_checkpointing()  # type: ignore[operator]
+    try:
+        assert attribute(model, recipient, donor, 0, sites="all", points=1).identical(plain)
+        assert denoiser.is_gradient_checkpointing
+    finally:
+        denoiser.disable_gradient_checkpointing()  # type: ignore[operator]
 
 
 class _Saved:

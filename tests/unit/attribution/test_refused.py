@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 import torch
 
-from cosinterp.attribution import Metric, Passes, attribute
+from cosinterp.attribution import Metric, Passes, Side, attribute
 from cosinterp.errors import InterventionError, SelectionError, UserError
 from cosinterp.models.model import Model
 from tests.families.row import FamilyRow
 
 Tiny = Callable[[str], tuple[FamilyRow, Model]]
+Pair = Callable[..., tuple[Side, Side]]
 NAME = "Wan2.1 T2V"
 
 
@@ -30,7 +31,7 @@ NAME = "Wan2.1 T2V"
     ],
 )
 def test_what_is_not_there(
-    asked: dict[str, Any], kind: type[UserError], message: str, tiny: Tiny, pair: Any
+    asked: dict[str, Any], kind: type[UserError], message: str, tiny: Tiny, pair: Pair
 ) -> None:
     row, model = tiny(NAME)
     with pytest.raises(kind, match=message):
@@ -45,7 +46,7 @@ def test_what_is_not_there(
         ({"guidance_scale": 1.0}, "differs in branches: cond and cond, uncond"),
     ],
 )
-def test_runs_that_do_not_fit_together(changed: dict[str, Any], message: str, tiny: Tiny, pair: Any) -> None:
+def test_runs_that_do_not_fit_together(changed: dict[str, Any], message: str, tiny: Tiny, pair: Pair) -> None:
     row, model = tiny(NAME)
     recipient, donor = pair(row, model)
     donor = replace(donor, settings={**donor.settings, **changed})
@@ -55,7 +56,7 @@ def test_runs_that_do_not_fit_together(changed: dict[str, Any], message: str, ti
         attribute(model, recipient, donor, 0)
 
 
-def test_texts_of_other_lengths(tiny: Tiny, pair: Any) -> None:
+def test_texts_of_other_lengths(tiny: Tiny, pair: Pair) -> None:
     row, model = tiny(NAME)
     recipient, donor = pair(row, model, prompt="stay where you are")
     donor = replace(donor, settings={**donor.settings, "max_sequence_length": 9})
@@ -67,7 +68,7 @@ def test_texts_of_other_lengths(tiny: Tiny, pair: Any) -> None:
         attribute(model, recipient, donor, 0, points=1)
 
 
-def test_runs_that_are_the_same(tiny: Tiny, pair: Any) -> None:
+def test_runs_that_are_the_same(tiny: Tiny, pair: Pair) -> None:
     row, model = tiny(NAME)
     recipient, _ = pair(row, model)
     with pytest.raises(InterventionError, match="donor and recipient have the same clean estimate"):
@@ -87,13 +88,13 @@ def test_runs_that_are_the_same(tiny: Tiny, pair: Any) -> None:
         (lambda clean: clean.mean(dim=9), "the metric fails: IndexError: "),
     ],
 )
-def test_a_metric_that_is_none(metric: Metric, message: str, tiny: Tiny, pair: Any) -> None:
+def test_a_metric_that_is_none(metric: Metric, message: str, tiny: Tiny, pair: Pair) -> None:
     row, model = tiny(NAME)
     with pytest.raises(InterventionError, match=message):
         attribute(model, *pair(row, model), 0, metric=metric)
 
 
-def test_inference_mode_allows_no_gradients(tiny: Tiny, pair: Any) -> None:
+def test_inference_mode_allows_no_gradients(tiny: Tiny, pair: Pair) -> None:
     row, model = tiny(NAME)
     with (
         pytest.raises(InterventionError, match="torch.inference_mode, which allows no gradients"),

@@ -113,9 +113,9 @@ def test_steps_before_need_not_be_computed(stored: tuple[Model, ci.Store]) -> No
         known = [side_of(model, store, run) for run in (go, stay)]
         anew = [replace(side, known=None) for side in known]
         found, ran = [], []
-        for sides in (known, anew):
+        for recipient, donor in (known, anew):
             with _Counted(model) as counted:
-                found.append(attribute(model, *sides, 3, points=1))
+                found.append(attribute(model, recipient, donor, 3, points=1))
             ran.append(counted.blocks)
     assert float(np.abs(found[0].attribution).min()) > 0
     for effect in ("attribution", "attribution_ig"):

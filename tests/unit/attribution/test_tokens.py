@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from cosinterp.attribution import attribute
+from cosinterp.attribution import Side, attribute
 from cosinterp.attribution.cells import Cells
 from cosinterp.errors import InterventionError
 from cosinterp.models.model import Model
@@ -18,9 +18,10 @@ from tests.unit.attribution.exact import Exact, slope
 from tests.unit.attribution.metrics import projection
 
 Tiny = Callable[[str], tuple[FamilyRow, Model]]
+Pair = Callable[..., tuple[Side, Side]]
 
 
-def test_groups_that_share_no_token_add_up_to_all(tiny: Tiny, pair: Any) -> None:
+def test_groups_that_share_no_token_add_up_to_all(tiny: Tiny, pair: Pair) -> None:
     row, model = tiny("Wan2.1 T2V")
     grid = row.grids["resid"]
     masks = {name: np.zeros(grid, dtype=np.bool_) for name in ("first frame", "left", "rest")}
@@ -38,7 +39,7 @@ def test_groups_that_share_no_token_add_up_to_all(tiny: Tiny, pair: Any) -> None
         )
 
 
-def test_a_group_has_the_slope_of_its_own_tokens(tiny: Tiny, pair: Any) -> None:
+def test_a_group_has_the_slope_of_its_own_tokens(tiny: Tiny, pair: Pair) -> None:
     """CogVideoX pairs frames in patches, and both branches lie in one batch."""
     row, model = tiny("CogVideoX 1.5: DPM, v")
     recipient, donor = pair(row, model)
@@ -55,7 +56,7 @@ def test_a_group_has_the_slope_of_its_own_tokens(tiny: Tiny, pair: Any) -> None:
     assert value == pytest.approx(expected, rel=5e-3)
 
 
-def test_other_streams_have_a_group_of_all_alone(tiny: Tiny, pair: Any) -> None:
+def test_other_streams_have_a_group_of_all_alone(tiny: Tiny, pair: Pair) -> None:
     row, model = tiny("CogVideoX 1.5: DPM, v")
     grid = row.grids["resid"]
     masks = {"all": np.ones(grid, dtype=np.bool_), "some": np.zeros(grid, dtype=np.bool_)}
