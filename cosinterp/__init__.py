@@ -19,8 +19,11 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Check",
+    "Intervention",
+    "InterventionError",
     "Model",
     "ModelError",
+    "Replayed",
     "Run",
     "Sample",
     "SampleError",
@@ -41,6 +44,8 @@ __all__ = [
     "load_dataset",
     "merge",
     "open",
+    "patch",
+    "replay",
     "score",
     "trace",
     "verify",
@@ -51,7 +56,10 @@ __all__ = [
 _HOMES = {
     "Check": "cosinterp.verification",
     "Model": "cosinterp.models.model",
+    "Intervention": "cosinterp.interventions.intervention",
+    "InterventionError": "cosinterp.errors",
     "ModelError": "cosinterp.errors",
+    "Replayed": "cosinterp.replay.replaying",
     "Run": "stores",
     "Sample": "cosinterp.samples",
     "VideoFile": "cosinterp.samples",
@@ -71,6 +79,8 @@ _HOMES = {
     "load_dataset": "cosinterp.samples",
     "merge": "stores:merge_stores",
     "open": "stores:open_store",
+    "patch": "cosinterp.patching.patch",
+    "replay": "cosinterp.replay.replaying",
     "score": "cosinterp.scoring:score_store",
     "trace": "cosinterp.tracing",
     "verify": "cosinterp.verification",
@@ -78,9 +88,12 @@ _HOMES = {
 
 if TYPE_CHECKING:
     from cosinterp.decoding import decode_run as decode
-    from cosinterp.errors import ModelError, SampleError, TraceError
+    from cosinterp.errors import InterventionError, ModelError, SampleError, TraceError
+    from cosinterp.interventions.intervention import Intervention
     from cosinterp.models.loading import load
     from cosinterp.models.model import Model
+    from cosinterp.patching.patch import patch
+    from cosinterp.replay.replaying import Replayed, replay
     from cosinterp.samples import Sample, VideoFile, VideoFrames, load_dataset
     from cosinterp.scoring import score_store as score
     from cosinterp.tracing import trace

@@ -81,7 +81,8 @@ def run_study(
     if target.exists():
         raise InterventionError(f"{target} is there; give this sweep another --name")
     log_path = target.with_name(name + LOG_SUFFIX)
-    identity = {"kind": study.kind, **study.asked, "model": model_settings(model)}
+    asked = {**study.asked, **_asked(options)}
+    identity = {"kind": study.kind, **asked, "model": model_settings(model)}
     with RowLog(log_path, identity, resume) as log:
         todo = [trial for trial in study.trials if key_of(trial) not in log.rows]
         if progress is not None:
@@ -98,7 +99,7 @@ def run_study(
     dataset.attrs["blocks_of_anchors"] = sweep.blocks_of_anchors
     provenance = {
         "kind": study.kind,
-        "asked": dict(study.asked),
+        "asked": asked,
         "model": model_settings(model),
         "device": device_name(model.device),
         "versions": versions(),
@@ -108,6 +109,17 @@ def run_study(
     save_result(store, name, dataset, provenance)
     log_path.unlink()
     return dataset.assign_attrs(result=str(target))
+
+
+def _asked(options: SweepOptions) -> dict[str, Any]:
+    """What of the options changes the numbers."""
+    return {
+        "horizon": options.horizon,
+        "batch": options.rows,
+        "videos": options.videos,
+        "measures": [measure.name for measure in options.measures],
+        "donors": options.donors,
+    }
 
 
 def key_of(trial: Trial) -> str:

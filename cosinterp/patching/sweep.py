@@ -12,16 +12,15 @@ from dataclasses import dataclass
 from itertools import groupby, islice
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-import numpy as np
 import torch
 
 from cosinterp.capture.conversion import stored_dtype
 from cosinterp.errors import UserError
 from cosinterp.interventions.edits import Edit, Edits
 from cosinterp.interventions.intervention import Intervention, RunRef
+from cosinterp.interventions.masks import mask_of
 from cosinterp.patching.comparing import Comparing
 from cosinterp.patching.measures import Measure
-from cosinterp.patching.token_groups import TokenGroup
 from cosinterp.patching.trial import Trial, places_of, resume_of
 from cosinterp.replay.opened import Needs, Replays
 from cosinterp.tracing import device_name
@@ -37,7 +36,6 @@ Donors = Literal["auto", "store", "replay"]
 TO_THE_END = -1
 """The horizon, in a row, of a replay that went on to the final latent."""
 
-_ALL = "all"
 _T = TypeVar("_T")
 
 
@@ -165,18 +163,12 @@ class Sweep:
         return [place for place in places if place in self._replays.needs]
 
     def _mask(self, intervention: Intervention, run: RunRef, toward: RunRef) -> torch.Tensor | None:
-        """Which tokens an intervention changes, bool (token,); None: all."""
-        if intervention.tokens == _ALL:
-            return None
+        """As `mask_of`, once for all patches of a pair."""
         key = intervention.tokens, intervention.elsewhere, run, toward
         if key not in self._masks:
             grid = self.model.anatomy.geometry.grid(self._replays.run(run).player.size)
-            group = TokenGroup.parse(intervention.tokens)
             truths = self._comparing.truth(run), self._comparing.truth(toward)
-            mask = group.mask(grid, *truths).reshape(-1)
-            if intervention.elsewhere is not None:
-                mask = _elsewhere(mask, intervention.elsewhere)
-            self._masks[key] = torch.from_numpy(mask)
+            self._masks[key] = mask_of(intervention, grid, *truths)
         return self._masks[key]
 
     def _order(self, trial: Trial) -> tuple[Any, ...]:
@@ -219,16 +211,6 @@ class Sweep:
             and layer in info.layers
             and set(intervention.branches or info.branches) <= set(info.branches)
         )
-
-
-def _elsewhere(mask: np.ndarray, seed: int) -> np.ndarray:
-    """As many tokens, or as many as there are, among those that are not in the mask."""
-    others = np.flatnonzero(~mask)
-    count = min(int(mask.sum()), len(others))
-    chosen = np.random.default_rng([seed, len(mask)]).choice(others, size=count, replace=False)
-    elsewhere = np.zeros_like(mask)
-    elsewhere[chosen] = True
-    return elsewhere
 
 
 def _group(trial: Trial) -> tuple[RunRef, RunRef, int, int]:
