@@ -16,6 +16,7 @@ import torch
 
 from cosinterp.capture.watching import traced_call
 from cosinterp.denoising import Call, Clock, Step
+from cosinterp.errors import ModelError
 from cosinterp.interventions.edits import Edits
 from cosinterp.models.eager import eager
 from cosinterp.replay.preamble import Preamble
@@ -75,6 +76,10 @@ class Player:
 
     ``seeds``: of the rows; rows of one seed are the same run until something changes one of them.
     ``settings`` are complete sampling settings, see `Model.sampling`.
+
+    Raises:
+        TraceError: so many rows are too many for one call of the pipeline.
+        ModelError: a denoiser keeps activations from one step to the next.
     """
 
     def __init__(
@@ -86,6 +91,7 @@ class Player:
         preamble: Preamble | None = None,
     ) -> None:
         model.check_batch(len(seeds))
+        _check_uncached(model)
         self.model = model
         self.sample = sample
         self.seeds = seeds
@@ -211,6 +217,16 @@ class Player:
         clock.check(self.branches, self.num_steps, last + 1)
         played.blocks = skips.blocks
         return played
+
+
+def _check_uncached(model: Model) -> None:
+    for name in model.anatomy.experts:
+        # Of diffusers' denoisers that can have a cache; others have none.
+        if getattr(getattr(model.pipeline, name), "is_cache_enabled", False):
+            raise ModelError(
+                f"{model.name}: the cache of its {name} is enabled, which keeps activations between steps, "
+                "so no step can be played again by itself; load it after disable_cache()"
+            )
 
 
 def _kept(latents: torch.Tensor) -> torch.Tensor:

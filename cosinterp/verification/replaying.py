@@ -40,10 +40,11 @@ def check_replay(model: Model, sample: Sample, plain: Generation, case: Case) ->
     """
     if plain.final is None:
         return _failed("no step was seen")
-    player, known = Player(model, sample, case.seeds, case.settings), _Known(plain)
+    known = _Known(plain)
     middle, last = len(plain.predictions) // 2, model.num_layers
     layers = sorted({(last + 1) // 2, *needed_blocks(last, model.anatomy)})
     try:
+        player = Player(model, sample, case.seeds, case.settings)
         anchor, _ = player.anchor(middle, known=known, resume=layers)
         # In between: what blocks leave behind for others is then that of another step.
         final = player.play(start=middle, known=known).final

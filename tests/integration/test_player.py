@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from diffusers import PyramidAttentionBroadcastConfig, WanPipeline
 
+import cosinterp as ci
+from cosinterp.errors import ModelError
 from cosinterp.interventions.edits import Edit, Edits
 from cosinterp.interventions.intervention import Intervention, Scale
 from cosinterp.models.model import Model
 from cosinterp.replay.player import Played, Player
+from cosinterp.verification import verify
 from tests.tiny import sample_for
 
 KIND = "wan2.2-t2v-a14b"
@@ -121,6 +126,26 @@ def test_an_anchor_keeps_the_activations_that_are_wanted(model: Model) -> None:
     cond, uncond = seen
     assert torch.equal(anchor.tensors["resid", 3, "uncond"], uncond)
     assert not torch.equal(uncond, cond)
+
+
+def test_a_denoiser_with_a_cache_is_refused(tiny_folder: Callable[[str], Path]) -> None:
+    """Its steps reuse what others computed; `verify` says so too, and of nothing else."""
+    pipeline = WanPipeline.from_pretrained(tiny_folder("wan2.1-t2v"))
+    cache = PyramidAttentionBroadcastConfig(
+        spatial_attention_block_skip_range=2,
+        spatial_attention_timestep_skip_range=(0, 1000),
+        spatial_attention_block_identifiers=("blocks",),
+        current_timestep_callback=lambda: 500,
+    )
+    pipeline.transformer.enable_cache(cache)
+    model, sample = ci.load(pipeline), sample_for("wan2.1-t2v")
+    with pytest.raises(ModelError, match=r"cache .* is enabled.*load it after disable_cache\(\)"):
+        Player(model, sample, (0,), model.sampling(sample, {"num_steps": NUM_STEPS}))
+    failed = [check for check in verify(model, sample) if not check.passed]
+    assert [check.name for check in failed] == ["replay", "skipped blocks"]
+    assert all("disable_cache" in check.detail for check in failed)
+    pipeline.transformer.disable_cache()
+    assert all(check.passed for check in verify(ci.load(pipeline), sample))
 
 
 def test_the_pipeline_is_freed_as_at_its_end(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
