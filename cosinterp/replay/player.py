@@ -149,7 +149,8 @@ class Player:
         Args:
             step: which; earlier ones are taken from ``known``.
             resume: layers after which changed runs will go on.
-            wanted: activations to keep, of ``branches`` (None: of all).
+            wanted: activations to keep.
+            branches: which changed runs will change, and whose activations are kept; None: all.
 
         Returns:
             The anchor, and the block evaluations that it took.
@@ -160,6 +161,7 @@ class Player:
         skips.keep_layers = frozenset(
             layer for last in resume for layer in needed_blocks(last, self.model.anatomy)
         )
+        skips.keep_branches = None if branches is None else frozenset(branches)
         layers = {site: tuple(own) for site, own in (wanted or {}).items() if own}
 
         def is_wanted(call: Call) -> bool:
@@ -225,7 +227,7 @@ def _check_uncached(model: Model) -> None:
         if getattr(getattr(model.pipeline, name), "is_cache_enabled", False):
             raise ModelError(
                 f"{model.name}: the cache of its {name} is enabled, which keeps activations between steps, "
-                "so no step can be played again by itself; load it after disable_cache()"
+                "so no step can be played again by itself; load it without enable_cache()"
             )
 
 
