@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,13 +23,6 @@ class Attributed:
     def has(self, site: str, layer: int, branch: str) -> bool:
         """Whether a cell is attributed."""
         return branch in self.branches and layer in self.layers.get(site, ())
-
-    def cells(self) -> Iterator[tuple[str, int, str]]:
-        """(site, layer, branch) of all that is attributed."""
-        for site, layers in self.layers.items():
-            for layer in layers:
-                for branch in self.branches:
-                    yield site, layer, branch
 
     @property
     def read(self) -> dict[str, tuple[int, ...]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -10,12 +9,26 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import xarray as xr
+from scipy.stats import spearmanr
 
 import cosinterp as ci
-from cosinterp.attribution import Passes, Side, attribute, attribution_rows, attributions, side_of
+from cosinterp.attribution import (
+    Passes,
+    Side,
+    attribute,
+    attribution_rows,
+    attributions,
+    rank_correlation,
+    side_of,
+    strongest,
+)
 from cosinterp.errors import InterventionError, SelectionError
-from cosinterp.interventions.intervention import Intervention, RunRef
+from cosinterp.interventions.intervention import RunRef
 from cosinterp.models.model import Model
+from cosinterp.patching.grid import Grid
+from cosinterp.patching.pairs import Pair
+from cosinterp.patching.sweep import Sweep, SweepOptions
 from tests.families.row import FamilyRow
 
 Tiny = Callable[[str], tuple[FamilyRow, Model]]
@@ -42,29 +55,34 @@ def _spot(row: FamilyRow) -> np.ndarray:
     return spot
 
 
-def pairs(store: ci.Store) -> dict[str, tuple[RunRef, RunRef]]:
+def pairs(store: ci.Store) -> list[Pair]:
     go, stay = (RunRef(store=str(store.path), sample=name, seed=SEED) for name in ("go", "stay"))
-    return {"stay into go": (stay, go), "go into stay": (go, stay)}
+    return [Pair("stay > go", stay, go), Pair("go > stay", go, stay)]
 
 
 def test_rows_are_what_each_step_of_each_pair_is_attributed(stored: tuple[Model, ci.Store]) -> None:
     model, store = stored
-    asked: dict[str, Any] = {"sites": ["resid", "mlp"], "layers": "1-2", "points": 2}
-    tokens = ("all", "truth:spot")
-    rows = list(attribution_rows(model, pairs(store), steps="1,3", tokens=tokens, **asked))
-    result = attributions(rows)
-    assert result.sizes == {"patch": 2 * 2 * 2 * 2 * 3 * 2}
+    grid = Grid("1,3", "1-2", ["resid", "mlp"], ["all", "truth:spot"], ["all", "cond", "uncond"])
+    made = list(attribution_rows(model, pairs(store), grid, points=2))
+    result = attributions(made)
+    assert result.sizes == {"patch": 2 * 2 * 2 * 2 * 2 * 3}
     assert set(result.error.values) == {""}
     with store.run("go", SEED) as go, store.run("stay", SEED) as stay:
         recipient, donor = (side_of(model, store, run) for run in (go, stay))
-        masks = {
-            "all": np.ones_like(recipient.sample.truth["spot"]),
-            "truth:spot": recipient.sample.truth["spot"],
-        }
-        expected = attribute(model, recipient, donor, 3, tokens=masks, **asked)
+        spot = recipient.sample.truth["spot"]
+        expected = attribute(
+            model,
+            recipient,
+            donor,
+            3,
+            sites="resid,mlp",
+            layers="1-2",
+            tokens={"all": np.ones_like(spot), "truth:spot": spot},
+            points=2,
+        )
     compared = 0
-    for row in rows:
-        if row["pair"] != "stay into go" or row["first_step"] != 3:
+    for _, row in made:
+        if row["pair"] != "stay > go" or row["first_step"] != 3:
             continue
         place = {name: row[name] for name in ("site", "layer", "tokens")}
         for effect in ("attribution", "attribution_ig"):
@@ -73,37 +91,71 @@ def test_rows_are_what_each_step_of_each_pair_is_attributed(stored: tuple[Model,
             assert row[effect] == pytest.approx(float(value), rel=1e-6)
             assert row[effect] != 0
             compared += 1
+        whole = expected.attrs["metric_inputs"] - expected.attrs["metric_recipient"]
+        assert row["ig_share"] == pytest.approx(float(expected.input_attribution_ig.sum()) / whole)
+        assert row["ig_share"] == pytest.approx(1, abs=0.2)
     assert compared == 2 * 2 * 2 * 3 * 2
 
 
-def test_a_row_says_which_patch_it_stands_for(stored: tuple[Model, ci.Store]) -> None:
+def test_a_row_has_the_labels_of_the_patch_that_it_stands_for(stored: tuple[Model, ci.Store]) -> None:
+    """Made by the sweep itself, with the clean estimate read at the same step."""
     model, store = stored
-    rows = attribution_rows(model, pairs(store), steps="-1", layers="2", tokens=["frames:0"], points=0)
-    first = next(row for row in rows if row["branch"] == "uncond")
-    (patch,) = map(Intervention.of, map(json.dumps, json.loads(first.pop("interventions"))))
-    assert patch.what.donor == pairs(store)["stay into go"][0]  # type: ignore[union-attr]
-    assert (patch.site, patch.layers, patch.steps) == ("resid", (2,), (3,))
-    assert (patch.branches, patch.tokens) == (("uncond",), "frames:0")
-    assert isinstance(first.pop("attribution"), float)
-    assert first == {
-        "pair": "stay into go",
-        "direction": "sufficiency",
-        "control": "none",
-        "site": "resid",
-        "layer": 2,
-        "steps": "3",
-        "tokens": "frames:0",
-        "branch": "uncond",
-        "recipient_sample": "go",
-        "recipient_seed": SEED,
-        "donor_sample": "stay",
-        "donor_seed": SEED,
-        "first_step": 3,
-        "last_step": 3,
-        "horizon": 0,
-        "read_step": 3,
-        "error": "",
-    }
+    grid = Grid("0,-1", "2", tokens=["frames:0"], branches=["all", "uncond"])
+    for direction, both in (
+        ("sufficiency", pairs(store)),
+        ("necessity", [one.turned() for one in pairs(store)]),
+    ):
+        made = list(attribution_rows(model, both, grid, direction=direction, points=0))
+        options = SweepOptions(horizon=0, videos=False)
+        patched = [row for _, row in Sweep(model, [trial for trial, _ in made], options).rows()]
+        assert len(patched) == len(made) == 2 * 2 * 2
+        own = {row["interventions"] + row["recipient_sample"]: row for _, row in made}
+        for row in patched:
+            screened = own[row["interventions"] + row["recipient_sample"]]
+            assert isinstance(screened.pop("attribution"), float)
+            assert screened == {name: row[name] for name in screened}
+            assert screened["direction"] == direction
+
+
+def test_the_strongest_are_patches_to_make(stored: tuple[Model, ci.Store]) -> None:
+    model, store = stored
+    made = list(attribution_rows(model, pairs(store), Grid("0-3", "all", branches=["cond"]), points=1))
+    for by in ("attribution", "attribution_ig"):
+        sizes = {str(trial): abs(row[by]) for trial, row in made}
+        chosen = [sizes[str(trial)] for trial in strongest(made, 5, by)]
+        assert chosen == sorted(sizes.values(), reverse=True)[:5]
+        assert chosen[-1] > 0
+    unknown = [(trial, {**row, "attribution": float("nan")}) for trial, row in made[:2]]
+    assert strongest([*unknown, made[2]], 3) == [made[2][0]]
+
+
+def test_ranks_are_compared_with_those_of_the_patches(stored: tuple[Model, ci.Store]) -> None:
+    model, store = stored
+    grid = Grid("0,2", "all", ["resid", "mlp"])
+    made = list(attribution_rows(model, pairs(store), grid, points=8))
+    rows = [
+        row
+        for _, row in Sweep(model, [trial for trial, _ in made], SweepOptions(horizon=0, videos=False)).rows()
+    ]
+    patched = xr.Dataset({name: ("patch", [row[name] for row in rows]) for name in rows[0]})
+    found = rank_correlation(attributions(made), patched)
+    half = 2 * (2 * model.num_layers + 1)
+    assert found.n.values.tolist() == [half] * 2
+    assert found.recipient_sample.values.tolist() == ["go", "stay"]
+    # Tiny random models are nearly linear.
+    assert (found.attribution > 0.9).all()
+    assert (found.attribution_ig > 0.9).all()
+    by_hand = []
+    for own in (made[:half], made[half:]):
+        exact = {row["interventions"]: row["x0_along"] for row in rows}
+        pairs_of = [(row["attribution"], exact[row["interventions"]]) for _, row in own]
+        by_hand.append(spearmanr(*zip(*pairs_of, strict=True)).statistic)
+    np.testing.assert_allclose(found.attribution, by_hand)
+    controls = patched.assign(control=("patch", ["identity"] * len(rows)))
+    with pytest.raises(SelectionError, match="no pair has 3 cells that were both attributed and patched"):
+        rank_correlation(attributions(made), controls)
+    with pytest.raises(SelectionError, match='"x1": a result that is compared has none of that name'):
+        rank_correlation(attributions(made), patched, "x1")
 
 
 def test_steps_before_need_not_be_computed(stored: tuple[Model, ci.Store]) -> None:
@@ -135,28 +187,30 @@ def test_a_failure_of_one_pair_is_told_in_its_rows(stored: tuple[Model, ci.Store
             raise ZeroDivisionError("no scale")
         return clean.square().mean()
 
-    rows = list(attribution_rows(model, pairs(store), layers="1", metric=fails_at_first, points=0))
-    assert [row["pair"] for row in rows] == ["stay into go"] * 3 + ["go into stay"] * 3
+    grid = Grid("0", "1", branches=["all", "cond", "uncond"])
+    made = attribution_rows(model, pairs(store), grid, metric=fails_at_first, points=0)
+    rows = [row for _, row in made]
+    assert [row["pair"] for row in rows] == ["stay > go"] * 3 + ["go > stay"] * 3
     assert {row["error"] for row in rows[:3]} == {"the metric fails: ZeroDivisionError: no scale"}
     assert {row["error"] for row in rows[3:]} == {""}
     assert np.isnan([row["attribution"] for row in rows[:3]]).all()
     assert np.isfinite([row["attribution"] for row in rows[3:]]).all()
 
 
-def test_without_branches_to_add_up_there_is_no_row_of_all(stored: tuple[Model, ci.Store]) -> None:
-    model, store = stored
-    rows = attribution_rows(model, pairs(store), layers="1", branches="cond", points=0)
-    assert {row["branch"] for row in rows} == {"cond"}
-
-
 def test_what_is_wrong_with_all_rows_is_an_error(stored: tuple[Model, ci.Store], tiny: Tiny) -> None:
     model, store = stored
-    with pytest.raises(SelectionError, match="step"):
-        next(attribution_rows(model, pairs(store), steps="4"))
+
+    def first(grid: Grid, of: Model = model) -> object:
+        return next(attribution_rows(of, pairs(store), grid))
+
+    with pytest.raises(SelectionError, match="4"):
+        first(Grid("4"))
     with pytest.raises(SelectionError, match='unknown site "head"'):
-        next(attribution_rows(model, pairs(store), sites="head"))
+        first(Grid(sites="head"))
+    with pytest.raises(InterventionError, match="single steps and layers: leave the windows at 1"):
+        first(Grid(window=2))
     with pytest.raises(InterventionError, match="go seed 3 of .* cannot be replayed: another model made it"):
-        next(attribution_rows(tiny("Wan2.1 T2V")[1], pairs(store)))
+        first(Grid(), tiny("Wan2.1 T2V")[1])
     with pytest.raises(SelectionError, match="nothing was attributed"):
         attributions([])
 
@@ -187,9 +241,7 @@ class _Counted:
 def test_passes_of_one_model_can_be_used_again(stored: tuple[Model, ci.Store]) -> None:
     model, store = stored
     passes = Passes(model)
-    made = [
-        attributions(attribution_rows(passes, pairs(store), steps=2, layers="1", points=0)) for _ in range(2)
-    ]
+    made = [attributions(attribution_rows(passes, pairs(store), Grid("2", "1"), points=0)) for _ in range(2)]
     assert made[0].identical(made[1])
 
 
