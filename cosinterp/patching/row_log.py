@@ -85,10 +85,15 @@ class RowLog:
                 f"{self.path} is of another sweep; give this one another --name, or remove that file"
             )
         if not resume:
-            raise InterventionError(
-                f"{self.path} is there: an earlier sweep stopped before its end; go on with it with --resume "
-                "(resume=True), or give this one another --name"
-            )
+            raise unfinished(self.path)
+
+
+def unfinished(path: Path) -> InterventionError:
+    """What is wrong with a log that is there, where none was expected."""
+    return InterventionError(
+        f"{path} is there: an earlier sweep stopped before its end; go on with it with --resume "
+        "(resume=True), or give this one another --name"
+    )
 
 
 def _write(file: IO[str], line: Mapping[str, Any]) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 from cosinterp.errors import InterventionError
 from cosinterp.interrupts import interrupts_deferred
 from cosinterp.patching.measures import effect_attrs
-from cosinterp.patching.row_log import RowLog
+from cosinterp.patching.row_log import RowLog, unfinished
 from cosinterp.patching.sweep import Row, Sweep, SweepOptions
 from cosinterp.patching.trial import Trial
 from cosinterp.planning.plan import model_settings
@@ -77,9 +77,7 @@ def run_study(
         InterventionError: there is a result of that name, an unfinished sweep and ``resume`` is off, or it
             was another sweep.
     """
-    target = result_path(store, name)
-    if target.exists():
-        raise InterventionError(f"{target} is there; give this sweep another --name")
+    target = check_name(store, name, resume)
     log_path = target.with_name(name + LOG_SUFFIX)
     asked = {**study.asked, **_asked(options)}
     identity = {"kind": study.kind, **asked, "model": model_settings(model)}
@@ -109,6 +107,22 @@ def run_study(
     save_result(store, name, dataset, provenance)
     log_path.unlink()
     return dataset.assign_attrs(result=str(target))
+
+
+def check_name(store: Path, name: str, resume: bool) -> Path:
+    """Where the result ``name`` of a store will lie.
+
+    Raises:
+        StoreError: ``name`` cannot name a result.
+        InterventionError: there is such a result, or an unfinished sweep and ``resume`` is off.
+    """
+    target = result_path(store, name)
+    if target.exists():
+        raise InterventionError(f"{target} is there; give this sweep another --name")
+    log_path = target.with_name(name + LOG_SUFFIX)
+    if log_path.exists() and not resume:
+        raise unfinished(log_path)
+    return target
 
 
 def _asked(options: SweepOptions) -> dict[str, Any]:

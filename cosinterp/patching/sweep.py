@@ -62,6 +62,21 @@ class SweepOptions:
     donors: Donors = "auto"
 
 
+@dataclass(frozen=True)
+class Batch:
+    """What goes through the model together.
+
+    Attributes:
+        trials: the patches, all of one run and of the same first and last step.
+        opened: the runs that stay open for it.
+        anchors: the steps of runs that have to be known unchanged.
+    """
+
+    trials: list[Trial]
+    opened: frozenset[RunRef]
+    anchors: list[tuple[RunRef, int]]
+
+
 class Sweep:
     """The patches ``trials``, in the order in which they are cheapest."""
 
@@ -90,6 +105,13 @@ class Sweep:
         pairs = dict.fromkeys((trial.run, trial.toward) for trial in trials)
         return self._comparing.metrics(pairs)
 
+    def batches(self) -> Iterator[Batch]:
+        """What goes through the model, in order."""
+        for (run, toward, first, _), group in groupby(self.trials, key=_group):
+            opened = frozenset(self._together[frozenset({run, toward})])
+            for trials in _batches(group, self.options.rows):
+                yield Batch(trials, opened, [(run, first), *self._donated(trials)])
+
     def rows(self) -> Iterator[tuple[Trial, Row]]:
         """Make the patches, one batch after another.
 
@@ -97,37 +119,35 @@ class Sweep:
         ``error``, and the sweep goes on.
         """
         try:
-            for (run, toward, first, last), group in groupby(self.trials, key=_group):
-                self._replays.forget_all_but(self._together[frozenset({run, toward})])
-                for batch in _batches(group, self.options.rows):
-                    yield from self._batch(run, toward, first, last, batch)
+            for batch in self.batches():
+                self._replays.forget_all_but(batch.opened)
+                yield from self._made(batch)
         finally:
             self._replays.close()
 
-    def _batch(
-        self, run: RunRef, toward: RunRef, first: int, last: int, batch: list[Trial]
-    ) -> Iterator[tuple[Trial, Row]]:
+    def _made(self, batch: Batch) -> Iterator[tuple[Trial, Row]]:
+        run, toward, first, last = _group(batch.trials[0])
         opened, horizon = self._replays.run(run), self.options.horizon
         end = opened.player.num_steps - 1
         read = last if horizon is None else min(last + horizon, end)
         edits = [
             Edit(row, one, self._mask(one, run, toward))
-            for row, trial in enumerate(batch)
+            for row, trial in enumerate(batch.trials)
             for one in trial.interventions
         ]
         anatomy = self.model.anatomy
-        anchors = self._replays.prepare([(run, first), *self._donated(batch)])
+        anchors = self._replays.prepare(batch.anchors)
         played = opened.player.play(
             start=first,
             stop=end if horizon is None else read,
             known=opened.trajectory,
             edits=Edits(edits, anatomy, self._replays),
             anchor=anchors[run, first],
-            resume=min(resume_of(trial, anatomy) for trial in batch),
+            resume=min(resume_of(trial, anatomy) for trial in batch.trials),
             steps=frozenset({read}),
         )
-        outcomes = self._comparing.outcomes(played, read, len(batch), run)
-        for row, (trial, outcome) in enumerate(zip(batch, outcomes, strict=True)):
+        outcomes = self._comparing.outcomes(played, read, len(batch.trials), run)
+        for row, (trial, outcome) in enumerate(zip(batch.trials, outcomes, strict=True)):
             done = self._described(trial, read, played.blocks // self.options.rows)
             try:
                 done |= self._comparing.effects(trial, outcome, row)
