@@ -17,7 +17,7 @@ import torch
 from cosinterp.capture.conversion import stored_dtype
 from cosinterp.errors import UserError
 from cosinterp.interventions.edits import Edit, Edits
-from cosinterp.interventions.intervention import Intervention, RunRef
+from cosinterp.interventions.intervention import Intervention, Replace, RunRef
 from cosinterp.interventions.masks import mask_of
 from cosinterp.patching.comparing import Comparing
 from cosinterp.patching.measures import Measure
@@ -205,6 +205,8 @@ class Sweep:
         for trial in self.trials:
             own = needs.setdefault((trial.run, trial.first_step), Needs())
             own.resume.add(self._resume(trial))
+            for one in trial.interventions:
+                own.add_branches(one.branches)
         if self.options.donors == "store":
             return needs
         for trial in self.trials:
@@ -214,6 +216,7 @@ class Sweep:
                     if key in needs or not self._is_stored(donor, intervention, step, layer):
                         own = needs.setdefault(key, Needs())
                         own.wanted.setdefault(intervention.site, set()).add(layer)
+                        own.add_branches(_given_branches(intervention))
         return needs
 
     def _is_stored(self, donor: RunRef, intervention: Intervention, step: int, layer: int) -> bool:
@@ -229,8 +232,17 @@ class Sweep:
             and len(run.attrs["batch_seeds"]) == 1
             and step in info.steps
             and layer in info.layers
-            and set(intervention.branches or info.branches) <= set(info.branches)
+            and set(
+                _given_branches(intervention) or self.model.anatomy.guidance.computed(run.attrs["sampling"])
+            )
+            <= set(info.branches)
         )
+
+
+def _given_branches(intervention: Intervention) -> Iterable[str] | None:
+    """The donor's branches that an intervention takes from; None: all."""
+    named = intervention.what.branch if isinstance(intervention.what, Replace) else None
+    return intervention.branches if named is None else (named,)
 
 
 def _group(trial: Trial) -> tuple[RunRef, RunRef, int, int]:

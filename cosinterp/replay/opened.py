@@ -36,10 +36,16 @@ class Needs:
     Attributes:
         resume: layers after which changed runs go on.
         wanted: layers by site, of activations.
+        branches: in which of them; None: all.
     """
 
     resume: set[int] = field(default_factory=set)
     wanted: dict[str, set[int]] = field(default_factory=dict)
+    branches: set[str] | None = field(default_factory=set)
+
+    def add_branches(self, branches: Iterable[str] | None) -> None:
+        """Want these branches too; None: all."""
+        self.branches = None if branches is None or self.branches is None else self.branches | set(branches)
 
 
 class OpenedRun:
@@ -80,7 +86,11 @@ class OpenedRun:
     def _anchor(self, step: int, needs: Needs) -> Anchor:
         wanted = {site: sorted(layers) for site, layers in needs.wanted.items()}
         anchor, blocks = self.player.anchor(
-            step, known=self.trajectory, resume=sorted(needs.resume), wanted=wanted
+            step,
+            known=self.trajectory,
+            resume=sorted(needs.resume),
+            wanted=wanted,
+            branches=None if needs.branches is None else sorted(needs.branches),
         )
         self.blocks += blocks
         return anchor

@@ -16,6 +16,7 @@ from cosinterp.interventions.intervention import Intervention
 from cosinterp.interventions.masks import mask_of
 from cosinterp.interventions.stored import StoreSources
 from cosinterp.replay.stored import StoredTrajectory, player_of, stored_row
+from stores.selection import compact
 from stores.store import open_store
 
 if TYPE_CHECKING:
@@ -100,8 +101,8 @@ def replay(
         for one in interventions:
             if not any(first <= step <= last for step in one.steps):
                 raise SelectionError(
-                    f"an intervention at steps {', '.join(map(str, one.steps))} changes nothing in a replay of "
-                    f"steps {first} to {last}"
+                    f"an intervention at steps {compact(one.steps)} changes nothing in a replay of steps "
+                    f"{first} to {last}"
                 )
             check_intervention(one, model.anatomy, player.settings)
             edits.append(Edit(row, one, mask_of(one, grid, run.truth)))

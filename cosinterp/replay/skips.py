@@ -70,7 +70,8 @@ class Skips(Shortcuts):
         anchor: of step ``start``; None: all of that step runs.
         changes: whether a call of step ``start`` is changed; others are answered from the anchor.
         resume: the last layer at step ``start`` whose block need not run.
-        keep: fills this anchor of step ``start``, with these layers.
+        keep: fills this anchor of step ``start``, with the blocks of ``keep_layers`` in calls of which a
+            branch is one of ``keep_branches`` (None: any).
         rows: of the batch, for the count.
         device: where the denoiser runs.
         blocks: block evaluations: blocks that ran, times rows, times branches.
@@ -87,6 +88,7 @@ class Skips(Shortcuts):
     resume: int = 0
     keep: Anchor | None = None
     keep_layers: frozenset[int] = frozenset()
+    keep_branches: frozenset[str] | None = None
     blocks: int = 0
 
     def output_of(self, calls: tuple[Call, ...]) -> Any | None:
@@ -123,7 +125,10 @@ class Skips(Shortcuts):
 
     def watched_blocks(self, calls: tuple[Call, ...]) -> frozenset[int]:
         """See `Shortcuts`."""
-        return self.keep_layers if self.keep is not None and calls[0].step == self.start else frozenset()
+        if self.keep is None or calls[0].step != self.start:
+            return frozenset()
+        kept = self.keep_branches is None or not self.keep_branches.isdisjoint(_branches(calls))
+        return self.keep_layers if kept else frozenset()
 
     def _placed(self, output: Any) -> Any:
         """A copy where the denoiser runs."""
