@@ -12,6 +12,8 @@ import torch
 from torch.utils._pytree import tree_leaves
 
 from cosinterp.denoising import Clock, Step
+from cosinterp.interventions.edits import Edit, Edits, resumes_at
+from cosinterp.interventions.intervention import Intervention, Scale
 from cosinterp.models.model import Model
 from cosinterp.replay.player import Played, Player
 from cosinterp.replay.skips import needed_blocks
@@ -23,6 +25,13 @@ SEED = 3
 
 # All tests of a row follow each other, so that each pipeline is built once.
 each_row = pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name, scope="module")
+
+each_family = pytest.mark.parametrize(
+    "row",
+    {row.build.__module__: row for row in reversed(ROWS)}.values(),
+    ids=lambda row: row.name,
+    scope="module",
+)
 
 
 @dataclass
@@ -163,16 +172,6 @@ def test_a_replay_without_guidance_is_the_run(
 
 
 @each_row
-def test_a_player_that_has_seen_nothing_yet_starts_at_the_last_step(guided_run: PlainRun) -> None:
-    """Its encoders have to run, and its denoiser once, for what it returns is not known."""
-    start = guided_run.num_steps - 1
-    with guided_run.blocks.counted() as rows:
-        played = guided_run.player().play(start=start, known=guided_run)
-    guided_run.check(played, start)
-    assert played.blocks == sum(rows.values())
-
-
-@each_row
 def test_a_batch_is_played_again(row: FamilyRow, family_model: Callable[[FamilyRow], Model]) -> None:
     if row.batches == (1,):
         pytest.skip("it makes one at a time")
@@ -203,20 +202,46 @@ def test_a_run_goes_on_from_within_a_step(guided_run: PlainRun) -> None:
         assert played.blocks == sum(rows.values()) == expected
 
 
+@each_family
+def test_a_change_comes_out_the_same_from_within_a_step(guided_run: PlainRun) -> None:
+    """Of each site, in one branch: where all blocks run, and where those before it and the other branches'
+    calls are taken from what was kept."""
+    run, player, anatomy = guided_run, guided_run.player(), guided_run.model.anatomy
+    step, middle, last = run.num_steps // 2, (run.model.num_layers + 1) // 2, run.model.num_layers
+    places = [(site, middle) for site in anatomy.sites if anatomy.layers_of(site, (middle,))]
+    anchor, _ = player.anchor(step, known=run, resume=range(last + 1))
+    for site, layer in [*places, ("resid", 0), ("resid", last)]:
+        change = Intervention(
+            site=site, layers=(layer,), steps=(step,), branches=("cond",), what=Scale(factor=1.5)
+        )
+        edit = Edit(None, change)
+        plainly = player.play(start=step, stop=step, known=run, edits=Edits([edit], anatomy))
+        played = player.play(
+            start=step,
+            stop=step,
+            known=run,
+            edits=Edits([edit], anatomy),
+            anchor=anchor,
+            resume=resumes_at(change, anatomy),
+        )
+        assert torch.equal(played.predictions[step], plainly.predictions[step]), site
+        assert not torch.equal(plainly.predictions[step], run.predictions[step]), site
+
+
 @each_row
-def test_a_second_play_runs_no_encoder(guided_run: PlainRun) -> None:
-    """And is the same run."""
-    player = guided_run.player()
-    first = player.play(start=guided_run.num_steps - 1, known=guided_run)
-    with _calls_of_encoders(guided_run) as calls:
-        second = player.play(start=guided_run.num_steps - 1, known=guided_run)
-    assert calls == []
-    assert first.final is not None
-    assert second.final is not None
-    assert torch.equal(first.final, second.final)
-    with _calls_of_encoders(guided_run) as calls:
-        guided_run.player().play(start=guided_run.num_steps - 1, known=guided_run)
-    assert bool(calls) == (guided_run.model.anatomy.classes is None)
+def test_a_players_second_play_runs_no_encoder(guided_run: PlainRun) -> None:
+    """Its first has to, and its denoiser once, for what that returns is not known. Both are the run."""
+    run, player, last = guided_run, guided_run.player(), guided_run.num_steps - 1
+    blocks = []
+    for is_first in (True, False):
+        with run.blocks.counted() as rows, _calls_of_encoders(run) as calls:
+            played = player.play(start=last, known=run)
+        run.check(played, last)
+        # A class has no text to encode.
+        assert bool(calls) == (is_first and run.model.anatomy.classes is None)
+        assert played.blocks == sum(rows.values())
+        blocks.append(played.blocks)
+    assert (blocks[0] > blocks[1]) == run.model.anatomy.steps_pass_latents_only
 
 
 @pytest.mark.parametrize(
