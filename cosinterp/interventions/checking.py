@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from cosinterp.errors import InterventionError
-from cosinterp.interventions.intervention import Bypass, Intervention
+from cosinterp.interventions.intervention import Intervention
 from cosinterp.interventions.masks import ALL
 from cosinterp.models.blocks import RESID
 from stores.selection import select
@@ -35,7 +35,7 @@ def check_intervention(intervention: Intervention, anatomy: Anatomy, settings: M
         raise InterventionError(
             f'tokens "{intervention.tokens}": {site} has no places on the token grid; use all'
         )
-    if isinstance(intervention.what, Bypass):
+    if intervention.is_of_block:
         _check_bypass(intervention)
 
 

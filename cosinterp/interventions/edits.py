@@ -13,7 +13,6 @@ from cosinterp.errors import InterventionError
 from cosinterp.interventions.intervention import (
     Add,
     Average,
-    Bypass,
     Intervention,
     Mean,
     Noise,
@@ -93,7 +92,7 @@ class Edit:
 def resumes_at(intervention: Intervention, anatomy: Anatomy) -> int:
     """The last layer whose block need not run again: what it returns is known, and can be changed then."""
     first = min(intervention.layers)
-    needs_block = isinstance(intervention.what, Bypass) or not anatomy.is_stream(intervention.site)
+    needs_block = intervention.is_of_block or not anatomy.is_stream(intervention.site)
     return max(0, first - 1) if needs_block else first
 
 
@@ -103,14 +102,14 @@ class Edits:
     def __init__(self, edits: Sequence[Edit], anatomy: Anatomy, sources: Sources = NO_SOURCES) -> None:
         self._edits = list(edits)
         self._sources = sources
-        self._bypasses = [edit for edit in edits if isinstance(edit.intervention.what, Bypass)]
-        self._anatomy = anatomy
+        self._bypasses = [edit for edit in edits if edit.intervention.is_of_block]
+        self._streams = tuple(site for site in anatomy.sites if anatomy.is_stream(site))
         self._entered: dict[tuple[str, str], torch.Tensor] = {}
         layers: dict[str, set[int]] = {}
         for edit in edits:
             layers.setdefault(edit.intervention.site, set()).update(edit.intervention.layers)
         for edit in self._bypasses:
-            for site in self._streams():
+            for site in self._streams:
                 for layer in edit.intervention.layers:
                     layers.setdefault(site, set()).update(anatomy.layers_of(site, (layer - 1, layer)))
         self.layers = {site: tuple(sorted(own)) for site, own in layers.items()}
@@ -121,36 +120,29 @@ class Edits:
 
     def on_tensor(self, site: str, layer: int, tokens: torch.Tensor, call: Call) -> torch.Tensor | None:
         """The tokens (row, token, channel) as they are to be; None: as they are."""
-        changed = self._bypassed(site, layer, tokens, call) if self._bypasses else None
+        changed: torch.Tensor | None = None
         for edit in self._edits:
-            if edit.meets(site, layer, call) and not isinstance(edit.intervention.what, Bypass):
-                now = tokens.clone() if changed is None else changed
-                place = Place(site, call.step, layer, call.branch)
-                now[edit.rows] = self._new(edit, now, place)
-                changed = now
+            place = Place(site, call.step, layer, call.branch)
+            new = self._new(edit, tokens if changed is None else changed, place, call)
+            if new is not None:
+                changed = tokens.clone() if changed is None else changed
+                changed[edit.rows] = new
+        if self._bypasses and site in self._streams:
+            # With all changes: the next block is entered by them.
+            self._entered[site, call.branch] = tokens.clone() if changed is None else changed
         return changed
 
-    def _new(self, edit: Edit, tokens: torch.Tensor, place: Place) -> torch.Tensor:
-        """What is put in place of the rows of an edit."""
+    def _new(self, edit: Edit, tokens: torch.Tensor, place: Place, call: Call) -> torch.Tensor | None:
+        """What is put in place of the rows of an edit; None: it changes nothing here."""
         what, now = edit.intervention.what, tokens[edit.rows]
+        if edit.intervention.is_of_block:
+            is_met = place.site in self._streams and edit.meets(edit.intervention.site, place.layer, call)
+            entered = self._entered.get((place.site, place.branch))
+            return None if entered is None or not is_met else _without_block(edit, tokens, entered, place)
+        if not edit.meets(place.site, place.layer, call):
+            return None
         new = _CHANGES[type(what)](what, now, place, edit.rows, self._sources).to(now.dtype)
         return new if edit.mask is None else torch.where(edit.mask[None, :, None].to(now.device), new, now)
-
-    def _bypassed(self, site: str, layer: int, tokens: torch.Tensor, call: Call) -> torch.Tensor | None:
-        if site not in self._streams():
-            return None
-        entered = self._entered.get((site, call.branch))
-        changed = None
-        for edit in self._bypasses:
-            if entered is not None and layer in edit.intervention.layers and edit.meets_call(call):
-                changed = tokens.clone() if changed is None else changed
-                changed[edit.rows] = entered[edit.rows]
-        # Of the block after this one, should that be skipped too.
-        self._entered[site, call.branch] = tokens.clone() if changed is None else changed
-        return changed
-
-    def _streams(self) -> tuple[str, ...]:
-        return tuple(site for site in self._anatomy.sites if self._anatomy.is_stream(site))
 
 
 Change = Callable[[Any, torch.Tensor, Place, slice, Sources], torch.Tensor]
@@ -183,8 +175,19 @@ def _replaced(
 def _random_like(
     what: RandomLike, tokens: torch.Tensor, place: Place, rows: slice, sources: Sources
 ) -> torch.Tensor:
-    donor = _of_donor(what.donor, tokens, place, rows, sources)
-    distance = (donor.float() - tokens.float()).norm(dim=-1, keepdim=True)
+    return _as_far_as(_CHANGES[type(what.like)](what.like, tokens, place, rows, sources), tokens, what, place)
+
+
+def _without_block(edit: Edit, tokens: torch.Tensor, entered: torch.Tensor, place: Place) -> torch.Tensor:
+    """The rows of an edit as they entered the block, or in a random direction as far away as that."""
+    what, before = edit.intervention.what, entered[edit.rows]
+    if not isinstance(what, RandomLike):
+        return before
+    return _as_far_as(before, tokens[edit.rows], what, place).to(tokens.dtype)
+
+
+def _as_far_as(changed: torch.Tensor, tokens: torch.Tensor, what: RandomLike, place: Place) -> torch.Tensor:
+    distance = (changed.float() - tokens.float()).norm(dim=-1, keepdim=True)
     direction = _gaussian(what.seed, tokens[:1], place)
     return tokens.float() + distance * direction / direction.norm(dim=-1, keepdim=True)
 
@@ -195,6 +198,10 @@ def _added(what: Add, tokens: torch.Tensor, place: Place, rows: slice, sources: 
         raise InterventionError(
             f"{what.file}: the vector has {vector.shape[-1]} channels, {place.site} has {tokens.shape[-1]}"
         )
+    if what.random is not None:
+        # One direction at all steps and branches of a layer, as the vectors themselves hardly turn there.
+        direction = _gaussian(what.random, vector, Place(place.site, 0, place.layer, ""))
+        vector = vector.norm() * direction / direction.norm()
     return tokens.float() + what.scale * vector
 
 
@@ -207,7 +214,13 @@ def _zeroed(what: Zero, tokens: torch.Tensor, place: Place, rows: slice, sources
 
 
 def _mean(what: Mean, tokens: torch.Tensor, place: Place, rows: slice, sources: Sources) -> torch.Tensor:
-    return sources.mean(what, place).to(tokens.device).expand_as(tokens)
+    mean = sources.mean(what, place)
+    if mean.shape[-1] != tokens.shape[-1] or mean.shape[0] not in (1, tokens.shape[1]):
+        raise InterventionError(
+            f"{what.store}: the mean has {mean.shape[0]} tokens of {mean.shape[1]} channels at {place.site}, "
+            f"layer {place.layer}, and the run that it is put into {tokens.shape[1]} of {tokens.shape[2]}"
+        )
+    return mean.to(tokens.device).expand_as(tokens)
 
 
 def _noised(what: Noise, tokens: torch.Tensor, place: Place, rows: slice, sources: Sources) -> torch.Tensor:

@@ -6,9 +6,9 @@ It is written as JSON into every result, so that the result says exactly what wa
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from cosinterp.errors import InterventionError
 from stores.layout import BASE
@@ -40,32 +40,6 @@ class Replace(_Data, frozen=True):
     branch: str | None = None
 
 
-class RandomLike(_Data, frozen=True):
-    """A random direction, a token at a time as far away as the donor's activation is: a control.
-
-    With tokens t and the donor's d: t + |d - t| u for a u drawn uniformly from the unit sphere.
-    """
-
-    kind: Literal["random-like"] = "random-like"
-    donor: RunRef
-    seed: int = 0
-
-
-class Add(_Data, frozen=True):
-    """A vector (channel,), times ``scale``: that of a file made by `cosinterp.steering`."""
-
-    kind: Literal["add"] = "add"
-    file: str
-    scale: float = 1.0
-
-
-class Scale(_Data, frozen=True):
-    """The activation times ``factor``."""
-
-    kind: Literal["scale"] = "scale"
-    factor: float
-
-
 class Zero(_Data, frozen=True):
     """Nothing: zero ablation."""
 
@@ -86,6 +60,45 @@ class Mean(_Data, frozen=True):
     per: Literal["token", "channel"] = "token"
 
 
+class Bypass(_Data, frozen=True):
+    """What entered the block instead of what it returns, in all streams: the block is skipped.
+
+    The site has to be ``resid``, the tokens all.
+    """
+
+    kind: Literal["bypass"] = "bypass"
+
+
+class RandomLike(_Data, frozen=True):
+    """A random direction, a token at a time as far away as another change would move it: a control.
+
+    With tokens t and what they would become c: t + |c - t| u for a u drawn uniformly from the unit sphere.
+    """
+
+    kind: Literal["random-like"] = "random-like"
+    like: Annotated[Replace | Zero | Mean | Bypass, Field(discriminator="kind")]
+    seed: int = 0
+
+
+class Add(_Data, frozen=True):
+    """A vector (channel,), times ``scale``: that of a file made by `SteeringVectors.save`.
+
+    ``random``: a seed: a random vector of the same norm instead, drawn with it; a control.
+    """
+
+    kind: Literal["add"] = "add"
+    file: str
+    scale: float = 1.0
+    random: int | None = None
+
+
+class Scale(_Data, frozen=True):
+    """The activation times ``factor``."""
+
+    kind: Literal["scale"] = "scale"
+    factor: float
+
+
 class Noise(_Data, frozen=True):
     """Gaussian noise, added: ``scale`` times the standard deviation of the activation over its tokens and
     channels. The same at every step and layer only as far as ``seed`` says: each place draws its own."""
@@ -101,18 +114,12 @@ class Average(_Data, frozen=True):
     kind: Literal["average"] = "average"
 
 
-class Bypass(_Data, frozen=True):
-    """What entered the block instead of what it returns, in all streams: the block is skipped.
-
-    The site has to be ``resid``, the tokens all.
-    """
-
-    kind: Literal["bypass"] = "bypass"
-
-
 What = Annotated[
     Replace | RandomLike | Add | Scale | Zero | Mean | Noise | Average | Bypass, Field(discriminator="kind")
 ]
+
+
+_Index = Annotated[int, Field(ge=0)]
 
 
 class Intervention(_Data, frozen=True):
@@ -128,12 +135,19 @@ class Intervention(_Data, frozen=True):
     """
 
     site: str = "resid"
-    layers: tuple[int, ...] = Field(min_length=1)
-    steps: tuple[int, ...] = Field(min_length=1)
+    layers: tuple[_Index, ...] = Field(min_length=1)
+    steps: tuple[_Index, ...] = Field(min_length=1)
     branches: tuple[str, ...] | None = None
     tokens: str = "all"
     elsewhere: int | None = None
     what: What
+
+    @model_validator(mode="after")
+    def _fits_a_block(self) -> Self:
+        of_block = self.site == "resid" and self.tokens == "all" and min(self.layers) > 0
+        if self.is_of_block and not of_block:
+            raise ValueError("bypass skips blocks: its site is resid, its tokens all, its layers from 1 on")
+        return self
 
     @classmethod
     def of(cls, data: Mapping[str, Any] | str) -> Intervention:
@@ -150,6 +164,11 @@ class Intervention(_Data, frozen=True):
     def to_json(self) -> str:
         """One line of JSON, without what is None."""
         return self.model_dump_json(exclude_none=True)
+
+    @property
+    def is_of_block(self) -> bool:
+        """Whether blocks as a whole are changed, by what entered them: in all streams."""
+        return isinstance(self.what.like if isinstance(self.what, RandomLike) else self.what, Bypass)
 
     @property
     def first_step(self) -> int:

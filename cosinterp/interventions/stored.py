@@ -12,21 +12,28 @@ import torch
 from cosinterp.errors import InterventionError
 from cosinterp.interventions.edits import Place, Sources
 from cosinterp.interventions.intervention import Mean, RunRef
+from cosinterp.interventions.vectors import read_vectors
 from stores.store import open_store
 
 if TYPE_CHECKING:
     from stores.store import Store
 
 _KEPT = 16
+_BYTES_OF_MEANS = 2 * 2**30
 
 
 class StoreSources(Sources):
-    """Donors, means and vectors, read from stores and files; those used last are kept."""
+    """Donors, means and vectors, read from stores and files; those used last are kept.
+
+    A mean takes all runs of a store to make, and a sweep asks for each again with every run, so means are
+    kept on the host besides, as long as there is room for them.
+    """
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
         self._stores: dict[str, Store] = {}
         self._kept: OrderedDict[Any, torch.Tensor] = OrderedDict()
+        self._means: dict[tuple[Mean, Place], torch.Tensor] = {}
 
     def store(self, path: str) -> Store:
         """A store, opened once. Raises StoreError if there is none."""
@@ -40,12 +47,10 @@ class StoreSources(Sources):
 
     def mean(self, over: Mean, place: Place) -> torch.Tensor:
         """See `Sources`: float32."""
-        return self._once((over, place), lambda: self._mean(over, place))
+        return self._once((over, place), lambda: self._known_mean(over, place))
 
     def vector(self, file: str, place: Place) -> torch.Tensor:
         """See `Sources`: the file's vector of the site, layer and, if it has them, step; float32."""
-        from cosinterp.interventions.vectors import read_vectors
-
         return self._once((file, place), lambda: torch.from_numpy(read_vectors(file).at(place)))
 
     def _once(self, key: Any, make: Callable[[], torch.Tensor]) -> torch.Tensor:
@@ -70,6 +75,15 @@ class StoreSources(Sources):
         )
         return torch.from_numpy(np.ascontiguousarray(array)).flatten(0, 2)[None]
 
+    def _known_mean(self, over: Mean, place: Place) -> torch.Tensor:
+        if (over, place) in self._means:
+            return self._means[over, place]
+        mean = self._mean(over, place)
+        # Whichever came first stay: a sweep comes back to all of them in turn.
+        if mean.nbytes + sum(kept.nbytes for kept in self._means.values()) <= _BYTES_OF_MEANS:
+            self._means[over, place] = mean
+        return mean
+
     def _mean(self, over: Mean, place: Place) -> torch.Tensor:
         store = self.store(over.store)
         total: np.ndarray | None = None
@@ -88,7 +102,9 @@ class StoreSources(Sources):
                     f"{over.store}: no mean over runs whose token grids differ "
                     f"({total.shape[:3]} and {array.shape[:3]})"
                 )
-            total = array.astype(np.float64) if total is None else total + array
+            if total is None:
+                total = np.zeros(array.shape)
+            total += array
             count += 1
         if total is None:
             raise InterventionError(f"{over.store}: there is no run to take a mean over")

@@ -34,7 +34,7 @@ def controls_of(pair: Pair, cell: Cell, direction: str, donors: Store) -> Iterat
     the donor's activations at as many other tokens, where not all are patched.
     """
     yield _trial(pair, cell, direction, IDENTITY, Replace(donor=pair.recipient))
-    yield _trial(pair, cell, direction, RANDOM, RandomLike(donor=pair.donor, seed=_SEED))
+    yield _trial(pair, cell, direction, RANDOM, RandomLike(like=Replace(donor=pair.donor), seed=_SEED))
     others = [seed for seed in other_seeds(donors, pair.donor) if _is_other(pair, seed)]
     if others:
         wrong = pair.donor.model_copy(update={"seed": others[0]})

@@ -19,7 +19,8 @@ class Trial:
 
     Attributes:
         run: the run that is patched.
-        toward: the run that effects are shares of the way to: the donor of the pair.
+        toward: the run that effects are shares of the way to: the donor of the pair; ``run`` itself if there
+            is none.
         interventions: what is done, in this order.
         labels: what tells it from the others of the sweep: the first columns of its row.
     """
@@ -39,23 +40,33 @@ class Trial:
         """The last step that is changed."""
         return max(max(one.steps) for one in self.interventions)
 
+    @property
+    def has_donor(self) -> bool:
+        """Whether there is a run that effects are shares of the way to."""
+        return self.toward != self.run
+
     def donors(self) -> list[tuple[RunRef, Intervention]]:
         """The runs that activations come from, each with the intervention that says which."""
-        return [
-            (one.what.donor, one) for one in self.interventions if isinstance(one.what, Replace | RandomLike)
-        ]
+        replaced = ((_replaced(one), one) for one in self.interventions)
+        return [(what.donor, one) for what, one in replaced if what is not None]
 
 
 def places_of(intervention: Intervention) -> list[tuple[int, int]]:
     """(step, layer) of all that a donor gives to an intervention."""
-    what = intervention.what
-    own_step = what.step if isinstance(what, Replace) else None
-    own_layer = what.layer if isinstance(what, Replace) else None
+    what = _replaced(intervention)
+    own_step = None if what is None else what.step
+    own_layer = None if what is None else what.layer
     return [
         (step if own_step is None else own_step, layer if own_layer is None else own_layer)
         for step in intervention.steps
         for layer in intervention.layers
     ]
+
+
+def _replaced(intervention: Intervention) -> Replace | None:
+    """What of a donor is put in, or gives the distance of what is put in."""
+    what = intervention.what.like if isinstance(intervention.what, RandomLike) else intervention.what
+    return what if isinstance(what, Replace) else None
 
 
 def resume_of(trial: Trial, anatomy: Anatomy) -> int:

@@ -1,0 +1,51 @@
+"""The runs of a store that are meant: samples by name or by pattern, and their seeds."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import TypeAlias
+
+from cosinterp.errors import SelectionError
+from stores import RunEntry, Store
+from stores.filters import Seeds
+from stores.layout import BASE
+
+STAR = "*"
+_SHOWN = 3
+
+SampleNames: TypeAlias = Sequence[str] | str | None
+"""A sample, a pattern with one ``*`` that stands for anything, or several of these; None: all samples."""
+
+
+def chosen_runs(store: Store, samples: SampleNames = None, seeds: Seeds = None) -> list[RunEntry]:
+    """The base runs of these samples and seeds, sorted by sample and seed.
+
+    Raises:
+        SelectionError: a name or a pattern that no sample of the store has, or no run of these seeds.
+    """
+    there = list(dict.fromkeys(entry.sample for entry in store.runs(variant=BASE)))
+    asked = [samples] if isinstance(samples, str) else samples
+    names = (
+        there if asked is None else sorted({name for text in asked for name in _fitting(store, text, there)})
+    )
+    found = store.runs(names, seeds, BASE)
+    if not found:
+        what = "no runs" if seeds is None else "no runs of these seeds"
+        raise SelectionError(f"{store.path} has {what}" + (f" of {_listed(asked)}" if asked else ""))
+    return found
+
+
+def _fitting(store: Store, text: str, there: Sequence[str]) -> list[str]:
+    if text.count(STAR) > 1:
+        raise SelectionError(f'samples "{text}": a pattern has one *, such as maze-7x7-red-*')
+    pattern = re.compile(".*".join(map(re.escape, text.split(STAR))))
+    found = [name for name in there if pattern.fullmatch(name)]
+    if not found:
+        raise SelectionError(f"{store.path} has no runs of {text}; it has {_listed(there) or 'none'}")
+    return found
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + more
