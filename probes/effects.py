@@ -64,7 +64,7 @@ def cells(
 
     Raises:
         SelectionError: the result has no such effect or label, nothing is known of the effect, or patches
-            would be averaged that stopped at different horizons.
+            would be averaged that stopped at different horizons or were made at different scales.
     """
     patches = Patches.of(dataset, effect, by)
     observed = _by_cell(patches.keys(by), patches.values, patches.clusters)

@@ -25,7 +25,9 @@ RUNS = ("pair", "donor_sample", "donor_seed", "recipient_sample", "recipient_see
 Key = tuple[Any, ...]
 
 _PAIR = ("pair", "donor_sample", "recipient_sample")
-_HORIZON = "horizon"
+# Patches that differ in one of these are not of one cell, whatever else they share.
+_APART = ("horizon", "scale")
+_LABEL = "label"
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +50,7 @@ class Patches:
 
         Raises:
             SelectionError: there is no such effect or label, no patch at all, the effect is said to be a
-                share and is not, or there are several horizons and ``by`` does not tell them apart.
+                share and is not, or there are several horizons or scales and ``by`` does not tell them apart.
         """
         known = effects_of(dataset)
         if effect not in known:
@@ -58,11 +60,14 @@ class Patches:
         if dataset.sizes[PATCH] == 0:
             raise SelectionError("this result has no patches")
         labels = {name: dataset[name].values.tolist() for name in needed}
-        if _HORIZON not in needed and _HORIZON in dataset.variables:
-            there = sorted(set(map(str, dataset[_HORIZON].values.tolist())))
+        for name in _APART:
+            if name in needed or name not in dataset.variables:
+                continue
+            there = [f"{value:g}" for value in sorted(set(dataset[name].values.tolist()))]
             if len(there) > 1:
                 raise SelectionError(
-                    f"horizon: patches of {' and '.join(there)} cannot be averaged; choose one"
+                    f"{name}: patches of {' and '.join(there)} cannot be averaged; choose one, or have by tell "
+                    "them apart"
                 )
         values = dataset[effect].values.astype(np.float64)
         if is_share(dataset, effect) and not np.isin(values[np.isfinite(values)], (0, 1)).all():
@@ -78,11 +83,14 @@ class Patches:
 
 
 def effects_of(dataset: xarray.Dataset) -> tuple[str, ...]:
-    """The effects of a result: what is a number with a fraction for each patch, in the result's order."""
+    """The effects of a result: what is a number with a fraction for each patch, in the result's order.
+
+    Labels that are such numbers say so by the `kind` of their variable.
+    """
     return tuple(
         str(name)
         for name, variable in dataset.data_vars.items()
-        if variable.dims == (PATCH,) and variable.dtype.kind == "f"
+        if variable.dims == (PATCH,) and variable.dtype.kind == "f" and variable.attrs.get("kind") != _LABEL
     )
 
 

@@ -58,16 +58,16 @@ class Comparing:
         found = latent_effects(outcome, recipient, donor, self._spread(trial.run, outcome.step))
         if self._videos:
             found |= pixel_effects(outcome, recipient, donor)
-            truths = self.truth(trial.run), self.truth(trial.toward)
+            truths = self.truth(trial.run), self.truth(trial.toward) if trial.has_donor else {}
             for measure in (*measures_for(*truths), *self._measures):
                 found |= taken(measure, outcome.video, *truths)
         return found
 
     def metrics(self, pairs: Iterable[tuple[RunRef, RunRef]]) -> dict[str, Metric]:
-        """All that is measured of pairs of runs, by column."""
+        """All that is measured of pairs of runs, patched and donor, by column."""
         columns = [*LATENT_EFFECTS, *(PIXEL_EFFECTS if self._videos else ())]
         for run, toward in pairs if self._videos else ():
-            truths = self._stored_truth(run), self._stored_truth(toward)
+            truths = self._stored_truth(run), {} if toward == run else self._stored_truth(toward)
             for measure in (*measures_for(*truths), *self._measures):
                 columns += measure.columns
         return {metric.name: metric for metric in columns}

@@ -6,6 +6,7 @@ from, because a distance alone means nothing:
     moved       |p - r| / |d - r|                     0: nothing happened; 1: as far as the donor is
     recovered   1 - |p - d| / |d - r|                 1: the donor's own; below 0: farther from it than before
     along       <p - r, d - r> / |d - r|^2            the part of the move that leads to the donor
+    relative    |p - r| / |r|                         0: nothing happened; needs no donor
 
 with p the patched run, r the same run without the patch, d the donor; norms are Euclidean over a whole
 latent, in float64. `moved` is large for noise too, so read it beside the other two.
@@ -56,6 +57,7 @@ def _latent_metrics(prefix: str, what: str) -> tuple[Metric, ...]:
             "mean",
             _FROM_ZERO,
         ),
+        Metric(f"{prefix}_relative", f"{what} moved, of its own norm", "of norm", "mean", _FROM_ZERO),
     )
 
 
@@ -158,7 +160,7 @@ def latent_effects(
 
     Args:
         patched, recipient, donor: the run with the patch, without it, and the one that the activations come
-            from, all at one step.
+            from, all at one step. Where they come from no run, the donor is the recipient.
         seed_spread: of the recipient's sample.
 
     Raises:
@@ -209,7 +211,7 @@ class Measure(Protocol):
         """The numbers of a video, uint8 (frame, row, col, rgb), by column; NaN for what is not known.
 
         ``recipient_truth`` is of the sample of the run that was patched, ``donor_truth`` of the sample that
-        the activations come from.
+        the activations come from; empty if they come from no other run.
         """
         ...
 
@@ -302,8 +304,10 @@ def _distances(prefix: str, p: Latent, r: Latent, d: Latent, spread: float) -> d
         else (math.nan,) * 3
     )
     of_seeds = _norm(moved) / spread if spread > 0 else math.nan
-    names = ("moved", "recovered", "along", "moved_seeds")
-    return {f"{prefix}_{name}": value for name, value in zip(names, (*shares, of_seeds), strict=True)}
+    own = _norm(r.astype(np.float64).reshape(-1))
+    of_own = _norm(moved) / own if own > 0 else math.nan
+    names = ("moved", "recovered", "along", "moved_seeds", "relative")
+    return {f"{prefix}_{name}": value for name, value in zip(names, (*shares, of_seeds, of_own), strict=True)}
 
 
 def _difference(first: NDArray[Any], second: NDArray[Any]) -> NDArray[np.float64]:

@@ -23,7 +23,8 @@ class OwnMeasure:
     """A function as a measure; a single number goes into a column of the function's name.
 
     The function is given a video, uint8 (frame, row, col, rgb), and the truths of the sample that was patched
-    and of the one that the activations come from. NaN is kept: it says that there is nothing to measure.
+    and of the one that the activations come from (empty if there is none). NaN is kept: it says that there is
+    nothing to measure.
     """
 
     columns: tuple[Metric, ...] = ()

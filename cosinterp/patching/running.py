@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -93,7 +93,7 @@ def run_study(
                 progress.row(row)
         rows = [log.rows[key_of(trial)] for trial in study.trials]
         metrics = sweep.metrics(study.trials)
-    dataset = dataset_of(rows, metrics)
+    dataset = dataset_of(rows, metrics, {name for trial in study.trials for name in trial.labels})
     dataset.attrs["blocks_of_anchors"] = sweep.blocks_of_anchors
     provenance = {
         "kind": study.kind,
@@ -147,8 +147,10 @@ def key_of(trial: Trial) -> str:
     return blake2b(json.dumps(described, sort_keys=True).encode(), digest_size=12).hexdigest()
 
 
-def dataset_of(rows: Sequence[Row], metrics: Mapping[str, Metric]) -> xarray.Dataset:
-    """Rows as a Dataset along ``patch``: a variable a column; effects say what they are in their attrs."""
+def dataset_of(
+    rows: Sequence[Row], metrics: Mapping[str, Metric], labels: Collection[str] = ()
+) -> xarray.Dataset:
+    """Rows as a Dataset along ``patch``: a variable a column; effects and labels say so in their attrs."""
     import xarray
 
     columns = dict.fromkeys(column for row in rows for column in row)
@@ -156,6 +158,8 @@ def dataset_of(rows: Sequence[Row], metrics: Mapping[str, Metric]) -> xarray.Dat
     for column in columns:
         values = [row.get(column) for row in rows]
         attrs = effect_attrs(metrics[column]) if column in metrics else {}
+        if column in labels:
+            attrs = {"kind": "label"}
         variables[column] = ("patch", _array(values), attrs)
     return xarray.Dataset(variables)
 

@@ -55,7 +55,7 @@ def x0(p, r, d, spread: SeedSpread | None = None) -> dict[str, float]:
 @given(st.integers(0, 10**6))
 def test_a_patch_that_changes_nothing_has_an_effect_of_exactly_zero(seed):
     found = x0(latent(seed), latent(seed), latent(seed + 1), SeedSpread(2.0))
-    assert found == {"moved": 0.0, "recovered": 0.0, "along": 0.0, "moved_seeds": 0.0}
+    assert found == {"moved": 0.0, "recovered": 0.0, "along": 0.0, "moved_seeds": 0.0, "relative": 0.0}
 
 
 @given(st.integers(0, 10**6))
@@ -93,10 +93,19 @@ def test_a_move_is_compared_with_the_distance_between_seeds():
     assert x0(patched, recipient, latent(1), SeedSpread(spread))["moved_seeds"] == pytest.approx(1.5)
 
 
+def test_a_move_is_compared_with_the_run_itself():
+    recipient = np.zeros(SHAPE, np.float32)
+    recipient[0, 0, 0, :2] = 3, 4
+    patched = recipient.copy()
+    patched[1, 0, 0, 0] = -2
+    assert x0(patched, recipient, recipient)["relative"] == pytest.approx(0.4)
+
+
 def test_what_is_not_known_is_nan():
     assert math.isnan(mean_distance(latent(0), []))
     same = x0(latent(0), latent(1), latent(1))
-    assert all(map(math.isnan, same.values()))
+    assert [name for name, value in same.items() if not math.isnan(value)] == ["relative"]
+    assert math.isnan(x0(latent(0), np.zeros(SHAPE, np.float32), latent(1))["relative"])
     found = latent_effects(outcome(latent(0), latent(0)), outcome(latent(1)), outcome(latent(2)))
     assert math.isnan(found["x0_moved_seeds"])
     assert all(math.isnan(value) for name, value in found.items() if name.startswith("final_"))
@@ -112,7 +121,7 @@ def test_final_latents_have_effects_of_their_own():
     ended = latent_effects(
         outcome(latent(10)), outcome(latent(11)), outcome(latent(12)), SeedSpread(clean=2.0)
     )
-    for name in ("moved", "recovered", "along", "moved_seeds"):
+    for name in ("moved", "recovered", "along", "moved_seeds", "relative"):
         assert found[f"final_{name}"] == ended[f"x0_{name}"]
     assert found["x0_moved"] != found["final_moved"]
 
