@@ -148,7 +148,9 @@ class Sweep:
         )
         outcomes = self._comparing.outcomes(played, read, len(batch.trials), run)
         for row, (trial, outcome) in enumerate(zip(batch.trials, outcomes, strict=True)):
-            done = self._described(trial, read, played.blocks // self.options.rows)
+            # All that was computed is told, also of rows that a last batch leaves empty.
+            share, rest = divmod(played.blocks, len(batch.trials))
+            done = self._described(trial, read, share + (row < rest))
             try:
                 done |= self._comparing.effects(trial, outcome, row)
             except UserError as error:
@@ -209,14 +211,24 @@ class Sweep:
                 own.add_branches(one.branches)
         if self.options.donors == "store":
             return needs
-        for trial in self.trials:
-            for donor, intervention in trial.donors():
-                for step, layer in places_of(intervention):
-                    key = donor, step
-                    if key in needs or not self._is_stored(donor, intervention, step, layer):
-                        own = needs.setdefault(key, Needs())
-                        own.wanted.setdefault(intervention.site, set()).add(layer)
-                        own.add_branches(_given_branches(intervention))
+        given = [
+            (trial, donor, intervention, step, layer)
+            for trial in self.trials
+            for donor, intervention in trial.donors()
+            for step, layer in places_of(intervention)
+        ]
+        # All that is taken from one step of a run comes from one place. A run's own activations are never
+        # read: that they change nothing must not depend on where the store was made.
+        played = set(needs) | {
+            (donor, step)
+            for trial, donor, intervention, step, layer in given
+            if donor == trial.run or not self._is_stored(donor, intervention, step, layer)
+        }
+        for _, donor, intervention, step, layer in given:
+            if (donor, step) in played:
+                own = needs.setdefault((donor, step), Needs())
+                own.wanted.setdefault(intervention.site, set()).add(layer)
+                own.add_branches(_given_branches(intervention))
         return needs
 
     def _is_stored(self, donor: RunRef, intervention: Intervention, step: int, layer: int) -> bool:
