@@ -22,8 +22,8 @@ InputKey = tuple[Branches, str]
 class Donor:
     """What a pass of the donor saw: activations (row, token, channel), and what entered the denoiser.
 
-    Passes of the recipient need the donor's activations less their own; `Recipient` puts these in the place
-    of the former, so that one copy is in memory.
+    The recipient's first pass takes them out, one by one, and keeps in `Change` how they differ from its own,
+    so that one copy of them is in memory.
     """
 
     tokens: dict[Cell, torch.Tensor] = field(default_factory=dict)

@@ -91,6 +91,20 @@ def test_a_metric_keeps_its_own_parameters_without_gradients(tiny: Tiny, pair: P
     assert factor.grad is None
 
 
+def test_a_pipeline_that_does_not_care_for_the_grad_mode_finds_it_unchanged(
+    tiny: Tiny, pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those of diffusers put it back themselves."""
+    row, model = tiny("Wan2.1 T2V")
+    kind = type(model.pipeline)
+    recipient, donor = pair(row, model)
+    plain = attribute(model, recipient, donor, 0, points=0)
+    monkeypatch.setattr(kind, "__call__", kind.__call__.__wrapped__)
+    with torch.no_grad():
+        assert attribute(model, recipient, donor, 0, points=0).identical(plain)
+        assert not torch.is_grad_enabled()
+
+
 def test_gradient_checkpointing_makes_no_difference(tiny: Tiny, pair: Pair) -> None:
     row, model = tiny("Wan2.1 T2V")
     recipient, donor = pair(row, model)
