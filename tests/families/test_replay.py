@@ -36,7 +36,7 @@ each_family = pytest.mark.parametrize(
 
 @dataclass
 class PlainRun:
-    """What the plain pipeline does, as a store would keep it; a `Trajectory`."""
+    """What the plain pipeline does, as a store would keep it."""
 
     model: Model
     row: FamilyRow
@@ -67,12 +67,6 @@ class PlainRun:
 
     def prediction(self, step: int) -> torch.Tensor:
         return self.predictions[step]
-
-    def clean_estimate(self, step: int) -> torch.Tensor:
-        return self.clean[step]
-
-    def final(self) -> torch.Tensor:
-        return self.latents
 
     def check(self, played: Played, start: int) -> None:
         """Played from a step to the end, it is this run."""

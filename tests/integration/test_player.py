@@ -28,7 +28,7 @@ BOTH = 2
 
 @dataclass
 class Known:
-    """The trajectory of what was played."""
+    """What was played, as what is known; and the steps that it was asked for."""
 
     played: Played
     asked: list[int] = field(default_factory=list)
@@ -36,13 +36,6 @@ class Known:
     def prediction(self, step: int) -> torch.Tensor:
         self.asked.append(step)
         return self.played.predictions[step]
-
-    def clean_estimate(self, step: int) -> torch.Tensor:
-        return self.played.clean[step]
-
-    def final(self) -> torch.Tensor:
-        assert self.played.final is not None
-        return self.played.final
 
 
 @pytest.fixture
@@ -74,7 +67,7 @@ def test_only_the_steps_asked_for_are_made_and_told(model: Model) -> None:
     assert played.blocks == 2 * BOTH * model.num_layers
     played = own.play(start=1, known=known, steps=frozenset({2}))
     assert list(played.predictions) == list(played.clean) == [2]
-    assert torch.equal(played.final, known.final())
+    assert torch.equal(played.final, whole.final)
 
 
 def test_one_row_is_the_answer_of_all(model: Model) -> None:
