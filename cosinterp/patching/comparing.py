@@ -11,6 +11,7 @@ from cosinterp.patching.measures import (
     LATENT_EFFECTS,
     PIXEL_EFFECTS,
     Measure,
+    MeasureError,
     Outcome,
     SeedSpread,
     latent_effects,
@@ -46,22 +47,28 @@ class Comparing:
         self._references: dict[Any, Outcome] = {}
         self._spreads: dict[tuple[RunRef, int], SeedSpread] = {}
 
-    def effects(self, trial: Trial, outcome: Outcome, row: int) -> dict[str, float]:
-        """All that is measured of a patched run, which was a row of its batch.
+    def effects(self, trial: Trial, outcome: Outcome, row: int) -> tuple[dict[str, float], str]:
+        """All that is measured of a patched run, which was a row of its batch, and what could not be.
 
-        Raises:
-            UserError: a measure fails, or the run is not finite.
+        A measure that fails, or a run that is not finite, leaves what else is measured.
         """
         ended = outcome.final is not None
         recipient = self._reference(trial.run, outcome.step, row, ended)
         donor = self._reference(trial.toward, outcome.step, row, ended)
-        found = latent_effects(outcome, recipient, donor, self._spread(trial.run, outcome.step))
+        try:
+            found = latent_effects(outcome, recipient, donor, self._spread(trial.run, outcome.step))
+        except MeasureError as error:
+            return {}, str(error)
+        faults = []
         if self._videos:
             found |= pixel_effects(outcome, recipient, donor)
             truths = self.truth(trial.run), self.truth(trial.toward) if trial.has_donor else {}
             for measure in (*measures_for(*truths), *self._measures):
-                found |= taken(measure, outcome.video, *truths)
-        return found
+                try:
+                    found |= taken(measure, outcome.video, *truths)
+                except MeasureError as error:
+                    faults.append(str(error))
+        return found, "; ".join(faults)
 
     def metrics(self, pairs: Iterable[tuple[RunRef, RunRef]]) -> dict[str, Metric]:
         """All that is measured of pairs of runs, patched and donor, by column."""

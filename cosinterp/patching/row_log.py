@@ -56,10 +56,12 @@ class RowLog:
         self.rows[key] = dict(row)
 
     def close(self) -> None:
-        """Bring all rows to the disk."""
+        """Bring all rows to the disk; a file without any is removed."""
         if not self._file.closed:
             _sync(self._file)
             self._file.close()
+            if not self.rows:
+                self.path.unlink(missing_ok=True)
 
     def __enter__(self) -> RowLog:
         return self

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from cosinterp.scorers import Metric
 
 LOG_SUFFIX = ".rows.jsonl"
+_OF_ANCHORS = "blocks_of_anchors"
 
 
 class Progress(Protocol):
@@ -76,25 +77,31 @@ def run_study(
     Raises:
         InterventionError: there is a result of that name, an unfinished sweep and ``resume`` is off, or it
             was another sweep.
+        UserError: a patch that cannot be made; nothing is made then.
     """
     target = check_name(store, name, resume)
     log_path = target.with_name(name + LOG_SUFFIX)
     asked = {**study.asked, **_asked(options)}
     identity = {"kind": study.kind, **asked, "model": model_settings(model)}
+    sweep = Sweep(model, study.trials, options)
+    sweep.check()
     with RowLog(log_path, identity, resume) as log:
-        todo = [trial for trial in study.trials if key_of(trial) not in log.rows]
+        made = frozenset(log.rows)
         if progress is not None:
-            progress.planned(len(study.trials), len(study.trials) - len(todo))
-        sweep = Sweep(model, todo, options)
-        for trial, row in sweep.rows():
+            progress.planned(len(study.trials), sum(key_of(trial) in made for trial in study.trials))
+        told = 0
+        for trial, row in sweep.rows(lambda trial: key_of(trial) in made):
+            told, before = sweep.blocks_of_anchors, told
             with interrupts_deferred():
-                log.add(key_of(trial), row)
+                log.add(key_of(trial), {**row, _OF_ANCHORS: told - before})
             if progress is not None:
                 progress.row(row)
-        rows = [log.rows[key_of(trial)] for trial in study.trials]
+        rows = [dict(log.rows[key_of(trial)]) for trial in study.trials]
         metrics = sweep.metrics(study.trials)
+    # In all, however often the sweep was stopped.
+    blocks_of_anchors = sum(row.pop(_OF_ANCHORS) for row in rows)
     dataset = dataset_of(rows, metrics, {name for trial in study.trials for name in trial.labels})
-    dataset.attrs["blocks_of_anchors"] = sweep.blocks_of_anchors
+    dataset.attrs[_OF_ANCHORS] = blocks_of_anchors
     provenance = {
         "kind": study.kind,
         "asked": asked,
@@ -105,7 +112,7 @@ def run_study(
         "command": command,
     }
     save_result(store, name, dataset, provenance)
-    log_path.unlink()
+    log_path.unlink(missing_ok=True)
     return dataset.assign_attrs(result=str(target))
 
 

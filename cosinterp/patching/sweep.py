@@ -7,7 +7,7 @@ the model as rows of one batch.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby, islice
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 import torch
 
 from cosinterp.capture.conversion import stored_dtype
-from cosinterp.errors import UserError
 from cosinterp.interventions.edits import Edit, Edits
-from cosinterp.interventions.intervention import Intervention, Replace, RunRef
+from cosinterp.interventions.intervention import Intervention, RunRef
 from cosinterp.interventions.masks import mask_of
+from cosinterp.patching.checking import check_trials
 from cosinterp.patching.comparing import Comparing
 from cosinterp.patching.measures import Measure
-from cosinterp.patching.trial import Trial, places_of, resume_of
+from cosinterp.patching.trial import Trial, given_branches, places_of, resume_of
 from cosinterp.replay.opened import Needs, Replays
 from cosinterp.tracing import device_name
 
@@ -112,16 +112,28 @@ class Sweep:
             for trials in _batches(group, self.options.rows):
                 yield Batch(trials, opened, [(run, first), *self._donated(trials)])
 
-    def rows(self) -> Iterator[tuple[Trial, Row]]:
+    def check(self) -> None:
+        """Refuse, before anything is made, what would fail on the way; see `check_trials`."""
+        check_trials(
+            self.model,
+            self.trials,
+            self._replays.stores,
+            samples=self.options.samples,
+            from_store=self.options.donors == "store",
+        )
+
+    def rows(self, is_made: Callable[[Trial], bool] = lambda trial: False) -> Iterator[tuple[Trial, Row]]:
         """Make the patches, one batch after another.
 
         What fails for one patch alone (a measure, a latent that is not finite) is told in its row as
-        ``error``, and the sweep goes on.
+        ``error``, and the sweep goes on. Patches of which ``is_made`` says so are left out; what goes through
+        the model together stays the same, so that the others come out as they would have.
         """
         try:
             for batch in self.batches():
-                self._replays.forget_all_but(batch.opened)
-                yield from self._made(batch)
+                if not all(map(is_made, batch.trials)):
+                    self._replays.forget_all_but(batch.opened)
+                    yield from ((trial, row) for trial, row in self._made(batch) if not is_made(trial))
         finally:
             self._replays.close()
 
@@ -151,11 +163,8 @@ class Sweep:
             # All that was computed is told, also of rows that a last batch leaves empty.
             share, rest = divmod(played.blocks, len(batch.trials))
             done = self._described(trial, read, share + (row < rest))
-            try:
-                done |= self._comparing.effects(trial, outcome, row)
-            except UserError as error:
-                done["error"] = str(error)
-            yield trial, done
+            effects, done["error"] = self._comparing.effects(trial, outcome, row)
+            yield trial, done | effects
 
     def _described(self, trial: Trial, read: int, blocks: int) -> Row:
         horizon = self.options.horizon
@@ -228,7 +237,7 @@ class Sweep:
             if (donor, step) in played:
                 own = needs.setdefault((donor, step), Needs())
                 own.wanted.setdefault(intervention.site, set()).add(layer)
-                own.add_branches(_given_branches(intervention))
+                own.add_branches(given_branches(intervention))
         return needs
 
     def _is_stored(self, donor: RunRef, intervention: Intervention, step: int, layer: int) -> bool:
@@ -245,16 +254,10 @@ class Sweep:
             and step in info.steps
             and layer in info.layers
             and set(
-                _given_branches(intervention) or self.model.anatomy.guidance.computed(run.attrs["sampling"])
+                given_branches(intervention) or self.model.anatomy.guidance.computed(run.attrs["sampling"])
             )
             <= set(info.branches)
         )
-
-
-def _given_branches(intervention: Intervention) -> Iterable[str] | None:
-    """The donor's branches that an intervention takes from; None: all."""
-    named = intervention.what.branch if isinstance(intervention.what, Replace) else None
-    return intervention.branches if named is None else (named,)
 
 
 def _group(trial: Trial) -> tuple[RunRef, RunRef, int, int]:

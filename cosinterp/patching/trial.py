@@ -63,6 +63,12 @@ def places_of(intervention: Intervention) -> list[tuple[int, int]]:
     ]
 
 
+def given_branches(intervention: Intervention) -> tuple[str, ...] | None:
+    """The branches of a donor that it gives to an intervention; None: all."""
+    what = _replaced(intervention)
+    return intervention.branches if what is None or what.branch is None else (what.branch,)
+
+
 def _replaced(intervention: Intervention) -> Replace | None:
     """What of a donor is put in, or gives the distance of what is put in."""
     what = intervention.what.like if isinstance(intervention.what, RandomLike) else intervention.what
