@@ -56,6 +56,11 @@ COMMANDS: tuple[Command | Group, ...] = (
         "cosinterp.cli.export_videos:export_videos",
         "Write videos of runs for VBVR-Bench's evaluators.",
     ),
+    Command(
+        "patch",
+        "cosinterp.cli.patch:patch",
+        "Put activations of one run into another, over a grid, with controls.",
+    ),
     Command("score", "cosinterp.cli.score:score", "Score runs whose sample has a known truth, by step too."),
     Command("anatomy", "cosinterp.cli.anatomy:anatomy", "Show what a model is made of."),
     Command("verify", "cosinterp.cli.verify:verify", "Prove that a model is understood."),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cosinterp.cli import options
+from cosinterp.cli.command_line import resume_command
 from cosinterp.cli.options import one_of
 from cosinterp.cli.settings import merged, parse_settings
 from cosinterp.errors import SampleError, TraceError
@@ -267,17 +267,6 @@ def trace(
         _show(prepared.model, plan, store, as_json)
     else:
         _carry_out(prepared, plan, store, resume, memory)
-
-
-def resume_command(argv: list[str]) -> str:
-    """The command line that continues the one of ``argv``."""
-    program = Path(argv[0]).name
-    # python -m cosinterp
-    start = ["python", "-m", "cosinterp"] if program == "__main__.py" else [program]
-    words = [*start, *argv[1:]]
-    if "--resume" not in words:
-        words.append("--resume")
-    return shlex.join(words)
 
 
 def _show(model: Model, plan: TracePlan, store: Path, as_json: bool) -> None:

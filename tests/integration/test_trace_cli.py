@@ -11,7 +11,7 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from cosinterp.cli import app
-from cosinterp.cli.trace import resume_command
+from cosinterp.cli.command_line import resume_command
 from stores import open_store
 from tests.tiny import build
 

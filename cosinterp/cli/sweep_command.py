@@ -1,0 +1,185 @@
+"""What all commands on sweeps do once it is known what is to be changed: plan, make, report."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from cosinterp.cli import options
+from cosinterp.cli.command_line import command_line, resume_command
+from cosinterp.errors import UserError
+from stores.units import count_text
+
+if TYPE_CHECKING:
+    import xarray
+
+    from cosinterp.models.loading import Prepared
+    from cosinterp.patching.measures import Measure
+    from cosinterp.patching.running import Study
+    from cosinterp.patching.sweep import SweepOptions
+    from cosinterp.samples import Sample
+    from probes.effects import Bootstrap
+
+PLOTS = (".png", ".svg", ".pdf")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the flags say of a sweep, whatever it changes.
+
+    ``store``: the folder that takes the result.
+    """
+
+    store: Path
+    name: str
+    resume: bool
+    dry_run: bool
+    as_json: bool
+    effect: str | None
+    plot: Path | None
+    bootstrap_seed: int
+
+    def check(self) -> None:
+        """Refuse what can be refused before a model is found.
+
+        Raises:
+            UserError: the name is taken, or the plot cannot be written.
+        """
+        from cosinterp.patching.running import check_name
+
+        check_name(self.store, self.name, self.resume)
+        check_plot(self.plot)
+
+
+def check_plot(plot: Path | None) -> None:
+    """Raises UserError: a picture cannot be called so."""
+    if plot is None:
+        return
+    if plot.suffix not in PLOTS:
+        raise UserError(f"--plot {plot}: the name has to end in .png, .svg or .pdf.")
+    if plot.is_dir():
+        raise UserError(f"--plot {plot}: this is a folder; name a file.")
+
+
+def own_measures(names: Sequence[str] | None) -> list[Measure]:
+    """The measures of ``--measure``. Raises MeasureError: there is no such function."""
+    from cosinterp.patching.own_measures import load_measure
+
+    return [load_measure(text) for text in names or ()]
+
+
+def dataset_samples(dataset: Path | None) -> list[Sample]:
+    """The samples of ``--dataset``. Raises SampleError: they cannot be read."""
+    from cosinterp.samples import load_dataset
+
+    return [] if dataset is None else load_dataset(dataset)
+
+
+def names_of(text: str) -> list[str]:
+    """Names separated by commas."""
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def carry_out(prepared: Prepared, study: Study, made: SweepOptions, asked: Asked) -> None:
+    """Plan a study, make it unless only the plan was asked for, and report what it showed.
+
+    Raises:
+        UserError: a patch that cannot be made; nothing is computed then.
+        Exit: with code 1, if every patch failed.
+    """
+    from cosinterp.cli.console import err
+    from cosinterp.cli.sweep_progress import SweepProgress
+    from cosinterp.patching.running import run_study
+    from cosinterp.patching.sweep import Sweep
+
+    prepared.model.check_batch(made.rows)
+    Sweep(prepared.model, study.trials, made).check()
+    if asked.dry_run:
+        _show(prepared, study, made, asked)
+        return
+    model = options.load_weights(prepared)
+    progress = SweepProgress()
+    try:
+        with progress:
+            result = run_study(
+                model,
+                study,
+                made,
+                store=asked.store,
+                name=asked.name,
+                resume=asked.resume,
+                command=command_line(sys.argv),
+                progress=progress,
+            )
+    except KeyboardInterrupt:
+        err().print(f"interrupted; {count_text(progress.made, 'new row')} kept. To go on:")
+        err().print(f"  {resume_command(sys.argv)}", markup=False, soft_wrap=True)
+        raise
+    for note in study.notes:
+        err().print(note, markup=False, soft_wrap=True)
+    report(result, asked)
+
+
+def report(result: xarray.Dataset, asked: Asked) -> None:
+    """Print what a result shows, and draw it.
+
+    Raises:
+        Exit: with code 1, if nothing is known because every patch failed.
+    """
+    from cosinterp.cli.console import out, print_error, print_json
+    from cosinterp.cli.sweep_report import SweepReport, effect_of, outcome
+    from probes.effects import Bootstrap
+
+    where = str(result.attrs["result"])
+    effect = effect_of(result, asked.effect)
+    if effect is None:
+        told = outcome(result, where)
+        if asked.as_json:
+            print_json(told)
+        reason = next(iter(told["errors"]), "the effect is known of none of them")
+        print_error(f"none of {count_text(told['rows'], 'row')} is known: {reason}; the rows: {where}")
+        raise typer.Exit(1)
+    bootstrap = Bootstrap(seed=asked.bootstrap_seed)
+    if asked.plot is not None:
+        draw(result, effect, asked.plot, bootstrap)
+    shown = SweepReport(result, effect, where, bootstrap, width=out().width)
+    if asked.as_json:
+        print_json(shown.as_data())
+        return
+    for one in shown.tables():
+        out().print(one)
+    for line in shown.remarks():
+        out().print(line, markup=False)
+
+
+def draw(result: xarray.Dataset, effect: str, path: Path, bootstrap: Bootstrap) -> None:
+    """A figure for each site, token group and branch; the first is called as asked, the others after it."""
+    from probes import effect_plots, patches, plots
+
+    labels = ("site", "tokens", "branch")
+    places = list(dict.fromkeys(zip(*(result[name].values.tolist() for name in labels), strict=True)))
+    for number, (site, tokens, branch) in enumerate(places):
+        target = path if number == 0 else path.with_stem(f"{path.stem}-{number + 1}")
+        here = patches.choose(result, site=site, tokens=tokens, branch=branch)
+        plots.save(effect_plots.step_layer_maps(here, effect, bootstrap=bootstrap), target)
+
+
+def _show(prepared: Prepared, study: Study, made: SweepOptions, asked: Asked) -> None:
+    from cosinterp.cli.console import print_json
+    from cosinterp.cli.sweep_plan import SweepOutlook, print_outlook, rows_there
+    from cosinterp.patching.cost import cost_of
+    from cosinterp.patching.running import key_of
+
+    there = rows_there(asked.store, asked.name)
+    cost = cost_of(prepared.model, study.trials, made, lambda trial: key_of(trial) in there)
+    number = sum(key_of(trial) in there for trial in study.trials)
+    outlook = SweepOutlook(study.trials, number, cost, made.rows)
+    if asked.as_json:
+        print_json(outlook.as_data())
+    else:
+        print_outlook(outlook)

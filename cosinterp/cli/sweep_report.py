@@ -1,0 +1,255 @@
+"""What a sweep showed: tables by step and layer, the strongest cells beside their controls, and remarks."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from rich.text import Text
+
+from cosinterp.cli.plain import table
+from probes import effects, patches
+from probes.effects import PLAIN, Bootstrap
+from stores.errors import SelectionError
+from stores.units import count_text
+
+if TYPE_CHECKING:
+    import xarray
+    from rich.table import Table
+
+PREFERRED = ("goal_donor", "x0_recovered", "x0_moved")
+"""Effects that are shown if none is chosen: the first of which anything is known."""
+STRONGEST = 5
+_PLACE: tuple[str, ...] = ("site", "tokens", "branch")
+_MOVED = "x0_moved"
+_CELL_WIDTH = 7
+_HEAD_WIDTH = 10
+
+
+@dataclass(frozen=True)
+class SweepReport:
+    """A result and what is shown of it.
+
+    ``width``: characters that a table may take; ``where``: the file of the result.
+    """
+
+    result: xarray.Dataset
+    effect: str
+    where: str
+    bootstrap: Bootstrap = effects.DEFAULT
+    width: int = 80
+
+    @cached_property
+    def cells(self) -> xarray.Dataset:
+        """All cells with their intervals, controls too."""
+        return effects.cells(self.result, self.effect, bootstrap=self.bootstrap)
+
+    def tables(self) -> Iterator[Text | Table]:
+        """Maps of steps and layers of each direction and place; the strongest cells of each direction."""
+        for direction in self._there("direction", control=PLAIN):
+            of_one = patches.choose(self.result, direction=direction, control=PLAIN)
+            places = dict.fromkeys(zip(*(of_one[name].values.tolist() for name in _PLACE), strict=True))
+            for place in places:
+                chosen: dict[str, str] = dict(zip(_PLACE, place, strict=True))
+                yield from self._maps(direction, chosen)
+            yield Text(f"{direction}: strongest cells beside their controls", "bold")
+            yield self._strongest(direction)
+
+    def remarks(self) -> list[str]:
+        """What has to stand under the tables."""
+        long_name = self.cells.attrs["long_name"]
+        lines = [f"{self.effect}: {long_name}; mean and {self.bootstrap.level:.0%} interval."]
+        plain = self.cells.isel(cell=np.flatnonzero(self.cells["control"].values == PLAIN))
+        known = plain.isel(cell=np.flatnonzero(plain["n"].values > 0))
+        methods = ", or ".join(dict.fromkeys(known["method"].values.tolist()))
+        lines.append(
+            f"n = {_span(known['n'].values, 'patch', 'patches')} of "
+            f"{_span(known['samples'].values, 'sample', 'samples')} a cell; "
+            f"interval: {methods}; bootstrap seed {self.bootstrap.seed}."
+        )
+        controls = [name for name in self._there("control") if name != PLAIN]
+        if controls:
+            of = self.cells.isel(cell=np.flatnonzero(self.cells["control"].values != PLAIN))
+            lines.append(
+                f"Controls ({', '.join(controls)}): n = {_span(of['n'].values, 'patch', 'patches')} a cell, "
+                "not always of the same pairs as the patches."
+            )
+        else:
+            lines.append(
+                "No controls were made: nothing tells these effects from those of any change as large."
+            )
+        identity = self._identity()
+        if identity is not None:
+            lines.append(
+                "identity, a run's own activations: changes nothing, as it has to."
+                if identity == 0
+                else f"identity, a run's own activations, moves the clean estimate by up to {identity:.2g}, "
+                "which it must not: the sweep is not exact here."
+            )
+        failed = int(plain["failed"].sum())
+        if failed:
+            lines.append(f"{count_text(failed, 'value')} left out of these cells: failed, or not known.")
+        lines += [f"{number} failed: {error}" for error, number in self.errors.most_common(3)]
+        if len(plain["cell"]) > STRONGEST:
+            lines.append(
+                "The strongest of many cells is strong also by luck: confirm it on pairs not used here."
+            )
+        lines.append(f"result: {self.where}")
+        return lines
+
+    @cached_property
+    def errors(self) -> Counter[str]:
+        """What went wrong, and how often."""
+        return Counter(text for text in self.result["error"].values.tolist() if text)
+
+    def as_data(self) -> dict[str, Any]:
+        """All cells as JSON takes them."""
+        columns = [*effects.CELL, "value", "low", "high", "n", "samples", "failed", "method"]
+        rows = zip(*(self.cells[name].values.tolist() for name in columns), strict=True)
+        return {
+            **outcome(self.result, self.where),
+            "effect": self.effect,
+            "long_name": self.cells.attrs["long_name"],
+            "level": self.bootstrap.level,
+            "bootstrap_seed": self.bootstrap.seed,
+            "identity_moves": self._identity(),
+            "cells": [
+                {name: _plain(value) for name, value in zip(columns, row, strict=True)} for row in rows
+            ],
+        }
+
+    def _there(self, label: str, **chosen: str) -> list[str]:
+        found = patches.choose(self.result, **chosen) if chosen else self.result
+        return list(dict.fromkeys(found[label].values.tolist()))
+
+    def _maps(self, direction: str, place: dict[str, str]) -> Iterator[Text | Table]:
+        try:
+            grid = effects.grid(self.result, self.effect, direction, **place, bootstrap=self.bootstrap)
+        except SelectionError:
+            # Nothing is known of any cell of this place; the remarks count what was left out.
+            return
+        layers, steps = grid["layer"].values.tolist(), grid["steps"].values.tolist()
+        values = grid["value"].values
+        title = f"{direction}: {self.effect}, {_where(place)}"
+        # The shorter axis to the right, and as much of it as the terminal takes.
+        if len(layers) <= len(steps) or len(layers) * _CELL_WIDTH + _HEAD_WIDTH <= self.width:
+            head, down, right = "step", [str(one) for one in steps], [f"layer {one}" for one in layers]
+        else:
+            head, down, right = "layer", [str(one) for one in layers], [f"step {one}" for one in steps]
+            values = values.T
+        many = max(1, (self.width - _HEAD_WIDTH) // _CELL_WIDTH)
+        for start in range(0, len(right), many):
+            part = slice(start, start + many)
+            what, columns = right[0].split()[0], [name.split()[1] for name in right[part]]
+            made = table("", f"{head} \\ {what}", *columns)
+            for name, row in zip(down, values[:, part], strict=True):
+                made.add_row(name, *(_number(value) for value in row))
+            yield Text(title if start == 0 else f"{title}, continued", "bold")
+            yield made
+
+    def _strongest(self, direction: str) -> Table:
+        of_one = patches.choose(self.result, direction=direction)
+        found = effects.strongest(of_one, self.effect, STRONGEST, bootstrap=self.bootstrap)
+        controls = [name for name in self._there("control", direction=direction) if name != PLAIN]
+        varying = [name for name in _PLACE if len(self._there(name)) > 1]
+        made = table(
+            "",
+            "step",
+            "layer",
+            *varying,
+            "patch",
+            "interval",
+            *controls,
+        )
+        place = ("site", "tokens", "branch", "first_step", "last_step", "layer")
+        for index in range(found.sizes["cell"]):
+            one = found.isel(cell=index)
+            first, last = int(one["first_step"]), int(one["last_step"])
+            same = np.logical_and.reduce(
+                [self.cells[name].values == one[name].item() for name in (*place, "direction")]
+            )
+            beside = []
+            for control in controls:
+                at = np.flatnonzero(same & (self.cells["control"].values == control))
+                beside.append(_number(float(self.cells["value"].values[at[0]])) if len(at) else "")
+            made.add_row(
+                str(first) if first == last else f"{first}-{last}",
+                str(int(one["layer"])),
+                *(str(one[name].item()) for name in varying),
+                _number(float(one["value"])),
+                _interval(float(one["low"]), float(one["high"])),
+                *beside,
+            )
+        return made
+
+    def _identity(self) -> float | None:
+        """How far the controls that must change nothing moved the clean estimate, at most; None: unknown."""
+        if _MOVED not in self.result:
+            return None
+        of = self.result["control"].values == "identity"
+        moved = self.result[_MOVED].values[of]
+        known = moved[np.isfinite(moved)]
+        return float(np.abs(known).max()) if len(known) else None
+
+
+def effect_of(result: xarray.Dataset, asked: str | None) -> str | None:
+    """The effect that is shown: the one asked for, else the first known of `PREFERRED`; None: none is known.
+
+    Raises:
+        SelectionError: the result has no such effect.
+    """
+    known = patches.effects_of(result)
+    if asked is not None:
+        if asked not in known:
+            raise SelectionError(f'effect "{asked}": this result has {", ".join(known)}')
+        return asked if np.isfinite(result[asked].values).any() else None
+    return next(
+        (name for name in PREFERRED if name in known and np.isfinite(result[name].values).any()), None
+    )
+
+
+def outcome(result: xarray.Dataset, where: str) -> dict[str, Any]:
+    """What is told of a result whatever it shows, as JSON takes it."""
+    errors = Counter(text for text in result["error"].values.tolist() if text)
+    anchors = int(result.attrs.get("blocks_of_anchors", 0))
+    return {
+        "result": where,
+        "rows": int(result.sizes["patch"]),
+        "failed": sum(errors.values()),
+        "errors": dict(errors),
+        "blocks": {"patches": int(result["blocks"].values.sum()), "unchanged": anchors},
+    }
+
+
+def _where(place: dict[str, str]) -> str:
+    tokens = "all tokens" if place["tokens"] == "all" else place["tokens"]
+    branch = "all branches" if place["branch"] == "all" else place["branch"]
+    return f"{place['site']}, {tokens}, {branch}"
+
+
+def _span(counts: np.ndarray, one: str, many: str) -> str:
+    low, high = int(counts.min()), int(counts.max())
+    return f"{low} {one if low == 1 else many}" if low == high else f"{low} to {high} {many}"
+
+
+def _number(value: float) -> str:
+    if not math.isfinite(value):
+        return "–"
+    return f"{value:.2f}" if abs(value) < 99.5 else f"{value:.0f}"
+
+
+def _interval(low: float, high: float) -> str:
+    return (
+        f"{low:.2f}–{high:.2f}"
+        if math.isfinite(low) and low >= 0
+        else (f"{low:.2f} to {high:.2f}" if math.isfinite(low) else "none")
+    )
+
+
+def _plain(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
