@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 PICTURE = "steps.png"
 ANIMATION = "steps.gif"
-_SMALL_VIDEO = 384
+SMALL_VIDEO = 384
 _BATCH_NUMBERS = 1 << 16
 """Latent numbers that go through the VAE together: a few small videos, one large one."""
 _STEP_MS, _LAST_MS = 450, 2000
@@ -142,7 +142,7 @@ def decode_run(
     written: dict[int, Path] = {}
     num_frames, frame_rate = 0, 0.0
     for step, video in clean_videos(model, run, steps):
-        num_frames, frame_rate = len(video), _frame_rate(len(video))
+        num_frames, frame_rate = len(video), playing_rate(len(video))
         label = f"step {step} of {run.num_steps - 1}"
         note = f"σ {sigmas[step]:.3f}"
         kept = pictures.choose_frames(num_frames, 8)
@@ -150,7 +150,7 @@ def decode_run(
         scenes.append(_scene(video, f"{label}   {note}"))
         if videos:
             written[step] = folder / f"step-{step:02d}.mp4"
-            write_video(pictures.enlarge(video, _SMALL_VIDEO), written[step], frame_rate)
+            write_video(pictures.enlarge(video, SMALL_VIDEO), written[step], frame_rate)
         if progress is not None:
             progress(step)
     if not rows:
@@ -176,7 +176,7 @@ def _title(run: Run) -> str:
     return f"{run.sample}, seed {run.seed}" + ("" if run.variant == "base" else f", {run.variant}")
 
 
-def _frame_rate(num_frames: int) -> float:
+def playing_rate(num_frames: int) -> float:
     """16 a second, as Wan makes them; slower for a video that would be over within two seconds."""
     return float(min(16, max(4, num_frames // 2)))
 

@@ -61,6 +61,26 @@ COMMANDS: tuple[Command | Group, ...] = (
         "cosinterp.cli.patch:patch",
         "Put activations of one run into another, over a grid, with controls.",
     ),
+    Command(
+        "ablate",
+        "cosinterp.cli.ablate:ablate",
+        "Take away what runs compute at a place, over a grid, with controls.",
+    ),
+    Command(
+        "steer",
+        "cosinterp.cli.steer:steer",
+        "Add a direction to what runs compute, at several scales, with controls.",
+    ),
+    Command(
+        "steering-vectors",
+        "cosinterp.cli.steer:steering_vectors",
+        "Make directions of a store: the mean of one group of runs less that of another.",
+    ),
+    Command(
+        "replay",
+        "cosinterp.cli.replay:replay",
+        "Make a stored run again from any step on, as it was or changed.",
+    ),
     Command("score", "cosinterp.cli.score:score", "Score runs whose sample has a known truth, by step too."),
     Command("anatomy", "cosinterp.cli.anatomy:anatomy", "Show what a model is made of."),
     Command("verify", "cosinterp.cli.verify:verify", "Prove that a model is understood."),

@@ -158,14 +158,13 @@ def report(result: xarray.Dataset, asked: Asked) -> None:
 
 
 def draw(result: xarray.Dataset, effect: str, path: Path, bootstrap: Bootstrap) -> None:
-    """A figure for each site, token group and branch; the first is called as asked, the others after it."""
+    """A figure for each site, token group, branch and scale; the first is called as asked."""
+    from cosinterp.cli.sweep_report import places_of
     from probes import effect_plots, patches, plots
 
-    labels = ("site", "tokens", "branch")
-    places = list(dict.fromkeys(zip(*(result[name].values.tolist() for name in labels), strict=True)))
-    for number, (site, tokens, branch) in enumerate(places):
+    for number, place in enumerate(places_of(patches.choose(result, control="none"))):
         target = path if number == 0 else path.with_stem(f"{path.stem}-{number + 1}")
-        here = patches.choose(result, site=site, tokens=tokens, branch=branch)
+        here = patches.choose(result, **place)
         plots.save(effect_plots.step_layer_maps(here, effect, bootstrap=bootstrap), target)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -26,6 +26,7 @@ PREFERRED = ("goal_donor", "x0_recovered", "x0_moved")
 """Effects that are shown if none is chosen: the first of which anything is known."""
 STRONGEST = 5
 _PLACE: tuple[str, ...] = ("site", "tokens", "branch")
+_EXTRA = ("scale",)
 _MOVED = "x0_moved"
 _CELL_WIDTH = 7
 _HEAD_WIDTH = 10
@@ -45,18 +46,21 @@ class SweepReport:
     width: int = 80
 
     @cached_property
+    def by(self) -> tuple[str, ...]:
+        """What tells cells apart."""
+        return cell_labels(self.result)
+
+    @cached_property
     def cells(self) -> xarray.Dataset:
         """All cells with their intervals, controls too."""
-        return effects.cells(self.result, self.effect, bootstrap=self.bootstrap)
+        return effects.cells(self.result, self.effect, self.by, self.bootstrap)
 
     def tables(self) -> Iterator[Text | Table]:
         """Maps of steps and layers of each direction and place; the strongest cells of each direction."""
         for direction in self._there("direction", control=PLAIN):
             of_one = patches.choose(self.result, direction=direction, control=PLAIN)
-            places = dict.fromkeys(zip(*(of_one[name].values.tolist() for name in _PLACE), strict=True))
-            for place in places:
-                chosen: dict[str, str] = dict(zip(_PLACE, place, strict=True))
-                yield from self._maps(direction, chosen)
+            for place in places_of(of_one):
+                yield from self._maps(patches.choose(of_one, **place), direction, place)
             yield Text(f"{direction}: strongest cells beside their controls", "bold")
             yield self._strongest(direction)
 
@@ -109,7 +113,7 @@ class SweepReport:
 
     def as_data(self) -> dict[str, Any]:
         """All cells as JSON takes them."""
-        columns = [*effects.CELL, "value", "low", "high", "n", "samples", "failed", "method"]
+        columns = [*self.by, "value", "low", "high", "n", "samples", "failed", "method"]
         rows = zip(*(self.cells[name].values.tolist() for name in columns), strict=True)
         return {
             **outcome(self.result, self.where),
@@ -127,9 +131,11 @@ class SweepReport:
         found = patches.choose(self.result, **chosen) if chosen else self.result
         return list(dict.fromkeys(found[label].values.tolist()))
 
-    def _maps(self, direction: str, place: dict[str, str]) -> Iterator[Text | Table]:
+    def _maps(
+        self, of_one: xarray.Dataset, direction: str, place: Mapping[str, Any]
+    ) -> Iterator[Text | Table]:
         try:
-            grid = effects.grid(self.result, self.effect, direction, **place, bootstrap=self.bootstrap)
+            grid = effects.grid(of_one, self.effect, direction, bootstrap=self.bootstrap)
         except SelectionError:
             # Nothing is known of any cell of this place; the remarks count what was left out.
             return
@@ -154,9 +160,9 @@ class SweepReport:
 
     def _strongest(self, direction: str) -> Table:
         of_one = patches.choose(self.result, direction=direction)
-        found = effects.strongest(of_one, self.effect, STRONGEST, bootstrap=self.bootstrap)
+        found = effects.strongest(of_one, self.effect, STRONGEST, self.by, self.bootstrap)
         controls = [name for name in self._there("control", direction=direction) if name != PLAIN]
-        varying = [name for name in _PLACE if len(self._there(name)) > 1]
+        varying = [name for name in (*_PLACE, *_EXTRA) if name in self.by and len(self._there(name)) > 1]
         made = table(
             "",
             "step",
@@ -166,7 +172,7 @@ class SweepReport:
             "interval",
             *controls,
         )
-        place = ("site", "tokens", "branch", "first_step", "last_step", "layer")
+        place = [name for name in self.by if name not in ("direction", "control")]
         for index in range(found.sizes["cell"]):
             one = found.isel(cell=index)
             first, last = int(one["first_step"]), int(one["last_step"])
@@ -226,10 +232,23 @@ def outcome(result: xarray.Dataset, where: str) -> dict[str, Any]:
     }
 
 
-def _where(place: dict[str, str]) -> str:
+def cell_labels(result: xarray.Dataset) -> tuple[str, ...]:
+    """The labels that tell cells of a result apart: the usual ones, and the scale of what is added."""
+    return (*effects.CELL, *(name for name in _EXTRA if name in result))
+
+
+def places_of(result: xarray.Dataset) -> list[dict[str, Any]]:
+    """What a map by steps and layers is one of: site, tokens, branch and, if there is one, scale."""
+    names = [name for name in (*_PLACE, *_EXTRA) if name in result]
+    there = dict.fromkeys(zip(*(result[name].values.tolist() for name in names), strict=True))
+    return [dict(zip(names, place, strict=True)) for place in there]
+
+
+def _where(place: Mapping[str, Any]) -> str:
     tokens = "all tokens" if place["tokens"] == "all" else place["tokens"]
     branch = "all branches" if place["branch"] == "all" else place["branch"]
-    return f"{place['site']}, {tokens}, {branch}"
+    scale = f", scale {place['scale']:g}" if "scale" in place else ""
+    return f"{place['site']}, {tokens}, {branch}{scale}"
 
 
 def _span(counts: np.ndarray, one: str, many: str) -> str:

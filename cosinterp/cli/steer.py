@@ -1,0 +1,249 @@
+"""``cosinterp steer`` and ``steering-vectors``: directions of a store, made and added to runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cosinterp.cli import options
+from cosinterp.cli import sweep_options as flags
+from cosinterp.cli.store_options import AsJson, StorePath
+from cosinterp.errors import InterventionError
+
+_GROUPS = "Which runs"
+
+
+def steer(
+    store: StorePath,
+    vectors: Annotated[
+        Path,
+        typer.Option(
+            help="What is added: a file that `cosinterp steering-vectors` wrote.",
+            rich_help_panel=flags.WHERE,
+            show_default=False,
+        ),
+    ],
+    sample: Annotated[
+        str | None,
+        typer.Option(
+            help="A sample, or a pattern such as 'maze-7x7-blue-*'.",
+            rich_help_panel=flags.RUNS,
+            show_default="all",
+        ),
+    ] = None,
+    seeds: Annotated[
+        str | None, typer.Option(help="Such as 0-7.", rich_help_panel=flags.RUNS, show_default="all")
+    ] = None,
+    toward: Annotated[
+        str | None,
+        typer.Option(
+            help="What effects are shares of the way to: a sample, or a pattern beside that of --sample.",
+            rich_help_panel=flags.RUNS,
+            show_default=False,
+        ),
+    ] = None,
+    dataset: flags.Dataset = None,
+    scales: Annotated[
+        str,
+        typer.Option(
+            help="How often it is added: 1 moves the mean of the negative group to that of the positive one.",
+            rich_help_panel=flags.WHERE,
+        ),
+    ] = "-1,1",
+    steps: Annotated[
+        str | None,
+        typer.Option(help="As of --layers.", rich_help_panel=flags.WHERE, show_default="the file's"),
+    ] = None,
+    layers: Annotated[
+        str | None,
+        typer.Option(help='"0-40", "0,3,7-9", "-1".', rich_help_panel=flags.WHERE, show_default="the file's"),
+    ] = None,
+    tokens: flags.Tokens = None,
+    branches: flags.Branches = "all",
+    window: flags.Window = "1",
+    layer_window: flags.LayerWindow = 1,
+    horizon: flags.Horizon = None,
+    videos: flags.Videos = True,
+    measure: flags.Measures = None,
+    controls: flags.ControlShare = flags.Controls.some,
+    name: flags.Name = "steering",
+    effect: flags.Effect = None,
+    plot: flags.Plot = None,
+    bootstrap_seed: flags.BootstrapSeed = 0,
+    resume: flags.Resume = False,
+    batch: flags.Batch = 1,
+    model: flags.StoreModel = None,
+    device: options.Device = None,
+    dtype: flags.StoreDtype = None,
+    offload: options.Offload = None,
+    quantize: options.Quantize = None,
+    lora: options.Lora = None,
+    revision: options.Revision = None,
+    local_files_only: options.LocalFilesOnly = False,
+    pipeline: options.Pipeline = None,
+    dry_run: flags.DryRun = False,
+    as_json: flags.AsJson = False,
+) -> None:
+    """Add a direction to what runs compute, at several scales, with controls.
+
+    Runs are made again from the step on at which they are changed; what follows is measured, and written to
+    STORE/results as it is done. With --resume an interrupted sweep goes on; --dry-run reads no weights.
+    """
+    from cosinterp.cli.store_model import prepare_model_of
+    from cosinterp.cli.sweep_command import Asked, carry_out, dataset_samples, names_of, own_measures
+    from cosinterp.interventions.vectors import read_vectors
+    from cosinterp.patching.grid import Grid
+    from cosinterp.patching.pairs import find_pairs
+    from cosinterp.patching.single_runs import runs_alone
+    from cosinterp.patching.steer import steering_study
+    from cosinterp.patching.sweep import SweepOptions
+    from stores import open_store
+
+    opened = open_store(store)
+    asked = Asked(opened.path, name, resume, dry_run, as_json, effect, plot, bootstrap_seed)
+    asked.check()
+    found = read_vectors(vectors)
+    numbers = _scales(scales)
+    made = SweepOptions(
+        horizon=horizon,
+        rows=batch,
+        videos=videos,
+        measures=own_measures(measure),
+        samples=dataset_samples(dataset),
+    )
+    if toward is None:
+        pairs = runs_alone(opened, sample, seeds)
+    elif sample is None:
+        raise InterventionError(f"--toward {toward}: give --sample too, such as 'maze-7x7-blue-*'")
+    else:
+        pairs = find_pairs(opened, opened, recipient=sample, donor=toward, seeds=seeds)
+    prepared = prepare_model_of(
+        opened,
+        model,
+        device=device,
+        dtype=dtype,
+        offload=offload,
+        quantize=quantize,
+        lora=lora,
+        revision=revision,
+        local_files_only=local_files_only,
+        pipeline=pipeline,
+    )
+    own_steps = found.steps if len(found.steps) > 1 else "all"
+    study = steering_study(
+        prepared.model,
+        opened,
+        pairs,
+        Grid(
+            own_steps if steps is None else steps,
+            found.layers if layers is None else layers,
+            (found.site,),
+            tokens or ["all"],
+            names_of(branches),
+            window=window,
+            layer_window=layer_window,
+        ),
+        vectors=vectors,
+        scales=numbers,
+        controls=controls.value,
+    )
+    carry_out(prepared, study, made, asked)
+
+
+def steering_vectors(
+    store: StorePath,
+    positive: Annotated[
+        list[str],
+        typer.Option(
+            help="Samples of one group, by name or pattern; give it again for more.",
+            rich_help_panel=_GROUPS,
+            show_default=False,
+        ),
+    ],
+    negative: Annotated[
+        list[str],
+        typer.Option(help="Those of the other group.", rich_help_panel=_GROUPS, show_default=False),
+    ],
+    out: Annotated[Path, typer.Option(help="The file, such as goal.npz.", show_default=False)],
+    seeds: Annotated[
+        str | None, typer.Option(help="Of both groups.", rich_help_panel=_GROUPS, show_default="all")
+    ] = None,
+    site: Annotated[str, typer.Option(help="Which the store has.", rich_help_panel=flags.WHERE)] = "resid",
+    layers: flags.Layers = "all",
+    steps: flags.Steps = "all",
+    branch: Annotated[
+        str | None,
+        typer.Option(
+            help="cond or uncond.", rich_help_panel=flags.WHERE, show_default="cond, if it is stored"
+        ),
+    ] = None,
+    tokens: Annotated[
+        str, typer.Option(metavar="GROUP", help="The mean is over these.", rich_help_panel=flags.WHERE)
+    ] = "all",
+    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Make directions of a store: the mean of one group of runs less that of another.
+
+    One for each step and layer of a site, from the stored activations alone; no model is loaded.
+    [bold]cosinterp steer[/bold] adds them to runs.
+    """
+    from cosinterp.cli.console import err, print_json
+    from cosinterp.cli.console import out as results
+    from cosinterp.cli.plain import table
+    from cosinterp.interventions.vectors import steering_vectors as make
+    from stores import open_store
+    from stores.errors import StoreError
+    from stores.selection import compact
+
+    if out.exists() and not force:
+        raise StoreError(f"{out} is there; replace it with --force")
+    opened = open_store(store)
+    with err().status("reading activations"):
+        found = make(
+            opened,
+            positive=positive,
+            negative=negative,
+            site=site,
+            layers=layers,
+            steps=steps,
+            branch=branch,
+            tokens=tokens,
+            seeds=seeds,
+        )
+    written = found.save(out, force=force)
+    if as_json:
+        print_json(
+            {
+                "file": str(written),
+                "site": found.site,
+                "steps": list(found.steps),
+                "layers": list(found.layers),
+                "norms": found.norms.tolist(),
+                "positive_norms": found.positive_norms.tolist(),
+                "negative_norms": found.negative_norms.tolist(),
+                "about": found.about,
+            }
+        )
+        return
+    shown = table("", "layer", "norm", "of the means", "share")
+    for index, layer in enumerate(found.layers):
+        norm = float(found.norms[:, index].mean())
+        means = float((found.positive_norms[:, index] + found.negative_norms[:, index]).mean()) / 2
+        shown.add_row(str(layer), f"{norm:.3g}", f"{means:.3g}", f"{norm / means:.3f}" if means else "–")
+    results().print(shown)
+    groups = ", ".join(f"{side} {found.about[side]['runs']} runs" for side in ("positive", "negative"))
+    results().print(f"{found.site}, steps {compact(found.steps)}, means over them; {groups}", markup=False)
+    results().print(str(written), markup=False, soft_wrap=True)
+
+
+def _scales(text: str) -> list[float]:
+    """Numbers separated by commas. Raises InterventionError: they are none."""
+    try:
+        return [float(number) for number in text.split(",")]
+    except ValueError:
+        raise InterventionError(
+            f"--scales {text}: give numbers separated by commas, such as --scales=-1,1"
+        ) from None
