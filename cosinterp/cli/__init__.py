@@ -62,6 +62,11 @@ COMMANDS: tuple[Command | Group, ...] = (
         "Put activations of one run into another, over a grid, with controls.",
     ),
     Command(
+        "attribute",
+        "cosinterp.cli.attribute:attribute",
+        "Screen a grid by gradients: what patches would change, to first order.",
+    ),
+    Command(
         "ablate",
         "cosinterp.cli.ablate:ablate",
         "Take away what runs compute at a place, over a grid, with controls.",

@@ -12,7 +12,7 @@ import typer
 
 from cosinterp.cli import options
 from cosinterp.cli.command_line import command_line, resume_command
-from cosinterp.errors import UserError
+from cosinterp.errors import SelectionError, UserError
 from stores.units import count_text
 
 if TYPE_CHECKING:
@@ -98,7 +98,13 @@ def carry_out(prepared: Prepared, study: Study, made: SweepOptions, asked: Asked
     from cosinterp.patching.sweep import Sweep
 
     prepared.model.check_batch(made.rows)
-    Sweep(prepared.model, study.trials, made).check()
+    sweep = Sweep(prepared.model, study.trials, made)
+    sweep.check()
+    # What a measure of the user's own returns is not known before.
+    if asked.effect is not None and not made.measures:
+        known = sweep.metrics(study.trials)
+        if asked.effect not in known:
+            raise SelectionError(f'--effect {asked.effect}: what is measured here is {", ".join(known)}')
     if asked.dry_run:
         _show(prepared, study, made, asked)
         return

@@ -58,11 +58,14 @@ class SweepReport:
     def tables(self) -> Iterator[Text | Table]:
         """Maps of steps and layers of each direction and place; the strongest cells of each direction."""
         for direction in self._there("direction", control=PLAIN):
-            of_one = patches.choose(self.result, direction=direction, control=PLAIN)
-            for place in places_of(of_one):
-                yield from self._maps(patches.choose(of_one, **place), direction, place)
+            yield from self._maps_of(direction)
             yield Text(f"{direction}: strongest cells beside their controls", "bold")
             yield self._strongest(direction)
+
+    def maps(self) -> Iterator[Text | Table]:
+        """Maps of steps and layers alone."""
+        for direction in self._there("direction", control=PLAIN):
+            yield from self._maps_of(direction)
 
     def remarks(self) -> list[str]:
         """What has to stand under the tables."""
@@ -127,9 +130,18 @@ class SweepReport:
             ],
         }
 
+    @property
+    def _has_scales(self) -> bool:
+        return any(name in self.by for name in _EXTRA)
+
     def _there(self, label: str, **chosen: str) -> list[str]:
         found = patches.choose(self.result, **chosen) if chosen else self.result
         return list(dict.fromkeys(found[label].values.tolist()))
+
+    def _maps_of(self, direction: str) -> Iterator[Text | Table]:
+        of_one = patches.choose(self.result, direction=direction, control=PLAIN)
+        for place in places_of(of_one):
+            yield from self._maps(patches.choose(of_one, **place), direction, place)
 
     def _maps(
         self, of_one: xarray.Dataset, direction: str, place: Mapping[str, Any]
@@ -162,6 +174,8 @@ class SweepReport:
         of_one = patches.choose(self.result, direction=direction)
         found = effects.strongest(of_one, self.effect, STRONGEST, self.by, self.bootstrap)
         controls = [name for name in self._there("control", direction=direction) if name != PLAIN]
+        # The identity of what is added is scale 0, which is no cell of its own; the remarks tell of it.
+        controls = [name for name in controls if name != "identity" or not self._has_scales]
         varying = [name for name in (*_PLACE, *_EXTRA) if name in self.by and len(self._there(name)) > 1]
         made = table(
             "",
@@ -259,7 +273,8 @@ def _span(counts: np.ndarray, one: str, many: str) -> str:
 def _number(value: float) -> str:
     if not math.isfinite(value):
         return "–"
-    return f"{value:.2f}" if abs(value) < 99.5 else f"{value:.0f}"
+    text = f"{value:.2f}" if abs(value) < 99.5 else f"{value:.0f}"
+    return "0.00" if text == "-0.00" else text
 
 
 def _interval(low: float, high: float) -> str:
