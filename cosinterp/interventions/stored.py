@@ -42,7 +42,7 @@ class StoreSources(Sources):
         return self._stores[path]
 
     def donor(self, run: RunRef, place: Place) -> torch.Tensor:
-        """See `Sources`: (1, token, channel), float32."""
+        """See `Sources`: (1, token, channel), bfloat16 where it is stored so, else float32."""
         return self._once((run, place), lambda: self._read(run, place))
 
     def mean(self, over: Mean, place: Place) -> torch.Tensor:
@@ -62,18 +62,12 @@ class StoreSources(Sources):
         return self._kept[key]
 
     def _read(self, run: RunRef, place: Place) -> torch.Tensor:
-        store = self.store(run.store)
-        array = store.read(
-            place.site,
-            place.step,
-            place.layer,
-            run.sample,
-            run.seed,
-            place.branch,
-            run.variant,
-            reduction="full",
-        )
-        return torch.from_numpy(np.ascontiguousarray(array)).flatten(0, 2)[None]
+        stored = self.store(run.store).shared_run(run.sample, run.seed, run.variant)
+        # The bits, where they are those of a dtype: half as many bytes as float32.
+        is_bf16 = stored.site(place.site, "full").dtype == "bf16"
+        array = stored.read(place.site, place.step, place.layer, place.branch, reduction="full", raw=is_bf16)
+        tensor = torch.from_numpy(np.ascontiguousarray(array))
+        return (tensor.view(torch.bfloat16) if is_bf16 else tensor).flatten(0, 2)[None]
 
     def _known_mean(self, over: Mean, place: Place) -> torch.Tensor:
         if (over, place) in self._means:

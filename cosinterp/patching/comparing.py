@@ -82,7 +82,7 @@ class Comparing:
     def outcomes(self, played: Played, step: int, count: int, run: RunRef) -> list[Outcome]:
         """What each of ``count`` rows came to; their videos are decoded together, if any is asked for."""
         clean = played.clean[step]
-        latents = (clean if played.final is None else played.final)[:count]
+        latents = clean if played.final is None else played.final
         decoded: list[np.ndarray] = []
 
         def row_of(row: int) -> Callable[[np.ndarray], np.ndarray]:
@@ -94,7 +94,7 @@ class Comparing:
 
             return decode
 
-        finals = [None] * count if played.final is None else [final.numpy() for final in latents]
+        finals = [None] * count if played.final is None else [final.numpy() for final in latents[:count]]
         return [Outcome(step, clean[row].numpy(), final, row_of(row)) for row, final in enumerate(finals)]
 
     def truth(self, ref: RunRef) -> dict[str, Any]:
@@ -117,7 +117,8 @@ class Comparing:
                 step,
                 known.clean_estimate(step)[row].numpy(),
                 known.final()[row].numpy() if ended else None,
-                lambda latent: self._decode(latent[None], ref)[0],
+                # In the same row of a batch of the same shape, too: a decoder rounds by these.
+                lambda latent: self._decode(np.repeat(latent[None], opened.player.rows, 0), ref)[row],
             )
         return self._references[key]
 

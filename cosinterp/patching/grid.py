@@ -14,7 +14,7 @@ from stores.selection import Selection, compact, select
 if TYPE_CHECKING:
     from cosinterp.models.anatomy import Anatomy
 
-CUMULATIVE = "cumulative"
+CUMULATIVE, ONWARD = "cumulative", "onward"
 ALL = "all"
 _RESID = "resid"
 
@@ -61,7 +61,7 @@ class Grid:
     Attributes:
         steps, layers, sites, tokens, branches: each is an axis. ``branches`` "all" patches all together.
         window: how many steps are patched together, from each of ``steps`` on; "cumulative": from the first
-            of ``steps`` up to each of them.
+            of ``steps`` up to each of them; "onward": from each of them to the last.
         layer_window: how many layers are patched together, from each of ``layers`` on.
     """
 
@@ -112,8 +112,12 @@ class Grid:
         if self.window == CUMULATIVE:
             for index in range(len(steps)):
                 yield steps[: index + 1]
-            return
-        yield from _windows(steps, _size(self.window, "window", f"a number of steps, or {CUMULATIVE}"))
+        elif self.window == ONWARD:
+            for index in range(len(steps)):
+                yield steps[index:]
+        else:
+            possible = f"a number of steps, {CUMULATIVE} or {ONWARD}"
+            yield from _windows(steps, _size(self.window, "window", possible))
 
     def _layer_windows(self, layers: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
         yield from _windows(layers, _size(self.layer_window, "layer window", "a number of layers"))
