@@ -251,3 +251,5 @@ def _report(
         out().print(one)
     for line in shown.remarks():
         out().print(line, markup=False)
+    for line in shown.files():
+        out().print(line, markup=False, soft_wrap=True)

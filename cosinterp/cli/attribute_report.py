@@ -107,10 +107,12 @@ class AttributionReport:
                         f"{len(values)} pairs of runs, {min(values):.2f} to {max(values):.2f}, over the "
                         "patched cells alone, which were chosen for being strong."
                     )
-        if self.patched is not None:
-            lines.append(f"patches: {self.patched.attrs['result']}")
-        lines.append(f"result: {self.where}")
         return lines
+
+    def files(self) -> list[str]:
+        """Where all of it lies."""
+        own = [] if self.patched is None else [f"patches: {self.patched.attrs['result']}"]
+        return [*own, f"result: {self.where}"]
 
     def as_data(self) -> dict[str, Any]:
         """All cells as JSON takes them."""

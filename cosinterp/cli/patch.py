@@ -187,12 +187,16 @@ def _with_preset(ctx: typer.Context, preset: str | None, chosen: dict[str, Any])
     Raises:
         InterventionError: there is no such preset.
     """
-    from click.core import ParameterSource
-
     from cosinterp.patching.presets import preset as preset_of
 
     if preset is None:
         return chosen
     values = preset_of(preset)
-    given = {name for name in values if ctx.get_parameter_source(name) is not ParameterSource.DEFAULT}
+    given = {name for name in values if _is_given(ctx, name)}
     return chosen | {name: value for name, value in values.items() if name not in given}
+
+
+def _is_given(ctx: typer.Context, name: str) -> bool:
+    source = ctx.get_parameter_source(name)
+    # By its name: Typer may bring a Click of its own.
+    return source is not None and source.name != "DEFAULT"

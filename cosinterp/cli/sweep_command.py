@@ -104,7 +104,7 @@ def carry_out(prepared: Prepared, study: Study, made: SweepOptions, asked: Asked
     if asked.effect is not None and not made.measures:
         known = sweep.metrics(study.trials)
         if asked.effect not in known:
-            raise SelectionError(f'--effect {asked.effect}: what is measured here is {", ".join(known)}')
+            raise SelectionError(f"--effect {asked.effect}: what is measured here is {', '.join(known)}")
     if asked.dry_run:
         _show(prepared, study, made, asked)
         return
@@ -161,6 +161,7 @@ def report(result: xarray.Dataset, asked: Asked) -> None:
         out().print(one)
     for line in shown.remarks():
         out().print(line, markup=False)
+    out().print(f"result: {where}", markup=False, soft_wrap=True)
 
 
 def draw(result: xarray.Dataset, effect: str, path: Path, bootstrap: Bootstrap) -> None:

@@ -112,9 +112,9 @@ ControlShare: TypeAlias = Annotated[
 Effect: TypeAlias = Annotated[
     str | None,
     typer.Option(
-        help="What is shown: x0_recovered, x0_along, final_moved, goal_donor...",
+        help="What is shown: x0_along, final_moved, solved_donor...",
         rich_help_panel=RESULT,
-        show_default="goal_donor if there is one, else x0_recovered",
+        show_default="goal_donor, else x0_recovered, else x0_relative",
     ),
 ]
 Name: TypeAlias = Annotated[

@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     import xarray
     from rich.table import Table
 
-PREFERRED = ("goal_donor", "x0_recovered", "x0_moved")
+PREFERRED = ("goal_donor", "x0_recovered", "x0_relative")
 """Effects that are shown if none is chosen: the first of which anything is known."""
 STRONGEST = 5
 _PLACE: tuple[str, ...] = ("site", "tokens", "branch")
 _EXTRA = ("scale",)
-_MOVED = "x0_moved"
+_MOVED = "x0_relative"
 _CELL_WIDTH = 7
 _HEAD_WIDTH = 10
 
@@ -95,8 +95,8 @@ class SweepReport:
             lines.append(
                 "identity, a run's own activations: changes nothing, as it has to."
                 if identity == 0
-                else f"identity, a run's own activations, moves the clean estimate by up to {identity:.2g}, "
-                "which it must not: the sweep is not exact here."
+                else f"identity, a run's own activations, moves the clean estimate by up to {identity:.2g} "
+                "of its norm, which it must not: the sweep is not exact here."
             )
         failed = int(plain["failed"].sum())
         if failed:
@@ -106,7 +106,6 @@ class SweepReport:
             lines.append(
                 "The strongest of many cells is strong also by luck: confirm it on pairs not used here."
             )
-        lines.append(f"result: {self.where}")
         return lines
 
     @cached_property
@@ -227,10 +226,13 @@ def effect_of(result: xarray.Dataset, asked: str | None) -> str | None:
     if asked is not None:
         if asked not in known:
             raise SelectionError(f'effect "{asked}": this result has {", ".join(known)}')
-        return asked if np.isfinite(result[asked].values).any() else None
-    return next(
-        (name for name in PREFERRED if name in known and np.isfinite(result[name].values).any()), None
-    )
+        return asked if _is_known(result, asked) else None
+    return next((name for name in PREFERRED if name in known and _is_known(result, name)), None)
+
+
+def _is_known(result: xarray.Dataset, effect: str) -> bool:
+    """Whether a patch that did not fail tells of an effect."""
+    return bool((np.isfinite(result[effect].values) & (result["error"].values == "")).any())
 
 
 def outcome(result: xarray.Dataset, where: str) -> dict[str, Any]:
