@@ -83,8 +83,8 @@ class SweepReport:
         if controls:
             of = self.cells.isel(cell=np.flatnonzero(self.cells["control"].values != PLAIN))
             lines.append(
-                f"Controls ({', '.join(controls)}): n = {_span(of['n'].values, 'patch', 'patches')} a cell, "
-                "not always of the same pairs as the patches."
+                f"Controls ({', '.join(controls)}): n = {_span(of['n'].values, 'patch', 'patches')} a cell"
+                + ("." if set(of["n"].values) == set(known["n"].values) else ", of some of the pairs alone.")
             )
         else:
             lines.append(
