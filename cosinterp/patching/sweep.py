@@ -7,6 +7,7 @@ the model as rows of one batch.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby, islice
@@ -129,11 +130,14 @@ class Sweep:
         ``error``, and the sweep goes on. Patches of which ``is_made`` says so are left out; what goes through
         the model together stays the same, so that the others come out as they would have.
         """
+        batches = [batch for batch in self.batches() if not all(map(is_made, batch.trials))]
+        uses = Counter(key for batch in batches for key in set(batch.anchors))
         try:
-            for batch in self.batches():
-                if not all(map(is_made, batch.trials)):
-                    self._replays.forget_all_but(batch.opened)
-                    yield from ((trial, row) for trial, row in self._made(batch) if not is_made(trial))
+            for batch in batches:
+                self._replays.forget_all_but(batch.opened)
+                yield from ((trial, row) for trial, row in self._made(batch) if not is_made(trial))
+                uses.subtract(set(batch.anchors))
+                self._replays.drop(key for key in batch.anchors if not uses[key])
         finally:
             self._replays.close()
 

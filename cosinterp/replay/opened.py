@@ -177,6 +177,11 @@ class Replays(Sources):
             self._evict(keys)
         return {key: self._anchors[key] for key in keys}
 
+    def drop(self, steps: Iterable[tuple[RunRef, int]]) -> None:
+        """Forget the anchors of steps that are not needed any more."""
+        for key in steps:
+            self._anchors.pop(key, None)
+
     def forget_all_but(self, refs: Iterable[RunRef]) -> None:
         """Close the runs that are not needed any more."""
         kept = set(refs)
