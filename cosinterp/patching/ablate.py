@@ -1,9 +1,9 @@
 """Ablation: take away what a run computes at a place, over a grid, with controls, and measure what follows.
 
 What is taken away is replaced by zeros, by its mean over runs, by what another sample's run has there, or, of
-a whole block, by what entered it. Zeros and means can take the model where it never is, and another run brings
-what it has of its own; so effects of different kinds answer different questions. Sources: Chan et al. 2022,
-"Causal scrubbing", for resampling; Li and Janson 2024 (arXiv 2409.09951) for how the kinds differ.
+a whole block, by what entered it. Zeros and means can take the model where it never is, and another run
+brings what it has of its own; so effects of different kinds answer different questions. Sources: Chan et al.
+2022, "Causal scrubbing", for resampling; Li and Janson 2024 (arXiv 2409.09951) for how the kinds differ.
 """
 
 from __future__ import annotations
