@@ -85,7 +85,8 @@ class Grid:
         layers = select(self.layers, anatomy.layers, "layers", "this model")
         windows = list(self._step_windows(select(self.steps, range(num_steps), "steps", "this run")))
         tokens = [str(TokenGroup.parse(text)) for text in self.tokens]
-        branches = [self._branch(anatomy, name, settings) for name in self.branches]
+        named = [name.strip() for text in self.branches for name in text.split(",")]
+        branches = [self._branch(anatomy, name, settings) for name in named]
         cells = [
             Cell(site, together, steps, group, branch)
             for site in sites
