@@ -66,8 +66,8 @@ class Patches:
             there = [f"{value:g}" for value in sorted(set(dataset[name].values.tolist()))]
             if len(there) > 1:
                 raise SelectionError(
-                    f"{name}: patches of {' and '.join(there)} cannot be averaged; choose one, or have by tell "
-                    "them apart"
+                    f"{name}: patches of {' and '.join(there)} cannot be averaged; choose one, or have by "
+                    "tell them apart"
                 )
         values = dataset[effect].values.astype(np.float64)
         if is_share(dataset, effect) and not np.isin(values[np.isfinite(values)], (0, 1)).all():
