@@ -36,6 +36,7 @@ __all__ = [
     "VideoFrames",
     "Wanted",
     "__version__",
+    "ablate",
     "decode",
     "diff",
     "export",
@@ -47,6 +48,8 @@ __all__ = [
     "patch",
     "replay",
     "score",
+    "steer",
+    "steering_vectors",
     "trace",
     "verify",
 ]
@@ -71,6 +74,7 @@ _HOMES = {
     "TraceError": "cosinterp.errors",
     "UserError": "stores",
     "Wanted": "stores",
+    "ablate": "cosinterp.patching.ablate",
     "decode": "cosinterp.decoding:decode_run",
     "diff": "stores:diff_stores",
     "export": "stores:export_store",
@@ -82,6 +86,8 @@ _HOMES = {
     "patch": "cosinterp.patching.patch",
     "replay": "cosinterp.replay.replaying",
     "score": "cosinterp.scoring:score_store",
+    "steer": "cosinterp.patching.steer",
+    "steering_vectors": "cosinterp.interventions.vectors",
     "trace": "cosinterp.tracing",
     "verify": "cosinterp.verification",
 }
@@ -90,9 +96,12 @@ if TYPE_CHECKING:
     from cosinterp.decoding import decode_run as decode
     from cosinterp.errors import InterventionError, ModelError, SampleError, TraceError
     from cosinterp.interventions.intervention import Intervention
+    from cosinterp.interventions.vectors import steering_vectors
     from cosinterp.models.loading import load
     from cosinterp.models.model import Model
+    from cosinterp.patching.ablate import ablate
     from cosinterp.patching.patch import patch
+    from cosinterp.patching.steer import steer
     from cosinterp.replay.replaying import Replayed, replay
     from cosinterp.samples import Sample, VideoFile, VideoFrames, load_dataset
     from cosinterp.scoring import score_store as score
