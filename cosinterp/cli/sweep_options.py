@@ -71,9 +71,10 @@ Branches: TypeAlias = Annotated[
 Window: TypeAlias = Annotated[
     str,
     typer.Option(
-        help="So many steps together, from each of --steps on; or cumulative: the first up to each.",
+        help="So many steps together, from each of --steps on; or cumulative: the first up to each; "
+        "or onward: each to the last.",
         rich_help_panel=WHERE,
-        autocompletion=one_of("1", "cumulative"),
+        autocompletion=one_of("1", "cumulative", "onward"),
     ),
 ]
 LayerWindow: TypeAlias = Annotated[
