@@ -20,6 +20,7 @@ from cosinterp.patching.measures import (
     pixel_effects,
     taken,
 )
+from cosinterp.patching.vbvr_measures import vbvr_measures
 
 if TYPE_CHECKING:
     from cosinterp.interventions.intervention import RunRef
@@ -62,8 +63,8 @@ class Comparing:
         faults = []
         if self._videos:
             found |= pixel_effects(outcome, recipient, donor)
-            truths = self.truth(trial.run), self.truth(trial.toward) if trial.has_donor else {}
-            for measure in (*measures_for(*truths), *self._measures):
+            measures, truths = self._measures_of(trial.run, trial.toward)
+            for measure in measures:
                 try:
                     found |= taken(measure, outcome.video, *truths)
                 except MeasureError as error:
@@ -74,8 +75,7 @@ class Comparing:
         """All that is measured of pairs of runs, patched and donor, by column."""
         columns = [*LATENT_EFFECTS, *(PIXEL_EFFECTS if self._videos else ())]
         for run, toward in pairs if self._videos else ():
-            truths = self._stored_truth(run), {} if toward == run else self._stored_truth(toward)
-            for measure in (*measures_for(*truths), *self._measures):
+            for measure in self._measures_of(run, toward)[0]:
                 columns += measure.columns
         return {metric.name: metric for metric in columns}
 
@@ -101,9 +101,21 @@ class Comparing:
         """What is known of a run's sample."""
         return self._replays.run(ref).run.truth
 
-    def _stored_truth(self, ref: RunRef) -> dict[str, Any]:
+    def _measures_of(
+        self, run: RunRef, toward: RunRef
+    ) -> tuple[tuple[Measure, ...], tuple[dict[str, Any], dict[str, Any]]]:
+        """What is measured of the videos of a pair, and the truths of its samples; of a run whose donor it is
+        itself, there is no donor's."""
+        known = [self._known(run), ({}, {}) if toward == run else self._known(toward)]
+        (truth, metadata), (donor_truth, donor_metadata) = known
+        measures = measures_for(truth, donor_truth), vbvr_measures(metadata, donor_metadata)
+        return (*measures[0], *measures[1], *self._measures), (truth, donor_truth)
+
+    def _known(self, ref: RunRef) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The truth and the metadata of a run's sample."""
         store = self._replays.stores.store(ref.store)
-        return store.shared_run(ref.sample, ref.seed, ref.variant).truth
+        run = store.shared_run(ref.sample, ref.seed, ref.variant)
+        return run.truth, run.attrs.get("metadata") or {}
 
     def _reference(self, ref: RunRef, step: int, row: int, ended: bool) -> Outcome:
         """What an unchanged run came to in the same row of a batch."""
