@@ -316,3 +316,16 @@ def test_a_video_that_is_not_of_the_maze_is_told():
         MeasureError, match="measure maze: the video is 2x2 px, but this maze is drawn at 48x48"
     ):
         scores(VIDEO)
+
+
+def test_without_a_donor_there_is_no_answer_of_its():
+    maze = generate_maze(3, 5)
+    known = truth(maze, "red")
+    found = {}
+    for measure in measures_for(known, {}):
+        scored = taken(measure, render_video(maze, "red"), known, {})
+        assert set(scored) == {metric.name for metric in measure.columns}
+        found |= scored
+    assert (found["goal_recipient"], found["solved_recipient"]) == (1.0, 1.0)
+    assert [name for name in found if name.endswith("_donor")] == ["goal_donor"]
+    assert math.isnan(found["goal_donor"])

@@ -10,7 +10,7 @@ import xarray as xr
 
 from probes import statistics
 from probes.effects import Bootstrap, cells, grid, over_control, strongest
-from probes.patches import effects_of, independent_samples
+from probes.patches import choose, effects_of, independent_samples
 from stores import SelectionError
 from tests.unit.probes.patched import full_grid, pair, result
 
@@ -307,3 +307,31 @@ def test_patches_of_different_horizons_are_not_averaged_unseen():
     with pytest.raises(SelectionError, match="horizon: patches of -1 and 0 cannot be averaged; choose one"):
         cells(result(rows), "x")
     assert cells(result(rows), "x", ("horizon",)).horizon.values.tolist() == [-1, 0]
+
+
+def steered() -> xr.Dataset:
+    rows = [
+        pair(n) | {"scale": scale, "control": control, "x": scale * (control == "none") + n / 100}
+        for n in range(3)
+        for scale in (-1.5, 2.0)
+        for control in ("none", "random")
+    ]
+    return result(rows, {"scale": {"kind": "label"}})
+
+
+def test_a_label_with_a_fraction_is_no_effect():
+    assert effects_of(steered()) == ("x",)
+    assert effects_of(result([pair(0) | {"scale": 0.5}])) == ("scale",)
+
+
+def test_patches_of_different_scales_are_not_averaged_unseen():
+    found = steered()
+    for summary in (cells, over_control):
+        kwargs = {"control": "random"} if summary is over_control else {}
+        with pytest.raises(SelectionError, match="scale: patches of -1.5 and 2 cannot be averaged"):
+            summary(found, "x", **kwargs)
+    told = over_control(found, "x", by=("scale",))
+    assert told.scale.values.tolist() == [-1.5, 2.0]
+    assert told.value.values == pytest.approx([-1.5, 2.0])
+    one = choose(found, scale=2.0)
+    assert cells(one, "x", ("control",)).n.values.tolist() == [3, 3]
