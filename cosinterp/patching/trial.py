@@ -40,11 +40,6 @@ class Trial:
         """The last step that is changed."""
         return max(max(one.steps) for one in self.interventions)
 
-    @property
-    def has_donor(self) -> bool:
-        """Whether there is a run that effects are shares of the way to."""
-        return self.toward != self.run
-
     def donors(self) -> list[tuple[RunRef, Intervention]]:
         """The runs that activations come from, each with the intervention that says which."""
         replaced = ((_replaced(one), one) for one in self.interventions)
