@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,11 @@ from cosinterp.errors import InterventionError, SelectionError, UserError
 from cosinterp.interventions.intervention import RandomLike, Replace
 from cosinterp.patching.ablate import ablate, ablation_study
 from cosinterp.patching.grid import Grid
-from cosinterp.patching.measures import LATENT_EFFECTS, Outcome, latent_effects
+from cosinterp.patching.measures import LATENT_EFFECTS, Outcome, latent_effects, register, unregister
 from cosinterp.patching.single_runs import runs_alone
 from cosinterp.patching.sweep import Row
 from cosinterp.patching.trial import Trial
+from cosinterp.scorers import Metric
 from probes.effects import CELL, cells, over_control
 from probes.results import open_result, provenance_of
 from stores import Store, open_store
@@ -204,6 +205,37 @@ def test_a_result_is_summed_up_as_one_of_patching(bench: Bench, name: str) -> No
     assert provenance_of(found)["kind"] == "ablation"
     assert provenance_of(found)["asked"]["ablation"] == "zero"
     assert '"what":{"kind":"random-like","like":{"kind":"zero"}' in found.interventions.values[2]
+
+
+@dataclass
+class Asked:
+    """A measure that notes what it was given."""
+
+    name: str = "asked"
+    columns: tuple[Metric, ...] = (Metric("asked", "asked", "asked", "mean"),)
+    truths: list[tuple[Any, Any]] = field(default_factory=list)
+
+    def measure(self, video: Any, recipient_truth: Any, donor_truth: Any) -> dict[str, float]:
+        self.truths.append((recipient_truth, donor_truth))
+        return {"asked": float(bool(donor_truth))}
+
+
+@pytest.mark.parametrize("kind", ["zero", "resample"])
+def test_only_a_run_that_is_resampled_has_a_donors_truth(kind: str, bench: Bench, tmp_path: Path) -> None:
+    named = [replace(sample_of(bench.row, name), truth={"goal": name}) for name in PROMPTS]
+    kept: dict[str, Any] = {"sites": "resid", "layers": "1", "save_steps": "0", "save_video": False}
+    store = ci.trace(bench.model, named, store=tmp_path / "store", seeds=[3], **kept, **bench.asked)
+    asked = Asked()
+    register(asked)
+    try:
+        how = {**QUICK, "samples": "blue", "steps": 0, "layers": 1, "videos": True}
+        found = ablate(bench.model, store, kind=kind, **how)
+    finally:
+        unregister("asked")
+    assert asked.truths == [({"goal": "blue"}, {"goal": "red"} if kind == "resample" else {})]
+    assert found.asked.values.tolist() == [float(kind == "resample")]
+    assert found.pixels_moved.values[0] > 0
+    assert np.isnan(found.pixels_recovered.values[0]) == (kind == "zero")
 
 
 class Stopped(Exception):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -157,7 +158,8 @@ def test_a_sweep_does_not_go_on_with_other_vectors(
     read_vectors(goal).save(file)
     with pytest.raises(Stopped):
         steer(bench.model, bench.store, vectors=file, name=name, progress=Stopping(), **ONE)
-    steering_vectors(bench.store, positive="blue", negative="red", layers="1-2").save(file, force=True)
+    other = read_vectors(goal)
+    replace(other, vectors=-other.vectors).save(file, force=True)
     with pytest.raises(InterventionError, match="is of another sweep"):
         steer(bench.model, bench.store, vectors=file, name=name, resume=True, **ONE)
     read_vectors(goal).save(file, force=True)
