@@ -1,0 +1,103 @@
+"""A result in the hand: its numbers, where they come from, and how it is looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from probes.kinds import Kind, kind_of
+from probes.results import open_result, provenance_of, save_result
+from stores.errors import StoreError
+
+if TYPE_CHECKING:
+    import pandas
+    import xarray
+    from matplotlib.figure import Figure
+
+FORMATS = (".png", ".svg", ".pdf")
+
+
+class Result:
+    """What an analysis found.
+
+    Attributes:
+        dataset: the labelled numbers.
+        provenance: what was asked of which store, with which versions, and the command that repeats it.
+        path: its file; None if it was not saved.
+    """
+
+    def __init__(
+        self, dataset: xarray.Dataset, provenance: Mapping[str, Any], path: Path | None = None
+    ) -> None:
+        self.dataset = dataset
+        self.provenance = dict(provenance)
+        self.path = path
+
+    @classmethod
+    def open(cls, path: Path | str) -> Result:
+        """The result in a file. Raises StoreError as `results.open_result` does."""
+        dataset = open_result(path)
+        return cls(dataset, provenance_of(dataset), Path(path))
+
+    def save(self, store: Path | str, name: str, *, force: bool = False) -> Result:
+        """This result in the ``results`` of a store. Raises StoreError as `results.save_result` does."""
+        path = save_result(store, name, self.dataset, self.provenance, force=force)
+        return Result.open(path)
+
+    @property
+    def name(self) -> str | None:
+        """What it is called in its store."""
+        return None if self.path is None else self.path.stem
+
+    @property
+    def kind(self) -> str:
+        """Such as "probe" or "patch"."""
+        return str(self.provenance["kind"])
+
+    def summary(self) -> list[str]:
+        """What it says, a sentence a line."""
+        return self._kind.summary(self.dataset)
+
+    def table(self) -> pandas.DataFrame:
+        """Its numbers, a row each."""
+        return self._kind.table(self.dataset)
+
+    def figures(self) -> list[str]:
+        """The names of the figures that it can draw, the main one first."""
+        return list(self._kind.figures(self.dataset))
+
+    def figure(self, name: str | None = None) -> Figure:
+        """One of its figures, the main one by default.
+
+        Raises:
+            StoreError: it has no such figure.
+        """
+        makers = self._kind.figures(self.dataset)
+        if name is None:
+            name = next(iter(makers), None)
+        if name is None or name not in makers:
+            there = ", ".join(makers) or "none"
+            raise StoreError(f'figure "{name}": a result of the kind {self.kind} has {there}')
+        return makers[name]()
+
+    def plot(self, path: Path | str, figure: str | None = None) -> Path:
+        """Draws a figure into a file (.png, .svg or .pdf).
+
+        Raises:
+            StoreError: it has no such figure, or the file's name ends in something else.
+        """
+        path = Path(path)
+        if path.suffix not in FORMATS:
+            raise StoreError(f"{path}: the name has to end in {', '.join(FORMATS[:-1])} or {FORMATS[-1]}")
+        drawn = self.figure(figure)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        drawn.savefig(path)
+        return path
+
+    def __repr__(self) -> str:
+        return f"<Result {self.name or '(not saved)'}, {self.kind}>"
+
+    @property
+    def _kind(self) -> Kind:
+        return kind_of(self.kind)
