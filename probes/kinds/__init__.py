@@ -22,7 +22,18 @@ if TYPE_CHECKING:
     Table = Callable[[xarray.Dataset], pandas.DataFrame]
     Figures = Callable[[xarray.Dataset], Mapping[str, Callable[[], Figure]]]
 
-_HOMES: dict[str, str] = {}
+_HOMES: dict[str, str] = {
+    "ablation": "probes.kinds.patches",
+    "attribution": "probes.kinds.attribution",
+    "convergence": "probes.kinds.convergence",
+    "maps": "probes.kinds.maps",
+    "patch": "probes.kinds.patches",
+    "probe": "probes.kinds.probe",
+    "scores": "probes.kinds.scores",
+    "similarity": "probes.kinds.similarity",
+    "steering": "probes.kinds.patches",
+    "transfer": "probes.kinds.transfer",
+}
 
 
 @dataclass(frozen=True)
