@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from importlib.metadata import version
 from pathlib import Path
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from cosinterp import __version__
 from cosinterp.capture.recording import BatchRecording
 from cosinterp.capture.sink import RingSinks
 from cosinterp.capture.watching import traced_call
@@ -22,8 +19,9 @@ from cosinterp.interrupts import interrupts_deferred
 from cosinterp.models.eager import eager
 from cosinterp.models.model import Model, to_uint8
 from cosinterp.planning.fitting import check_space
-from cosinterp.planning.plan import PlannedSample, TracePlan, make_plan, scheduler_config
+from cosinterp.planning.plan import PlannedSample, TracePlan, make_plan
 from cosinterp.planning.reduce_option import Reduce
+from cosinterp.run_attrs import run_attrs
 from cosinterp.samples import Sample
 from cosinterp.samples.hashes import image_sha256, videos_sha256
 from stores.layout import STORE_FILE
@@ -39,7 +37,6 @@ if TYPE_CHECKING:
 
 HOST_MEMORY = 4 * 1024**3
 _WRITERS_BESIDE_GPU = 4
-_PACKAGES = ("torch", "diffusers", "transformers", "nnsight", "h5py")
 
 
 class Progress(Protocol):
@@ -346,45 +343,3 @@ def _tell_finished(finished: SimpleQueue[tuple[str, int]], progress: Progress | 
         sample, seed = finished.get()
         if progress is not None:
             progress.finished(sample, seed)
-
-
-def run_attrs(
-    model: Model, plan: TracePlan, planned: PlannedSample, batch_seeds: tuple[int, ...]
-) -> dict[str, Any]:
-    """Everything that is needed to repeat a run, JSON-able."""
-    sample, settings = planned.sample, planned.settings
-    return {
-        "model": plan.settings.model,
-        "capture": plan.settings.capture,
-        "batch_seeds": list(batch_seeds),
-        "prompt": sample.prompt,
-        "sampling": settings,
-        "scheduler": {
-            "class": type(model.pipeline.scheduler).__name__,
-            "config": scheduler_config(model.pipeline.scheduler),
-        },
-        "prediction_type": model.anatomy.prediction_type,
-        "noise_device": "cpu",
-        "image_sha256": image_sha256(sample),
-        "videos_sha256": videos_sha256(sample),
-        "metadata": sample.metadata,
-        "versions": versions(),
-        "platform": platform.platform(),
-        "device": device_name(model.device),
-        "offload": model.offload,
-    }
-
-
-def versions() -> dict[str, str]:
-    """The versions of everything that a run's numbers depend on."""
-    packages = {name: version(name) for name in _PACKAGES}
-    return {"cosinterp": __version__, "python": platform.python_version(), **packages}
-
-
-def device_name(device: torch.device) -> str:
-    """What a model runs on: the GPU's name, or the processor's architecture."""
-    if device.type == "cuda":
-        import torch
-
-        return torch.cuda.get_device_name(device)
-    return f"{device.type} ({platform.machine()})"

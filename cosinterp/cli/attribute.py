@@ -198,7 +198,7 @@ def _described(attributed: xarray.Dataset) -> xarray.Dataset:
 def _save(model: Model, store: Store, name: str, dataset: xarray.Dataset, asked: dict[str, Any]) -> Path:
     from cosinterp.cli.command_line import command_line
     from cosinterp.planning.plan import model_settings
-    from cosinterp.tracing import device_name, versions
+    from cosinterp.run_attrs import device_name, versions
     from probes.results import save_result
 
     provenance = {

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from cosinterp.patching.sweep import Batch, Sweep, SweepOptions
 from cosinterp.patching.trial import Trial, resume_of
-from cosinterp.tracing import device_name
+from cosinterp.run_attrs import device_name
 from stores.store import open_store
 
 if TYPE_CHECKING:

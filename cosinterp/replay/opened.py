@@ -18,7 +18,7 @@ from cosinterp.replay.player import Player, Trajectory
 from cosinterp.replay.preamble import Preamble
 from cosinterp.replay.skips import Anchor
 from cosinterp.replay.stored import PlayedTrajectory, StoredTrajectory, player_of
-from cosinterp.tracing import device_name
+from cosinterp.run_attrs import device_name
 
 if TYPE_CHECKING:
     from cosinterp.models.model import Model
