@@ -15,6 +15,7 @@ from cosinterp.capture.sink import RingSinks
 from cosinterp.capture.watching import traced_call
 from cosinterp.denoising import Call, Clock, Step
 from cosinterp.errors import TraceError
+from cosinterp.following import Followed
 from cosinterp.interrupts import interrupts_deferred
 from cosinterp.models.eager import eager
 from cosinterp.models.model import Model, to_uint8
@@ -71,6 +72,7 @@ def trace(
     batch: int = 1,
     resume: bool = False,
     save_video: bool = True,
+    follow: Store | None = None,
     host_memory: int = HOST_MEMORY,
     writers: int | None = None,
     progress: Progress | None = None,
@@ -101,6 +103,8 @@ def trace(
             runs to rounding, not bit for bit.
         resume: skip the runs that the store has; without it, having one of them is an error.
         save_video: decode and store the video.
+        follow: a store with runs of the same samples, seeds and settings: the denoiser is shown their
+            latents, and predictions, latents and videos are theirs; the activations are of this model.
         host_memory: bytes of captured tensors that may wait to be written; then the model waits.
         writers: threads that write; default: 4 beside a GPU, else 1.
         progress: told how it goes.
@@ -129,7 +133,18 @@ def trace(
         compression=compression,
         writers=writers,
     )
-    return run_plan(model, plan, Path(store), resume=resume, host_memory=host_memory, progress=progress)
+    followed = None if follow is None else Followed(follow)
+    if followed is not None:
+        plan = followed.planned(plan)
+    return run_plan(
+        model,
+        plan,
+        Path(store),
+        resume=resume,
+        followed=followed,
+        host_memory=host_memory,
+        progress=progress,
+    )
 
 
 def run_plan(
@@ -138,16 +153,19 @@ def run_plan(
     path: Path,
     *,
     resume: bool = False,
+    followed: Followed | None = None,
     host_memory: int = HOST_MEMORY,
     progress: Progress | None = None,
 ) -> Store:
-    """Carry out a plan; see `trace`."""
+    """Carry out a plan, which is that of ``followed`` (`Followed.planned`) if there is one; see `trace`."""
     todo = runs_to_make(plan, path, resume)
     check_space(path, plan, todo)
     target = create_store(path, plan.settings, exist_ok=True)
     # A writer does it too, but there may be none: the last run of all may be the one without its line.
     target.complete_catalog()
-    record_runs(model, plan, todo, target.writer, host_memory=host_memory, progress=progress)
+    record_runs(
+        model, plan, todo, target.writer, followed=followed, host_memory=host_memory, progress=progress
+    )
     return target
 
 
@@ -157,6 +175,7 @@ def record_runs(
     todo: list[tuple[str, int]],
     begin: Callable[[str, int], RunWriter],
     *,
+    followed: Followed | None = None,
     host_memory: int = HOST_MEMORY,
     progress: Progress | None = None,
 ) -> None:
@@ -173,7 +192,7 @@ def record_runs(
             for planned, seeds, wanted in _batches(plan, todo):
                 writers = opened.open(planned.sample.name, seeds, wanted)
                 recording = BatchRecording(plan, planned, writers, sinks.sink())
-                _trace_batch(model, recording, seeds, opened, finished, progress)
+                _trace_batch(model, recording, seeds, followed, opened, finished, progress)
     finally:
         # Also of a trace that fails or is interrupted: these runs are kept.
         _tell_finished(finished, progress)
@@ -305,6 +324,7 @@ def _trace_batch(
     model: Model,
     recording: BatchRecording,
     seeds: tuple[int, ...],
+    followed: Followed | None,
     opened: _OpenRuns,
     finished: SimpleQueue[tuple[str, int]],
     progress: Progress | None,
@@ -312,10 +332,15 @@ def _trace_batch(
     plan, planned = recording.plan, recording.planned
     recorded = tuple(writer.seed for writer in recording.writers if writer is not None)
 
+    name = planned.sample.name
+    answer = None if followed is None else followed.predictions(name, seeds)
+
     def on_step(step: Step) -> None:
+        if followed is not None:
+            followed.check_latents(name, seeds, step)
         recording.step(step)
         if progress is not None:
-            progress.step(planned.sample.name, recorded, step.index, plan.num_steps)
+            progress.step(name, recorded, step.index, plan.num_steps)
         _tell_finished(finished, progress)
 
     def wanted(call: Call) -> bool:
@@ -331,7 +356,7 @@ def _trace_batch(
     recording.begin(run_attrs(model, plan, planned, seeds))
     output_type = "np" if plan.save_video else "latent"
     arguments = model.arguments(planned.sample, seeds, planned.settings, output_type=output_type)
-    clock = Clock(model.pipeline, model.anatomy, planned.size, len(seeds), on_step, recording.start)
+    clock = Clock(model.pipeline, model.anatomy, planned.size, len(seeds), on_step, recording.start, answer)
     with clock.watching():
         output = traced_call(model, arguments, clock, plan.layers, wanted, on_tensor)
     clock.check(plan.run_branches, plan.num_steps)

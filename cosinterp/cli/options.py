@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import islice
-from typing import TYPE_CHECKING, Annotated, TypeAlias, TypedDict, Unpack
+from typing import TYPE_CHECKING, Annotated, NotRequired, TypeAlias, TypedDict, Unpack
 
 import typer
 
@@ -121,6 +121,17 @@ Pipeline: TypeAlias = Annotated[
     ),
 ]
 
+Untrained: TypeAlias = Annotated[
+    int | None,
+    typer.Option(
+        metavar="SEED",
+        min=0,
+        help="Draw the denoiser's weights anew with this seed: the untrained model of the same anatomy.",
+        rich_help_panel=MACHINE,
+        show_default=False,
+    ),
+]
+
 Settings: TypeAlias = Annotated[
     list[str] | None,
     typer.Option(
@@ -154,6 +165,7 @@ class ModelFlags(TypedDict):
     revision: str | None
     local_files_only: bool
     pipeline: str | None
+    untrained: NotRequired[int | None]
 
 
 def prepare_model(name: str, **flags: Unpack[ModelFlags]) -> Prepared:

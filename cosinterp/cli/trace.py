@@ -16,6 +16,7 @@ from cosinterp.cli.settings import merged, parse_settings
 from cosinterp.errors import SampleError, TraceError
 
 if TYPE_CHECKING:
+    from cosinterp.following import Followed
     from cosinterp.models.loading import Prepared
     from cosinterp.models.model import Model
     from cosinterp.planning.plan import TracePlan
@@ -140,6 +141,15 @@ def trace(
         ),
     ] = "none",
     video: Annotated[bool, typer.Option(help="Decode and keep the videos.", rich_help_panel=_CAPTURE)] = True,
+    follow: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="STORE",
+            help="Show the model the latents of this store's runs, of the same samples, seeds and settings.",
+            rich_help_panel=_SAMPLING,
+            show_default=False,
+        ),
+    ] = None,
     num_steps: Annotated[
         int | None,
         typer.Option(help="Denoising steps.", min=1, rich_help_panel=_SAMPLING, show_default=_OWN),
@@ -202,6 +212,7 @@ def trace(
     revision: options.Revision = None,
     local_files_only: options.LocalFilesOnly = False,
     pipeline: options.Pipeline = None,
+    untrained: options.Untrained = None,
     resume: Annotated[bool, typer.Option("--resume", help="Skip the runs that the store has.")] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be made and its size, and stop.")
@@ -240,9 +251,12 @@ def trace(
         revision=revision,
         local_files_only=local_files_only,
         pipeline=pipeline,
+        untrained=untrained,
     )
 
+    from cosinterp.following import Followed
     from cosinterp.planning.plan import make_plan
+    from stores import open_store
 
     memory = int(host_memory * 1024**3)
     plan = make_plan(
@@ -263,10 +277,14 @@ def trace(
         writers=writers,
         sampling=sampling,
     )
+    followed = None
+    if follow is not None:
+        followed = Followed(open_store(follow))
+        plan = followed.planned(plan)
     if dry_run:
         _show(prepared.model, plan, store, as_json)
     else:
-        _carry_out(prepared, plan, store, resume, memory)
+        _carry_out(prepared, plan, store, resume, followed, memory)
 
 
 def _show(model: Model, plan: TracePlan, store: Path, as_json: bool) -> None:
@@ -284,7 +302,14 @@ def _show(model: Model, plan: TracePlan, store: Path, as_json: bool) -> None:
     check_space(store, plan, outlook.todo)
 
 
-def _carry_out(prepared: Prepared, plan: TracePlan, store: Path, resume: bool, host_memory: int) -> None:
+def _carry_out(
+    prepared: Prepared,
+    plan: TracePlan,
+    store: Path,
+    resume: bool,
+    followed: Followed | None,
+    host_memory: int,
+) -> None:
     from cosinterp.cli.console import err
     from cosinterp.cli.trace_progress import RichProgress
     from cosinterp.planning.fitting import check_space
@@ -297,7 +322,15 @@ def _carry_out(prepared: Prepared, plan: TracePlan, store: Path, resume: bool, h
     model = options.load_weights(prepared) if todo else prepared.model
     try:
         with RichProgress(store, writing_threads(model, plan)) as progress:
-            run_plan(model, plan, store, resume=resume, host_memory=host_memory, progress=progress)
+            run_plan(
+                model,
+                plan,
+                store,
+                resume=resume,
+                followed=followed,
+                host_memory=host_memory,
+                progress=progress,
+            )
     except KeyboardInterrupt:
         kept = count_text(progress.made, "finished run")
         err().print(f"interrupted; {kept} kept. To go on:")

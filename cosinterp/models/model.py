@@ -53,6 +53,8 @@ class Model:
     lora: tuple[Lora, ...] = ()
     offload: str | None = None
     quantization: str | None = None
+    untrained: int | None = None
+    """The seed that the weights of its denoisers were drawn with, if they were not trained."""
     content_sha256: str | None = None
     """Of a pipeline that was given as an object; see `weights_sha256`."""
 

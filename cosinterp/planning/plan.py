@@ -197,6 +197,7 @@ def model_settings(model: Model) -> dict[str, Any]:
         "lora": [asdict(lora) for lora in model.lora],
         "quantization": model.quantization,
         "weights_sha256": model.weights_sha256,
+        **({} if model.untrained is None else {"untrained": model.untrained}),
     }
 
 

@@ -110,7 +110,7 @@ def _why_not(model: Model, store: Store, run: Run) -> str | None:
 
 def _identity(settings: dict[str, Any]) -> dict[str, Any]:
     """What has to be the same for the same numbers; where the weights' hash is known, a name may differ."""
-    names = ["pipeline", "experts", "dtype", "lora", "quantization", "weights_sha256"]
+    names = ["pipeline", "experts", "dtype", "lora", "quantization", "untrained", "weights_sha256"]
     if settings.get("weights_sha256") is None:
         names += ["name", "revision"]
     return {name: settings.get(name) for name in names}

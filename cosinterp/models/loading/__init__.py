@@ -48,6 +48,7 @@ def load(
     revision: str | None = None,
     local_files_only: bool = False,
     pipeline: str | None = None,
+    untrained: int | None = None,
 ) -> Model:
     """Load a pipeline for tracing.
 
@@ -67,6 +68,8 @@ def load(
         local_files_only: take a hub id from the local cache only.
         pipeline: diffusers class to load the folder as, in place of the one that it names, such as
             "WanImageToVideoPipeline" for a Wan2.2 TI2V folder that declares text-to-video.
+        untrained: replace the weights of the denoiser by those that its class begins training with, drawn
+            with this seed: the model of the same anatomy that a probe of the trained one is compared with.
 
     Raises:
         ModelError: not found, not a diffusers folder, a component missing or broken, or not understood.
@@ -80,6 +83,7 @@ def load(
         "revision": revision,
         "local_files_only": local_files_only,
         "pipeline": pipeline,
+        "untrained": untrained,
     }
     if isinstance(model, str | Path):
         return prepare(model, **settings).load()

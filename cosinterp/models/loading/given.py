@@ -65,7 +65,7 @@ def check_given(pipeline: Any, settings: dict[str, Any]) -> None:
             f"a {type(pipeline).__name__} is no model; give a name, a folder, or the whole diffusers pipeline"
         )
 
-    given = [name for name, value in settings.items() if value not in (None, False)]
+    given = [name for name, value in settings.items() if value is not None and value is not False]
     if given:
         raise ModelError(f"the pipeline is loaded already: {given[0]} comes too late; set it up before")
 

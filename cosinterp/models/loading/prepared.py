@@ -17,6 +17,7 @@ from cosinterp.models.loading.quantizing import check_quantization, quantization
 from cosinterp.models.loading.quiet import quiet_libraries
 from cosinterp.models.loading.skeletons import SkeletonError, build_skeleton
 from cosinterp.models.loading.sources import MODEL_FILE, Source, find
+from cosinterp.models.loading.untrained import check_untrained, draw_anew
 from cosinterp.models.loading.weights import check_weights
 from cosinterp.models.model import Model
 
@@ -35,6 +36,7 @@ class _Choices:
     offload: str | None
     quantize: str | None
     lora: Asked
+    untrained: int | None
 
 
 @dataclass(frozen=True)
@@ -103,6 +105,7 @@ def prepare(
     revision: str | None = None,
     local_files_only: bool = False,
     pipeline: str | None = None,
+    untrained: int | None = None,
 ) -> Prepared:
     """Find a model, and check and describe it by its configs alone; `cosinterp.load` has the arguments.
 
@@ -113,11 +116,12 @@ def prepare(
     precision = dtype_of(dtype, where)
     check_offload(offload, where, str(name_or_path))
     source = find(str(name_or_path), revision, local_files_only=local_files_only)
-    choices = _Choices(source, pipeline, where, precision, offload, quantize, lora)
+    choices = _Choices(source, pipeline, where, precision, offload, quantize, lora, untrained)
     with quiet_libraries():
         configs = source.configs()
         index = read_index(configs, source.name, pipeline)
         check_quantization(quantize, index, where, offload, source.name)
+        check_untrained(untrained, quantization_of(quantize, index), lora)
         own = _own_settings(configs)
         try:
             skeleton = build_skeleton(index, precision)
@@ -145,6 +149,7 @@ def _described(choices: _Choices, index: Index, pipeline: Any, own: dict[str, An
         task=own.get("task"),
         offload=choices.offload,
         quantization=quantization_of(choices.quantize, index),
+        untrained=choices.untrained,
     )
     sampling = own.get("sampling", {})
     known = model.sampling_defaults
@@ -172,6 +177,8 @@ def _finished(described: Model, loaded: Any, choices: _Choices, loras: tuple[Fit
     anatomy.prepare(loaded)
     if anatomy.vae_in_model_dtype:
         cast_vae(loaded, choices.precision)
+    if choices.untrained is not None:
+        draw_anew(loaded, anatomy.experts, choices.untrained)
     add_loras(loaded, loras)
     place(loaded, anatomy.experts, choices.device, choices.offload, described.name)
     loaded.set_progress_bar_config(disable=True)
