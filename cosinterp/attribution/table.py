@@ -20,11 +20,11 @@ from cosinterp.attribution.passes import Passes, Side
 from cosinterp.attribution.step import POINTS, attribute
 from cosinterp.errors import InterventionError, SelectionError
 from cosinterp.interventions.intervention import RunRef
+from cosinterp.interventions.token_groups import TokenGroup
 from cosinterp.models.model import Model
 from cosinterp.patching.controls import SUFFICIENCY, patches_of
 from cosinterp.patching.grid import ALL, Cell, Grid
 from cosinterp.patching.pairs import Pair, check_pair
-from cosinterp.patching.token_groups import TokenGroup
 from cosinterp.patching.trial import Trial
 from cosinterp.replay.stored import StoredTrajectory, check_replayable, sample_of
 from cosinterp.samples import Sample

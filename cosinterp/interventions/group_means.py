@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cosinterp.errors import InterventionError
-from cosinterp.patching.token_groups import TokenGroup
+from cosinterp.interventions.token_groups import TokenGroup
 from stores import Run, RunEntry, Store
 from stores.selection import Selection, compact, select
 from stores.sites import SiteInfo, default_branch

@@ -129,7 +129,7 @@ class Intervention(_Data, frozen=True):
         site: which tensor.
         layers, steps: where, as numbered in the model.
         branches: of which guidance branches; None: of all that are computed.
-        tokens: which tokens of the grid, in the language of `cosinterp.patching.token_groups`.
+        tokens: which tokens of the grid, in the language of `cosinterp.interventions.token_groups`.
         elsewhere: a seed: as many other tokens instead, drawn with it; a control.
         what: what is put there.
     """

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from cosinterp.interventions.intervention import Intervention
-from cosinterp.patching.token_groups import TokenGroup
+from cosinterp.interventions.token_groups import TokenGroup
 
 ALL = "all"
 

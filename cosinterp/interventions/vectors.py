@@ -159,8 +159,8 @@ def steering_vectors(
         positive, negative: samples by name or by pattern; the groups need not be pairs.
         site, layers, steps: of which the store has to have all of, in both groups.
         branch: None: "cond" where that is stored.
-        tokens: a group in the language of `cosinterp.patching.token_groups`; places are those of each run's
-            own sample. For all tokens a store of the reduction "mean" does as well as one in full.
+        tokens: a group in the language of `cosinterp.interventions.token_groups`; places are those of each
+            run's own sample. For all tokens a store of the reduction "mean" does as well as one in full.
         seeds: of both groups; None: all.
 
     Raises:

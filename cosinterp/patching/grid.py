@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from cosinterp.errors import InterventionError, SelectionError
 from cosinterp.interventions.intervention import Intervention, What
-from cosinterp.patching.token_groups import TokenGroup
+from cosinterp.interventions.token_groups import TokenGroup
 from stores.selection import Selection, compact, select
 
 if TYPE_CHECKING:

@@ -77,7 +77,7 @@ def patch(
         donor_store: of the donors; default: the same.
         seeds, donor_seeds: see `find_pairs`.
         steps, layers, sites, tokens, branches, window, layer_window: see `Grid`. Tokens are groups in the
-            language of `cosinterp.patching.token_groups`.
+            language of `cosinterp.interventions.token_groups`.
         directions: "sufficiency": the donor's activations in the recipient's run; "necessity": the
             recipient's in the donor's run; or both.
         controls: of one pair in eight ("some"), of "all", or "none"; see `controls_of`.

@@ -11,9 +11,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from cosinterp.errors import SampleError, SelectionError
-from cosinterp.organism import mazes, tasks
-from cosinterp.patching.token_groups import Both, Either, Expression, Not, TokenGroup
-from cosinterp.patching.token_places import (
+from cosinterp.interventions.token_groups import Both, Either, Expression, Not, TokenGroup
+from cosinterp.interventions.token_places import (
     MAZE_PLACES,
     Box,
     Everything,
@@ -22,6 +21,7 @@ from cosinterp.patching.token_places import (
     MazePlace,
     TruthPlace,
 )
+from cosinterp.organism import mazes, tasks
 
 GRID = (3, 12, 12)
 MAZE = mazes.generate_maze(3, 5)

@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from cosinterp.errors import SelectionError
-from cosinterp.patching.token_places import (
+from cosinterp.interventions.token_places import (
     MAZE_PLACES,
     Box,
     Everything,
