@@ -1,0 +1,1 @@
+"""Linear probes: what can be read off activations, with the statistics that such a claim needs."""
