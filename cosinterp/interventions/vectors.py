@@ -20,8 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cosinterp.errors import InterventionError
-from cosinterp.interventions.chosen_runs import SampleNames, chosen_runs
 from cosinterp.interventions.group_means import Places, group_mean, places_of_runs
+from stores.chosen_runs import SampleNames, chosen_runs
 from stores.files import replacing
 from stores.filters import Seeds
 from stores.hdf5 import why_unreadable

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 from cosinterp.errors import InterventionError
-from cosinterp.interventions.chosen_runs import SampleNames
 from cosinterp.interventions.intervention import RandomLike, Replace
 from cosinterp.patching.controls import (
     CONTROL_SEED,
@@ -35,6 +34,7 @@ from cosinterp.patching.running import Progress, Study, run_study
 from cosinterp.patching.single_runs import listed, opened_store, runs_alone, settings_of
 from cosinterp.patching.sweep import Donors, SweepOptions
 from cosinterp.patching.trial import Trial
+from stores.chosen_runs import SampleNames
 from stores.filters import Seeds
 from stores.selection import Selection, select
 

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from cosinterp.errors import InterventionError
-from cosinterp.interventions.chosen_runs import SampleNames, chosen_runs
 from cosinterp.interventions.group_means import Places, require
 from cosinterp.interventions.intervention import Bypass, Mean, Replace, RunRef, Zero
 from cosinterp.patching.grid import ALL, Cell
 from cosinterp.patching.pairs import Pair, check_pair
 from cosinterp.patching.single_runs import run_of
+from stores.chosen_runs import SampleNames, chosen_runs
 from stores.filters import Seeds
 
 if TYPE_CHECKING:

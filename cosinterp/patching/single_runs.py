@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cosinterp.interventions.chosen_runs import SampleNames, chosen_runs
 from cosinterp.interventions.intervention import RunRef
 from cosinterp.patching.pairs import Pair
+from stores.chosen_runs import SampleNames, chosen_runs
 from stores.filters import Seeds
 from stores.store import open_store
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cosinterp.errors import InterventionError
-from cosinterp.interventions.chosen_runs import SampleNames
 from cosinterp.interventions.edits import Place
 from cosinterp.interventions.intervention import Add
 from cosinterp.interventions.vectors import SteeringVectors, digest_of, read_vectors, steering_vectors
@@ -31,6 +30,7 @@ from cosinterp.patching.running import Progress, Study, run_study
 from cosinterp.patching.single_runs import listed, opened_store, run_of, runs_alone, settings_of
 from cosinterp.patching.sweep import SweepOptions
 from cosinterp.patching.trial import Trial
+from stores.chosen_runs import SampleNames
 from stores.selection import Selection
 
 if TYPE_CHECKING:

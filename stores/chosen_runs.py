@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
-from cosinterp.errors import SelectionError
-from stores import RunEntry, Store
+from stores.entries import RunEntry
+from stores.errors import SelectionError
 from stores.filters import Seeds
 from stores.layout import BASE
+
+if TYPE_CHECKING:
+    from stores.store import Store
 
 STAR = "*"
 _SHOWN = 3
@@ -18,20 +21,26 @@ SampleNames: TypeAlias = Sequence[str] | str | None
 """A sample, a pattern with one ``*`` that stands for anything, or several of these; None: all samples."""
 
 
-def chosen_runs(store: Store, samples: SampleNames = None, seeds: Seeds = None) -> list[RunEntry]:
-    """The base runs of these samples and seeds, sorted by sample and seed.
+def chosen_runs(
+    store: Store, samples: SampleNames = None, seeds: Seeds = None, variant: str = BASE
+) -> list[RunEntry]:
+    """The runs of these samples and seeds, sorted by sample and seed.
 
     Raises:
-        SelectionError: a name or a pattern that no sample of the store has, or no run of these seeds.
+        SelectionError: a variant that no run is of, a name or a pattern that no sample of it has, or no run
+            of these seeds.
     """
-    there = list(dict.fromkeys(entry.sample for entry in store.runs(variant=BASE)))
+    there = list(dict.fromkeys(entry.sample for entry in store.runs(variant=variant)))
+    of_variant = "" if variant == BASE else f" of the variant {variant}"
+    if not there and (variants := sorted({entry.variant for entry in store.runs()})):
+        raise SelectionError(f"{store.path} has no runs of the variant {variant}; it has {_listed(variants)}")
     asked = [samples] if isinstance(samples, str) else samples
     names = (
         there if asked is None else sorted({name for text in asked for name in _fitting(store, text, there)})
     )
-    found = store.runs(names, seeds, BASE)
+    found = store.runs(names, seeds, variant)
     if not found:
-        what = "no runs" if seeds is None else "no runs of these seeds"
+        what = f"no runs{of_variant}" if seeds is None else f"no runs{of_variant} of these seeds"
         raise SelectionError(f"{store.path} has {what}" + (f" of {_listed(asked)}" if asked else ""))
     return found
 
