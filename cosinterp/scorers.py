@@ -10,32 +10,15 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cosinterp.errors import SampleError
+from probes.scores import ANSWER, Metric, Reading
 
 Frames = NDArray[np.uint8]
-
-
-@dataclass(frozen=True)
-class Metric:
-    """One number of a score.
-
-    name      key in the score and column in tables
-    label     a few words for axes and lists
-    head      one or two short words for table heads
-    kind      "share": the outcome of a run is 0 or 1; "mean": it is a number within `bounds`
-    """
-
-    name: str
-    label: str
-    head: str
-    kind: Literal["share", "mean"]
-    bounds: tuple[float, float] = (0.0, 1.0)
 
 
 class Task(Protocol):
@@ -43,6 +26,9 @@ class Task(Protocol):
 
     metrics     all that `score` returns, in the order of the tables
     headline    the two or three of them that are shown by step
+
+    A task whose answers have coarser parts (the goal that a path leads to) may have `readings` and `read`
+    as `Readable` says.
     """
 
     name: str
@@ -62,6 +48,20 @@ class Task(Protocol):
         ...
 
 
+@runtime_checkable
+class Readable(Protocol):
+    """What a task may have beside the members of `Task`: answers that can be read in several ways.
+
+    readings    the first is all of the answer, named "answer"
+    """
+
+    readings: tuple[Reading, ...]
+
+    def read(self, reading: str, answer: str) -> str:
+        """What an answer says in the reading of this name."""
+        ...
+
+
 class MazeTask:
     """The mazes of the bundled model: which goal the drawn path reaches, and whether it is the true path."""
 
@@ -75,6 +75,10 @@ class MazeTask:
         Metric("consistent", "frames consistent", "frames ok", "share"),
     )
     headline: tuple[str, ...] = ("solved", "iou")
+    readings: tuple[Reading, ...] = (
+        Reading(ANSWER, "path", "solved"),
+        Reading("goal", "goal", "right_goal"),
+    )
 
     def score(self, video: Frames, truth: Mapping[str, Any]) -> dict[str, float]:
         """As `cosinterp.organism.scoring`; `right_goal`: the path reaches the named goal and no other."""
@@ -102,6 +106,10 @@ class MazeTask:
             return None
         drawn = np.packbits(read_cells(video[-1]) == PATH).tobytes()
         return f"{reached}-{hashlib.blake2b(drawn, digest_size=4).hexdigest()}"
+
+    def read(self, reading: str, answer: str) -> str:
+        """All of the answer, or the goal that its path reaches: "red", "blue" or "both"."""
+        return answer.partition("-")[0] if reading == "goal" else answer
 
     def final_frame(self, truth: Mapping[str, Any]) -> Frames:
         """The solved maze, drawn from the truth."""
@@ -141,6 +149,20 @@ def register(task: Task) -> None:
 def known_tasks() -> tuple[str, ...]:
     """Names of the tasks that can be scored."""
     return tuple(_TASKS)
+
+
+def readings_of(task: Task) -> tuple[Reading, ...]:
+    """The ways to read a task's answers. Where the task says nothing: all of the answer, which is right where
+    the first share of its headline is 1."""
+    if isinstance(task, Readable):
+        return task.readings
+    shares = [metric.name for metric in task.metrics if metric.kind == "share"]
+    return (Reading(ANSWER, "answer", next((name for name in task.headline if name in shares), None)),)
+
+
+def read_answer(task: Task, reading: str, answer: str | None) -> str | None:
+    """What an answer says in a reading of `readings_of`."""
+    return task.read(reading, answer) if answer is not None and isinstance(task, Readable) else answer
 
 
 def task_of(truth: Mapping[str, Any]) -> Task | None:

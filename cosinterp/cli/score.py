@@ -33,6 +33,16 @@ def score(
         Path | None, typer.Option(help="Draw the curves by step (png, svg or pdf).", show_default=False)
     ] = None,
     bootstrap_seed: Annotated[int, typer.Option(help="Seed of the intervals.", min=0)] = 0,
+    save: Annotated[
+        bool,
+        typer.Option(
+            "--save/--no-save", help="Keep the scores by step in the store, and read those that are kept."
+        ),
+    ] = True,
+    name: Annotated[
+        str | None, typer.Option(help="What they are called there.", show_default="scores-TASK")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Score anew, and replace what is kept.")] = False,
     model: options.Decoder = None,
     device: options.Device = None,
 ) -> None:
@@ -40,8 +50,14 @@ def score(
 
     A run's score is that of its final video; by step it is that of its clean estimate. Each figure comes
     with its n and its interval over samples (not over runs: the runs of a sample are alike).
+
+    What was scored by step is kept in STORE/results: the next time it is read, and only runs that are new are
+    decoded. [bold]cosinterp convergence[/bold] asks more of it.
     """
-    from cosinterp.cli.console import out, print_json
+    import sys
+
+    from cosinterp.cli.command_line import command_line
+    from cosinterp.cli.console import err, out, print_json
     from cosinterp.cli.counting import counting
     from cosinterp.cli.decode import choose_runs
     from cosinterp.cli.score_report import as_data, remarks, tables
@@ -50,6 +66,8 @@ def score(
     from cosinterp.scoring import score_store
     from stores import open_store
 
+    if not save and (name is not None or force):
+        raise UserError("--no-save keeps nothing; leave out --name and --force, or --no-save.")
     if plot is not None and not by_step:
         raise UserError("--plot draws the curves by step; leave out --no-by-step.")
     if plot is not None and plot.suffix not in (".png", ".svg", ".pdf"):
@@ -67,8 +85,16 @@ def score(
             by_step=by_step,
             variant=variant,
             samples=sample,
+            save=save,
+            name=name,
+            force=force,
+            decoder=model,
+            command=command_line(sys.argv),
             progress=count,
         )
+    for one in scores:
+        if one.path is not None:
+            err().print(f"kept in {one.path}", markup=False, soft_wrap=True)
     apart = [seed_distances(opened, one) if by_step else None for one in scores]
     if csv is not None:
         write_csv(scores, csv)
