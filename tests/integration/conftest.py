@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import torch
@@ -12,6 +13,9 @@ from cosinterp.models.loading import load
 from cosinterp.models.model import Model
 from tests.integration import loras
 from tests.tiny import build
+
+if TYPE_CHECKING:
+    from tests.integration.sweeping import Bench
 
 
 @pytest.fixture(scope="session")
@@ -53,3 +57,18 @@ def adapter(tiny_folder: Callable[[str], Path], tmp_path: Path) -> Path:
     """The same LoRA as PEFT writes it, without its settings."""
     made = loras.changes(tiny_folder(loras.KIND))
     return loras.written(loras.as_peft(made), tmp_path / "adapter_model.safetensors")
+
+
+@pytest.fixture(scope="session")
+def bench_named(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Bench]:
+    """A tiny model of a family and a store of its runs, by the family's row."""
+    from tests.integration.sweeping import bench_of
+
+    made: dict[str, Bench] = {}
+
+    def of(name: str) -> Bench:
+        if name not in made:
+            made[name] = bench_of(name, tmp_path_factory.mktemp("bench") / "store")
+        return made[name]
+
+    return of

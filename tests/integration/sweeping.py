@@ -15,6 +15,7 @@ import cosinterp as ci
 from cosinterp.denoising import Clock, Step
 from cosinterp.interventions.intervention import Intervention, Replace, RunRef
 from cosinterp.models.model import Model
+from cosinterp.patching.grid import Grid
 from cosinterp.patching.measures import Outcome
 from cosinterp.patching.sweep import Row, Sweep, SweepOptions
 from cosinterp.patching.trial import Trial
@@ -25,6 +26,10 @@ from tests.families.rows import ROWS
 
 PROMPTS = {"red": "go to the red goal", "blue": "go to the blue goal"}
 SEEDS = (3, 4)
+NUM_STEPS = 3
+WAN, DOUBLED, JOINED = "Wan2.1 T2V", "LTX-Video from 0.9.5 on", "CogVideoX: DDIM, epsilon"
+SD3, TWO_EXPERTS = "Stable Diffusion 3", "Wan2.2 I2V A14B"
+EFFECTS = [f"{what}_{kind}" for what in ("x0", "final") for kind in ("moved", "along", "moved_seeds")]
 
 Change = Callable[[torch.Tensor], torch.Tensor]
 Where = tuple[str, int, int, str]
@@ -72,7 +77,9 @@ def sample_of(row: FamilyRow, name: str) -> Sample:
     return replace(row.sample(), name=name, prompt=PROMPTS[name])
 
 
-def bench_of(name: str, path: Path, *, num_steps: int = 3, guided: bool = True, **asked: Any) -> Bench:
+def bench_of(
+    name: str, path: Path, *, num_steps: int = NUM_STEPS, guided: bool = True, **asked: Any
+) -> Bench:
     """A store of the runs of a row of the families, with nothing of their activations unless asked for."""
     row = next(row for row in ROWS if row.name == name)
     with torch.random.fork_rng(devices=[]):
@@ -82,7 +89,7 @@ def bench_of(name: str, path: Path, *, num_steps: int = 3, guided: bool = True, 
 
 
 def traced(
-    row: FamilyRow, model: Model, path: Path, *, num_steps: int = 3, guided: bool = True, **asked: Any
+    row: FamilyRow, model: Model, path: Path, *, num_steps: int = NUM_STEPS, guided: bool = True, **asked: Any
 ) -> tuple[Store, dict[str, Any]]:
     settings = {**row.settings, **(row.guided if guided else row.unguided or {}), "num_steps": num_steps}
     how: dict[str, Any] = {"seeds": list(SEEDS), "sites": "resid", "layers": "1", "save_steps": "0", **asked}
@@ -125,6 +132,22 @@ def swept(bench: Bench, trials: Sequence[Trial], monkeypatch: Any = None, **opti
         [outcomes[id(trial)] for trial in trials] if kept else [],
         sweep.blocks_of_anchors,
     )
+
+
+def cells(bench: Bench, **grid: Any) -> list[Trial]:
+    """A grid of patches of the run's own activations."""
+    found = Grid(**grid).cells(bench.model.anatomy, bench.settings("blue"))
+    own = Replace(donor=bench.ref("blue"))
+    return [bench.trial(cell.intervention(own), **cell.labels) for cell in found]
+
+
+def check_nothing_happened(rows: list[dict[str, Any]], horizon: int | None) -> None:
+    assert rows
+    for row in rows:
+        assert row["error"] == ""
+        for effect in EFFECTS if horizon is None else EFFECTS[:3]:
+            assert row[effect] == 0, (row["site"], row["layer"], row["steps"], row["branch"], effect)
+        assert row["x0_recovered"] == 0
 
 
 @dataclass
