@@ -134,8 +134,8 @@ def report(
 ) -> Result:
     """Save a result, draw its main figure if one is asked for, and print what it says.
 
-    JSON has the keys ``name``, ``path``, ``summary``, ``provenance`` and ``rows``, the table of the result; what
-    is no finite number there is null.
+    JSON has the keys ``name``, ``path``, ``summary``, ``provenance`` and ``rows``, the table of the result;
+    what is no finite number there is null.
 
     Raises:
         StoreError: as `Result.save`.
