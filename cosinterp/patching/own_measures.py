@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import importlib
-import inspect
-import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from pathlib import Path
-from types import ModuleType
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from cosinterp.patching.measures import Measure, MeasureError, Truth
 from cosinterp.scorers import Frames, Metric
+from probes.own_functions import OwnFunctions
 
-FORM = (
-    "write module:function, of a function (video, recipient_truth, donor_truth) -> number or numbers by name"
+_FUNCTIONS = OwnFunctions(
+    "measure",
+    "write module:function, of a function (video, recipient_truth, donor_truth) -> number or numbers by name",
+    ("video", "recipient_truth", "donor_truth"),
+    MeasureError,
 )
 
 
@@ -48,64 +46,4 @@ def load_measure(text: str) -> Measure:
     Raises:
         MeasureError: there is no such module or function, importing it fails, or it takes other arguments.
     """
-    module_name, colon, name = text.partition(":")
-    if not colon or not all(part.isidentifier() for part in (*module_name.split("."), name)):
-        raise MeasureError(f'measure "{text}": {FORM}')
-    module = _imported(text, module_name)
-    if not hasattr(module, name):
-        raise MeasureError(f'measure "{text}": {module_name} has no {name}; {_functions(module)}')
-    function = getattr(module, name)
-    if not callable(function):
-        raise MeasureError(f'measure "{text}": {name} is of the type {type(function).__name__}; {FORM}')
-    _check_arguments(text, function)
-    return OwnMeasure(text, function)
-
-
-def _imported(text: str, name: str) -> ModuleType:
-    try:
-        with _current_folder_last():
-            return importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        if error.name is None or not f"{name}.".startswith(f"{error.name}."):
-            raise MeasureError(f'measure "{text}": {name} needs {error.name}, which is not there') from error
-        raise MeasureError(
-            f'measure "{text}": there is no module {error.name}, neither installed nor in {Path.cwd()}'
-        ) from error
-    except Exception as error:
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
-        raise MeasureError(f'measure "{text}": {name} cannot be imported: {reason}') from error
-
-
-@contextmanager
-def _current_folder_last() -> Iterator[None]:
-    # Last, so that a file there never stands in for a library.
-    folder = str(Path.cwd())
-    sys.path.append(folder)
-    importlib.invalidate_caches()
-    try:
-        yield
-    finally:
-        sys.path.remove(folder)
-
-
-def _functions(module: ModuleType) -> str:
-    names = [
-        name
-        for name, member in vars(module).items()
-        if inspect.isfunction(member) and not name.startswith("_") and member.__module__ == module.__name__
-    ]
-    return f"it has {', '.join(names)}" if names else "it has no function of its own"
-
-
-def _check_arguments(text: str, function: Callable[..., Any]) -> None:
-    try:
-        signature = inspect.signature(function)
-    except ValueError:
-        # Functions written in C need not tell; a wrong call is then reported when it is made.
-        return
-    try:
-        signature.bind(None, None, None)
-    except TypeError as error:
-        raise MeasureError(
-            f'measure "{text}": takes {signature}; it has to take (video, recipient_truth, donor_truth)'
-        ) from error
+    return OwnMeasure(text, _FUNCTIONS.load(text))
