@@ -1,15 +1,14 @@
-"""How the seeds of a sample agree as denoising goes on, from a store alone.
+"""How far the clean estimates of a sample's seeds are apart, from stored latents alone.
 
-Two views. `seed_disagreement` compares the clean estimates themselves, so it needs no task. `answers`
-compares what they say once something has read them (which goal is reached, which way is taken), and tells
-when a run commits. A small distance between clean estimates early on is not agreement about the answer:
-early estimates are averages over what may still come (Wang et al. 2026, arXiv 2603.16870), and averages are
-alike. Read both together.
+A small distance early on is no agreement about the answer: early estimates are averages over what may still
+come (Wang et al. 2026, arXiv 2603.16870), and averages are alike. What a distance means is told by its
+reference: the same distance between runs of different samples, whose answers have nothing in common, with
+different seeds and with the same seed (so with the same initial noise).
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -73,12 +72,26 @@ def pair_distances(estimates: NDArray[Any], normaliser: Normaliser = "none") -> 
     `norm` divides by sqrt(mean square of one + mean square of the other), so that two zero-mean
     uncorrelated fields are 1 apart whatever their scale. Two fields that are zero everywhere are 0 apart.
     """
-    flat = np.asarray(estimates, dtype=np.float64).reshape(len(estimates), -1)
-    if len(flat) < 2:
+    if len(estimates) < 2:
         raise ValueError("a distance between seeds needs at least two of them")
+    return _distances(estimates, *np.triu_indices(len(estimates), 1), normaliser)
+
+
+def cross_distances(
+    first: NDArray[Any], second: NDArray[Any], normaliser: Normaliser = "none"
+) -> NDArray[np.float64]:
+    """As `pair_distances`, of each of `first` (seed, ...) to each of `second` (seed, ...): (seed, seed)."""
+    rows, columns = np.indices((len(first), len(second))).reshape(2, -1)
+    found = _distances(np.concatenate([first, second]), rows, columns + len(first), normaliser)
+    return found.reshape(len(first), len(second))
+
+
+def _distances(
+    estimates: NDArray[Any], first: NDArray[np.intp], second: NDArray[np.intp], normaliser: Normaliser
+) -> NDArray[np.float64]:
     if normaliser not in ("none", "norm"):
         raise ValueError(f"one step knows no normaliser {normaliser!r}: none or norm")
-    first, second = np.triu_indices(len(flat), 1)
+    flat = np.asarray(estimates, dtype=np.float64).reshape(len(estimates), -1)
     # Pair by pair: the product form would lose the small distances of late steps to rounding.
     square = np.array([np.mean((flat[i] - flat[j]) ** 2) for i, j in zip(first, second, strict=True)])
     if normaliser == "norm":
@@ -95,12 +108,13 @@ def seed_disagreement(
     seeds: Iterable[int] | None = None,
     variant: str = "base",
     normaliser: Normaliser = "norm",
+    progress: Callable[[], object] | None = None,
 ) -> Disagreement:
     """Pairwise distance of the clean estimates across the seeds of each sample, by step.
 
-    Reads latents only: no model, and one step of one sample's seeds in memory at a time. Raises
-    SelectionError when no sample has two seeds, and when runs to be compared do not share their number of
-    steps.
+    Reads latents only: no model, and one step of one sample's seeds in memory at a time. `progress` is called
+    after each sample. Raises SelectionError when no sample has two seeds, and when runs to be compared do not
+    share their number of steps; StoreError when they have no latents.
     """
     if normaliser not in NORMALISERS:
         raise ValueError(f"unknown normaliser {normaliser!r}: {', '.join(NORMALISERS)}")
@@ -117,9 +131,11 @@ def seed_disagreement(
         raise SelectionError(
             f"seeds cannot be compared: no chosen sample of {store.path} has two seeds of variant {variant}."
         )
-    curves = [
-        _disagreement_of(store, sample, found, variant, normaliser) for sample, found in compared.items()
-    ]
+    curves = []
+    for sample, found in compared.items():
+        curves.append(_disagreement_of(store, sample, found, variant, normaliser))
+        if progress is not None:
+            progress()
     lengths = {len(curve) for curve in curves}
     if len(lengths) > 1:
         raise SelectionError(
@@ -166,53 +182,87 @@ def _disagreement_of(
 
 
 @dataclass(frozen=True)
-class Answers:
-    """What the seeds of one sample answer, by step.
+class Reference:
+    """Distance between the clean estimates of different samples, by step.
 
-    distinct    (step,) how many different answers are held; no answer (None) is not one
-    agreement   (step,) share of the pairs of seeds that give the same answer; a pair with a seed that gives
-                none does not agree. NaN for one seed
-    answered    (step,) share of seeds that give an answer
-    committed   (seed,) the first step from which a run's answer stays its final one; -1 if it ends without
+    Samples are coupled at random, each in one couple at most, so that couples are independent of one another.
+
+    couples      the two samples of each
+    other_seed   (couple, step): mean over the pairs of runs with different seeds, float64
+    same_seed    (couple, step): mean over those with the same seed; NaN where the two share none
     """
 
-    distinct: NDArray[np.int64]
-    agreement: NDArray[np.float64]
-    answered: NDArray[np.float64]
-    committed: NDArray[np.int64]
+    couples: tuple[tuple[str, str], ...]
+    other_seed: NDArray[np.float64]
+    same_seed: NDArray[np.float64]
 
 
-def answers(labels: Sequence[Sequence[Hashable | None]]) -> Answers:
-    """Agreement of per-step answers: `labels` (seed, step), None where a clean estimate answers nothing."""
-    lengths = {len(row) for row in labels}
-    if not labels or lengths == {0} or len(lengths) > 1:
-        raise ValueError("labels must be (seed, step): at least one seed, all with the same number of steps")
-    by_step = list(zip(*labels, strict=True))
-    count = len(labels)
-    pairs = count * (count - 1) / 2
-    distinct, agreement, answered = [], [], []
-    for held in by_step:
-        given = [answer for answer in held if answer is not None]
-        sizes = [given.count(answer) for answer in set(given)]
-        distinct.append(len(sizes))
-        answered.append(len(given) / count)
-        agreement.append(sum(size * (size - 1) / 2 for size in sizes) / pairs if pairs else np.nan)
-    return Answers(
-        distinct=np.array(distinct, dtype=np.int64),
-        agreement=np.array(agreement, dtype=np.float64),
-        answered=np.array(answered, dtype=np.float64),
-        committed=np.array([commit_step(row) for row in labels], dtype=np.int64),
-    )
+def reference_distances(
+    store: Store,
+    seeds_of: Mapping[str, Sequence[int]],
+    *,
+    variant: str = "base",
+    normaliser: Normaliser = "norm",
+    seed: int = 0,
+    progress: Callable[[], object] | None = None,
+) -> Reference:
+    """What `seed_disagreement` would measure if the seeds of a sample had nothing but the model in common.
+
+    Args:
+        store: where the runs are.
+        seeds_of: the seeds of each sample; samples whose latents have one shape are coupled, so an odd one
+            out is left out.
+        variant: of the runs.
+        normaliser: "norm" or "none".
+        seed: of the couples.
+        progress: called after each couple.
+
+    Raises:
+        StoreError: runs have no latents.
+    """
+    rng = np.random.default_rng(seed)
+    by_shape: dict[tuple[int, ...], list[str]] = {}
+    for sample, seeds in seeds_of.items():
+        with store.run(sample, seeds[0], variant) as run:
+            by_shape.setdefault((run.num_steps, *run.clean_estimate(0).shape), []).append(sample)
+    couples: list[tuple[str, str]] = []
+    for names in by_shape.values():
+        mixed = [names[index] for index in rng.permutation(len(names))]
+        couples += zip(mixed[::2], mixed[1::2], strict=False)
+    other, same = [], []
+    for first, second in couples:
+        is_same = np.equal.outer(np.asarray(seeds_of[first]), np.asarray(seeds_of[second]))
+        curve = _between(store, first, second, seeds_of, variant, normaliser)
+        other.append(_mean_where(curve, ~is_same))
+        same.append(_mean_where(curve, is_same))
+        if progress is not None:
+            progress()
+    steps = next((shape[0] for shape in by_shape), 0)
+    empty = np.empty((0, steps))
+    return Reference(tuple(couples), np.stack(other) if other else empty, np.stack(same) if same else empty)
 
 
-def commit_step(labels: Sequence[Hashable | None]) -> int:
-    """The first step from which the answer (step,) stays the final one; -1 if the final one is None."""
-    if not labels:
-        raise ValueError("a run without steps commits to nothing")
-    final = labels[-1]
-    if final is None:
-        return -1
-    for step in range(len(labels) - 1, -1, -1):
-        if labels[step] != final:
-            return step + 1
-    return 0
+def _between(
+    store: Store,
+    first: str,
+    second: str,
+    seeds_of: Mapping[str, Sequence[int]],
+    variant: str,
+    normaliser: Normaliser,
+) -> NDArray[np.float64]:
+    """(step, seed of the first, seed of the second)"""
+    with ExitStack() as stack:
+        runs = [
+            [stack.enter_context(store.run(sample, seed, variant)) for seed in seeds_of[sample]]
+            for sample in (first, second)
+        ]
+        curve = []
+        for step in range(runs[0][0].num_steps):
+            here, there = (np.stack([run.clean_estimate(step) for run in side]) for side in runs)
+            curve.append(cross_distances(here, there, normaliser))
+        return np.stack(curve)
+
+
+def _mean_where(curve: NDArray[np.float64], chosen: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Over the chosen pairs of seeds, (step,); NaN where none is."""
+    return curve[:, chosen].mean(axis=1) if chosen.any() else np.full(len(curve), np.nan)
