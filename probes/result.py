@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from probes.kinds import Kind, kind_of
+from probes.drawing import FORMATS, save_figure
+from probes.kinds import Kind, is_known, kind_of
+from probes.kinds.unknown import unknown
 from probes.results import open_result, provenance_of, save_result
 from stores.errors import StoreError
 
@@ -14,8 +16,6 @@ if TYPE_CHECKING:
     import pandas
     import xarray
     from matplotlib.figure import Figure
-
-FORMATS = (".png", ".svg", ".pdf")
 
 
 class Result:
@@ -52,8 +52,18 @@ class Result:
 
     @property
     def kind(self) -> str:
-        """Such as "probe" or "patch"."""
-        return str(self.provenance["kind"])
+        """Such as "probe" or "patch"; empty if its provenance names none."""
+        return str(self.provenance.get("kind", ""))
+
+    @property
+    def title(self) -> str:
+        """What its kind is called, such as "Linear probes by step and layer"."""
+        return self._kind.title
+
+    @property
+    def is_known(self) -> bool:
+        """Whether this version knows its kind; else it is shown by its variables alone."""
+        return is_known(self.kind)
 
     def summary(self) -> list[str]:
         """What it says, a sentence a line."""
@@ -78,26 +88,24 @@ class Result:
             name = next(iter(makers), None)
         if name is None or name not in makers:
             there = ", ".join(makers) or "none"
-            raise StoreError(f'figure "{name}": a result of the kind {self.kind} has {there}')
+            asked = "figure" if name is None else f'figure "{name}"'
+            raise StoreError(f"{asked}: {self.name or 'this result'}, of the kind {self.kind}, has {there}")
         return makers[name]()
 
     def plot(self, path: Path | str, figure: str | None = None) -> Path:
-        """Draws a figure into a file (.png, .svg or .pdf).
+        """Draws a figure into a file (.png, .svg or .pdf), as `drawing.save_figure` does.
 
         Raises:
-            StoreError: it has no such figure, or the file's name ends in something else.
+            StoreError: it has no such figure, the file's name ends in something else, or the disk refuses.
         """
         path = Path(path)
         if path.suffix not in FORMATS:
             raise StoreError(f"{path}: the name has to end in {', '.join(FORMATS[:-1])} or {FORMATS[-1]}")
-        drawn = self.figure(figure)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        drawn.savefig(path)
-        return path
+        return save_figure(self.figure(figure), path)
 
     def __repr__(self) -> str:
-        return f"<Result {self.name or '(not saved)'}, {self.kind}>"
+        return f"<Result {self.name or '(not saved)'}, {self.kind or 'of no kind'}>"
 
     @property
     def _kind(self) -> Kind:
-        return kind_of(self.kind)
+        return kind_of(self.kind) if self.is_known else unknown(self.kind)

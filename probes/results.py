@@ -10,10 +10,12 @@ import io
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import h5py
 import numpy as np
 
 from stores.errors import StoreError, VersionError
@@ -29,6 +31,7 @@ VERSION = 1
 FOLDER = "results"
 SUFFIX = ".nc"
 
+_OURS = ("format", "version", "provenance")
 _ENGINE = "h5netcdf"
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,126}[A-Za-z0-9_-])?")
 # What xarray, h5netcdf and HDF5 raise on a file that is none of theirs, or damaged.
@@ -94,22 +97,62 @@ def open_result(path: Path | str) -> xarray.Dataset:
     path = Path(path)
     try:
         content = path.read_bytes()
-    except FileNotFoundError as error:
-        raise StoreError(f"{path}: no such result; {_others(path)}") from error
     except OSError as error:
-        raise StoreError(f"{path}: cannot be read: {why_unreadable(error) or error}") from error
+        raise _unreadable(path, error) from error
     try:
         found = xarray.load_dataset(io.BytesIO(content), engine=_ENGINE)
+        # Told here if it cannot be read, and nowhere later.
+        _check(path, found.attrs)
+        provenance_of(found)
     except _DAMAGE as error:
-        raise StoreError(f"{path}: damaged, or no result; delete it and make it again") from error
-    if found.attrs.get("format") != FORMAT or "provenance" not in found.attrs:
-        raise StoreError(f"{path}: this is no result of cosinterp")
-    if found.attrs.get("version") != VERSION:
-        raise VersionError(
-            f"{path}: result of format version {found.attrs.get('version')}, this cosinterp reads {VERSION}; "
-            "use the version that wrote it"
-        )
+        raise _damaged(path) from error
     return found
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a result's file says of it before any of its numbers is read.
+
+    Attributes:
+        provenance: as `provenance_of` gives it.
+        attrs: the other attributes of the dataset: numbers, texts and arrays of either.
+        sizes: its dimensions, in the file's order.
+        size: bytes of the file.
+    """
+
+    provenance: dict[str, Any]
+    attrs: dict[str, Any]
+    sizes: dict[str, int]
+    size: int
+
+
+def read_header(path: Path | str) -> Header:
+    """The header of a result's file, without its numbers.
+
+    Raises:
+        StoreError, VersionError: as `open_result`, for what the header tells of.
+    """
+    path = Path(path)
+    try:
+        size = path.stat().st_size
+        # Whatever else may be wrong with the file: HDF5 says of one that may not be read that it is none.
+        path.open("rb").close()
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    try:
+        with h5py.File(path, "r", locking="best-effort") as file:
+            attrs = {name: _plain_attribute(file.attrs[name]) for name in file.attrs}
+            scales = {
+                name: int(item.shape[0])
+                for name, item in file.items()
+                if isinstance(item, h5py.Dataset) and h5py.h5ds.is_scale(item.id)
+            }
+        _check(path, attrs)
+        told = json.loads(attrs["provenance"])
+    except _DAMAGE as error:
+        raise _damaged(path) from error
+    own = {name: value for name, value in attrs.items() if name not in _OURS and name[0] != "_"}
+    return Header(told, own, scales, size)
 
 
 def provenance_of(dataset: xarray.Dataset) -> dict[str, Any]:
@@ -121,6 +164,36 @@ def list_results(store: Path | str) -> list[str]:
     """The names of a store's results, sorted."""
     files = (Path(store) / FOLDER).glob(f"*{SUFFIX}")
     return sorted(file.stem for file in files if _NAME.fullmatch(file.stem) and file.is_file())
+
+
+def _check(path: Path, attrs: Mapping[str, Any]) -> None:
+    """Raises StoreError, VersionError: these are not the attributes of a result that can be read here."""
+    if attrs.get("format") != FORMAT or "provenance" not in attrs:
+        raise StoreError(f"{path}: this is no result of cosinterp")
+    if attrs.get("version") != VERSION:
+        raise VersionError(
+            f"{path}: result of format version {attrs.get('version')}, this cosinterp reads {VERSION}; "
+            "use the version that wrote it"
+        )
+
+
+def _plain_attribute(value: Any) -> Any:
+    """An attribute as xarray gives it: an array of one number as that number, texts as text."""
+    if isinstance(value, bytes):
+        return value.decode()
+    if isinstance(value, np.ndarray) and value.size == 1:
+        value = value.reshape(())[()]
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _damaged(path: Path) -> StoreError:
+    return StoreError(f"{path}: damaged, or no result; delete it and make it again")
+
+
+def _unreadable(path: Path, error: OSError) -> StoreError:
+    if isinstance(error, FileNotFoundError):
+        return StoreError(f"{path}: no such result; {_others(path)}")
+    return StoreError(f"{path}: cannot be read: {why_unreadable(error) or error}")
 
 
 def _plain(dataset: xarray.Dataset) -> xarray.Dataset:

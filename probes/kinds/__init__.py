@@ -1,7 +1,9 @@
 """Kinds of results: how each is put into words, into a table and into figures.
 
 A kind is a module of this package with a `Kind` named ``KIND``, and a line in `_HOMES`: the name that is in
-the provenance of its results, and the module. Modules are imported when a result of theirs is looked at.
+the provenance of its results, and the module, as "module:NAME" if its `Kind` is called otherwise. Modules are
+imported when a result of theirs is looked at. A result of a kind that is not known here, of a newer version
+perhaps, is shown by what any result has (`probes.kinds.unknown`).
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from stores.errors import StoreError
@@ -23,15 +26,15 @@ if TYPE_CHECKING:
     Figures = Callable[[xarray.Dataset], Mapping[str, Callable[[], Figure]]]
 
 _HOMES: dict[str, str] = {
-    "ablation": "probes.kinds.patches",
+    "ablation": "probes.kinds.patches:ABLATION",
     "attribution": "probes.kinds.attribution",
     "convergence": "probes.kinds.convergence",
     "maps": "probes.kinds.maps",
-    "patch": "probes.kinds.patches",
+    "patch": "probes.kinds.patches:PATCH",
     "probe": "probes.kinds.probe",
     "scores": "probes.kinds.scores",
     "similarity": "probes.kinds.similarity",
-    "steering": "probes.kinds.patches",
+    "steering": "probes.kinds.patches:STEERING",
     "transfer": "probes.kinds.transfer",
 }
 
@@ -63,4 +66,11 @@ def kind_of(name: str) -> Kind:
     home = _HOMES.get(name)
     if home is None:
         raise StoreError(f'results of the kind "{name}" are not known here; there are {", ".join(_HOMES)}')
-    return import_module(home).KIND
+    module, _, attribute = home.partition(":")
+    return getattr(import_module(module), attribute or "KIND")
+
+
+def is_known(name: str) -> bool:
+    """Whether this version knows a kind of this name."""
+    home = _HOMES.get(name)
+    return home is not None and find_spec(home.partition(":")[0]) is not None

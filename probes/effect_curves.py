@@ -1,0 +1,447 @@
+"""Effects of patches where a map of steps and layers does not do: curves, and cells beside their controls.
+
+Curves are for sweeps along one thing: layers, steps, or the scale of what is added. Dots are for any sweep:
+its strongest cells, each with its interval and with its controls, whatever they differ in.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from probes import effects
+from probes.effect_plots import DIRECTIONS
+from probes.effects import DEFAULT, PLAIN, Bootstrap
+from probes.patches import ENDS, choose
+from probes.plots import OKABE_ITO
+from probes.sweeps import (
+    IDENTITY,
+    SCALE,
+    cell_labels,
+    cells_with,
+    counted,
+    place_text,
+    places_of,
+    steps_text,
+)
+from stores.errors import SelectionError
+
+if TYPE_CHECKING:
+    import xarray
+
+ALONG: dict[str, str] = {
+    "layer": "layer",
+    "steps": "denoising step (0 = noisiest)",
+    SCALE: "scale of what is added",
+}
+"""What a curve can run along, with the name of its axis."""
+MOST_CURVES = 6
+MOST_CELLS = 8
+
+_MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+_GREY, _RULE = "#555555", "#dddddd"
+_FEW, _MOST_TICKS = 10, 15
+_WIDTH, _WIDE, _LEFT, _RIGHT, _GAP = 3.6, 5.2, 0.85, 0.25, 0.55
+_LEGEND_WIDTH = 2.3
+_HEIGHT, _HEAD, _FOOT = 2.7, 0.3, 0.55
+_CELL_HEIGHT, _BETWEEN = 0.3, 0.6
+_LINE, _CAPTION_LINE = 0.21, 0.19
+
+
+def curves(dataset: xarray.Dataset, effect: str, along: str, *, bootstrap: Bootstrap = DEFAULT) -> Figure:
+    """An effect along layers, steps or scales: a panel for each direction, a curve for each other cell.
+
+    Controls are dashed lines in the colour of their curve. Of many curves those are shown that go farthest
+    from zero. Along scales, what the identity did stands at zero, where nothing is added.
+
+    Args:
+        dataset, effect, bootstrap: as in `effects.cells`.
+        along: one of `ALONG`.
+
+    Raises:
+        SelectionError: as `effects.cells`.
+    """
+    found = effects.cells(dataset, effect, cell_labels(dataset), bootstrap)
+    if along == SCALE:
+        found = _identity_as_zero(found)
+    control = _shown_control(found)
+    panels, left_out = {}, 0
+    for direction in _directions(found):
+        own = _curves_of(cells_with(found, direction=direction, control=PLAIN), along)
+        panels[direction] = _farthest(own)
+        left_out = max(left_out, len(own) - MOST_CURVES)
+    legend = list(dict.fromkeys(curve.label for own in panels.values() for curve in own))
+    parts = [f"Dashed: the control {control}." if control else "No controls were made."]
+    if left_out > 0:
+        parts.append(f"The {MOST_CURVES} curves that go farthest from zero, of {left_out + MOST_CURVES}.")
+    parts.append(_known(cells_with(found, control=PLAIN)))
+    page = _Page(
+        [(_WIDTH if len(panels) > 1 else _WIDE, _HEIGHT)] * len(panels),
+        title=_sentence(found.attrs["long_name"]),
+        under=_what(dataset, along),
+        caption=" ".join(parts),
+        across=True,
+        legend=len(legend) if len(legend) > 1 else 0,
+    )
+    colours = {label: index for index, label in enumerate(legend)}
+    drawn: dict[str, Any] = {}
+    shared: Axes | None = None
+    for number, (direction, own) in enumerate(panels.items()):
+        axes = page.axes(number, shared)
+        shared = shared or axes
+        for place, curve in enumerate(own):
+            aside = _apart(own) * (place - (len(own) - 1) / 2)
+            drawn[curve.label] = _draw(axes, curve, colours[curve.label], aside)
+            if control:
+                beside = cells_with(found, direction=direction, control=control, **curve.labels)
+                _draw_control(axes, _points(beside, along), colours[curve.label], aside)
+        axes.axhline(0, color="black", linewidth=0.7, zorder=0.9)
+        axes.set_title(direction, fontsize=10)
+        axes.set_xlabel(ALONG[along])
+        axes.margins(x=0.04)
+        if number == 0:
+            axes.set_ylabel(effect)
+        _name_places(axes, own)
+        if all(end in found.attrs for end in ENDS):
+            _within(axes, found.attrs[ENDS[0]], found.attrs[ENDS[1]])
+    page.legend(drawn)
+    return page.figure
+
+
+def strongest_dots(dataset: xarray.Dataset, effect: str, *, bootstrap: Bootstrap = DEFAULT) -> Figure:
+    """The strongest cells of each direction with their intervals, each beside its controls.
+
+    Args:
+        dataset, effect, bootstrap: as in `effects.cells`.
+
+    Raises:
+        SelectionError: as `effects.cells`.
+    """
+    by = cell_labels(dataset)
+    found = effects.cells(dataset, effect, by, bootstrap)
+    panels: dict[str, list[xarray.Dataset]] = {}
+    for direction in _directions(found):
+        plain = cells_with(found, direction=direction, control=PLAIN)
+        size = np.abs(plain["value"].values)
+        order = [index for index in np.argsort(-size, kind="stable") if np.isfinite(size[index])]
+        if order:
+            panels[direction] = [plain.isel(cell=index) for index in order[:MOST_CELLS]]
+    if not panels:
+        raise SelectionError(f'effect "{effect}": not known of any patch that is no control')
+    controls = [name for name in dict.fromkeys(found["control"].values.tolist()) if name != PLAIN]
+    total = max(cells_with(found, direction=direction, control=PLAIN).sizes["cell"] for direction in panels)
+    parts = []
+    if total > MOST_CELLS:
+        parts.append(
+            f"The {MOST_CELLS} strongest of {total} cells: strong also by luck, so to be confirmed on other "
+            "pairs."
+        )
+    parts.append(_known(cells_with(found, control=PLAIN)))
+    varying = [name for name in by if name not in ("direction", "control", "last_step")]
+    varying = [name for name in varying if len(set(found[name].values.tolist())) > 1 or name == "layer"]
+    labels = {direction: [_cell_text(one, varying) for one in cells] for direction, cells in panels.items()}
+    widest = max(len(text) for own in labels.values() for text in own)
+    page = _Page(
+        [(5.2, _CELL_HEIGHT * (len(cells) + 0.6)) for cells in panels.values()],
+        title=_sentence(found.attrs["long_name"]),
+        under=f"{effect}, the strongest cells beside their controls",
+        caption=" ".join(parts),
+        across=False,
+        left=0.35 + 0.075 * widest,
+        legend=1 + len(controls),
+    )
+    drawn: dict[str, Any] = {}
+    shared: Axes | None = None
+    for number, (direction, cells) in enumerate(panels.items()):
+        axes = page.axes(number, None)
+        if shared is not None:
+            axes.sharex(shared)
+        shared = shared or axes
+        for row, one in enumerate(cells):
+            value, low, high = (float(one[name]) for name in ("value", "low", "high"))
+            axes.plot([low, high], [row, row], color=OKABE_ITO[0], linewidth=2.2, solid_capstyle="butt")
+            (drawn["patch, with its interval"],) = axes.plot(
+                value, row, "o", color=OKABE_ITO[0], markersize=6, zorder=3
+            )
+            place = {name: one[name].item() for name in by if name != "control"}
+            for index, control in enumerate(controls):
+                beside = cells_with(found, **place, control=control)["value"].values
+                (mark,) = axes.plot(
+                    beside,
+                    [row] * len(beside),
+                    _MARKERS[1 + index % (len(_MARKERS) - 1)],
+                    color=OKABE_ITO[1 + index % (len(OKABE_ITO) - 1)],
+                    markerfacecolor="none",
+                    markersize=6,
+                )
+                if len(beside):
+                    drawn[f"control: {control}"] = mark
+        axes.set_yticks(range(len(cells)), labels[direction], fontsize=8.5)
+        axes.set_ylim(len(cells) - 0.4, -0.6)
+        axes.axvline(0, color="black", linewidth=0.7, zorder=0.9)
+        axes.set_title(direction, fontsize=10, loc="left")
+        axes.grid(axis="x", color=_RULE, linewidth=0.8)
+        axes.grid(axis="y", visible=False)
+        axes.tick_params(axis="y", length=0)
+    assert shared is not None
+    page.last.set_xlabel(effect)
+    page.legend(drawn)
+    return page.figure
+
+
+@dataclass(frozen=True, eq=False)
+class _Points:
+    """Along a curve: where, value, and the ends of the interval, each (point,); the names of the places."""
+
+    at: np.ndarray
+    value: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    names: list[str]
+
+
+@dataclass(frozen=True, eq=False)
+class _Curve:
+    """A curve: what tells it from others, in words and as labels."""
+
+    label: str
+    labels: Mapping[str, Any]
+    points: _Points
+
+
+def _curves_of(cells: xarray.Dataset, along: str) -> list[_Curve]:
+    """The curves of some cells, in the order of what tells them apart."""
+    run = ("first_step", "last_step") if along == "steps" else (along,)
+    others = [name for name in (*effects.CELL, SCALE) if name in cells.coords]
+    others = [name for name in others if name not in (*run, "direction", "control")]
+    varying = [name for name in others if len(set(cells[name].values.tolist())) > 1]
+    keys = dict.fromkeys(zip(*(cells[name].values.tolist() for name in others), strict=True))
+    found = []
+    for key in keys:
+        labels = dict(zip(others, key, strict=True))
+        points = _points(cells_with(cells, **labels), along)
+        if np.isfinite(points.value).any():
+            found.append(_Curve(_label(labels, varying), labels, points))
+    return found
+
+
+def _farthest(curves: Sequence[_Curve]) -> list[_Curve]:
+    """As many as can be told apart, of those that go farthest from zero; in the order they come."""
+    far = sorted(curves, key=lambda one: -float(np.nanmax(np.abs(one.points.value))))[:MOST_CURVES]
+    return [curve for curve in curves if curve in far]
+
+
+def _directions(cells: xarray.Dataset) -> list[str]:
+    there = list(dict.fromkeys(cells["direction"].values.tolist()))
+    return [
+        *(name for name in DIRECTIONS if name in there),
+        *(name for name in there if name not in DIRECTIONS),
+    ]
+
+
+def _points(cells: xarray.Dataset, along: str) -> _Points:
+    at = cells["first_step" if along == "steps" else along].values
+    order = np.argsort(at, kind="stable")
+    value, low, high = (cells[name].values[order] for name in ("value", "low", "high"))
+    names = [f"{place:g}" for place in at[order]]
+    if along == "steps":
+        spans = zip(cells["first_step"].values[order], cells["last_step"].values[order], strict=True)
+        names = [steps_text(int(first), int(last)) for first, last in spans]
+    return _Points(at[order], value, low, high, names)
+
+
+def _draw(axes: Axes, curve: _Curve, number: int, aside: float) -> Any:
+    colour, marker = OKABE_ITO[number % len(OKABE_ITO)], _MARKERS[number % len(_MARKERS)]
+    points = curve.points
+    at = points.at + aside
+    if aside or len(at) <= _FEW:
+        axes.vlines(at, points.low, points.high, color=colour, linewidth=1.3, alpha=0.75)
+    else:
+        band = (colour, 0.15), (colour, 0.6)
+        axes.fill_between(at, points.low, points.high, facecolor=band[0], edgecolor=band[1], linewidth=0.8)
+    (line,) = axes.plot(at, points.value, color=colour, marker=marker, markersize=5, linewidth=1.8)
+    axes.grid(axis="y", color=_RULE, linewidth=0.8)
+    return line
+
+
+def _draw_control(axes: Axes, points: _Points, number: int, aside: float) -> None:
+    axes.plot(
+        points.at + aside,
+        points.value,
+        color=OKABE_ITO[number % len(OKABE_ITO)],
+        marker=_MARKERS[number % len(_MARKERS)],
+        markerfacecolor="white",
+        markersize=4,
+        linewidth=1.1,
+        linestyle="--",
+    )
+
+
+def _apart(own: Sequence[_Curve]) -> float:
+    """How far curves of few points are set apart, so that no interval hides another; 0 for many points."""
+    places = np.unique(np.concatenate([curve.points.at for curve in own])).astype(np.float64)
+    if len(places) > _FEW or len(places) < 2 or len(own) < 2:
+        return 0.0
+    return 0.4 * float(np.diff(places).min()) / len(own)
+
+
+def _identity_as_zero(cells: xarray.Dataset) -> xarray.Dataset:
+    """What was made at scale 0 is its own control: the point of a curve where nothing is added."""
+    here = (cells["control"].values == IDENTITY) & (cells[SCALE].values == 0)
+    return cells.assign_coords(control=("cell", np.where(here, PLAIN, cells["control"].values)))
+
+
+def _shown_control(cells: xarray.Dataset) -> str | None:
+    there = [
+        name for name in dict.fromkeys(cells["control"].values.tolist()) if name not in (PLAIN, IDENTITY)
+    ]
+    return "random" if "random" in there else next(iter(there), None)
+
+
+def _name_places(axes: Axes, own: Sequence[_Curve]) -> None:
+    """The places of the points, as far as there is room; windows of several steps are named as such."""
+    names = {
+        float(at): name for curve in own for at, name in zip(curve.points.at, curve.points.names, strict=True)
+    }
+    at = sorted(names)
+    shown = at[:: -(-len(at) // _MOST_TICKS)]
+    axes.set_xticks(shown, [names[place] for place in shown])
+
+
+def _within(axes: Axes, low: float, high: float) -> None:
+    spare = 0.03 * (high - low)
+    axes.set_ylim(low - spare, high + spare)
+
+
+def _what(dataset: xarray.Dataset, along: str) -> str:
+    """What all curves have in common."""
+    plain = choose(dataset, control=PLAIN)
+    places = [{name: value for name, value in place.items() if name != SCALE} for place in places_of(plain)]
+    parts = [place_text(places[0])] if all(place == places[0] for place in places) else []
+    spans = set(zip(plain["first_step"].values.tolist(), plain["last_step"].values.tolist(), strict=True))
+    layers = set(plain["layer"].values.tolist())
+    if len(spans) == 1 and along != "steps":
+        parts.append(f"step {steps_text(*next(iter(spans)))}")
+    if len(layers) == 1 and along != "layer":
+        parts.append(f"layer {next(iter(layers))}")
+    return ", ".join(parts)
+
+
+def _label(labels: Mapping[str, Any], varying: Sequence[str]) -> str:
+    parts = []
+    for name in varying:
+        if name == "first_step":
+            parts.append(f"step {steps_text(labels['first_step'], labels['last_step'])}")
+        elif name == "last_step":
+            parts += [] if "first_step" in varying else [f"to step {labels[name]}"]
+        elif name == SCALE:
+            parts.append(f"scale {labels[name]:g}")
+        elif name in ("layer", "tokens", "branch"):
+            parts.append(f"{name} {labels[name]}")
+        else:
+            parts.append(str(labels[name]))
+    return ", ".join(parts)
+
+
+def _cell_text(cell: xarray.Dataset, varying: Sequence[str]) -> str:
+    labels = {name: cell[name].item() for name in (*varying, "first_step", "last_step")}
+    return textwrap.shorten(_label(labels, varying), 60, placeholder=" ...")
+
+
+def _known(cells: xarray.Dataset) -> str:
+    return f"{counted(cells)}, {cells.attrs['draws']} draws; {cells.attrs['level']:.0%} intervals."
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+class _Page:
+    """Panels of given sizes in inches, side by side or below one another, with a head and a caption."""
+
+    def __init__(
+        self,
+        panels: Sequence[tuple[float, float]],
+        *,
+        title: str,
+        under: str,
+        caption: str,
+        across: bool,
+        left: float = _LEFT,
+        legend: int = 0,
+    ) -> None:
+        self._panels, self._across, self._left = panels, across, left
+        widths, heights = zip(*panels, strict=True)
+        inner = sum(widths) + _GAP * (len(panels) - 1) if across else max(widths)
+        self._width = left + inner + _RIGHT
+        self._columns = max(1, int(self._width / _LEGEND_WIDTH))
+        self._legend = _LINE * -(-legend // self._columns) + 0.12 if legend else 0.0
+        titles = textwrap.wrap(title, max(24, int((self._width - 0.3) * 9.0)))
+        captions = textwrap.wrap(caption, max(30, int((self._width - 0.3) * 13.0)))
+        self._above = 0.25 + _LINE * len(titles) + (_LINE if under else 0.0)
+        tall = max(heights) + _HEAD + _FOOT if across else sum(heights) + _BETWEEN * len(panels) + 0.25
+        self._height = self._above + tall + self._legend + _CAPTION_LINE * len(captions) + 0.15
+        self.figure = Figure(figsize=(self._width, self._height), dpi=130, facecolor="white")
+        FigureCanvasAgg(self.figure)
+        self._text_at, head = 0.15 / self._width, self._height - 0.2
+        self.figure.text(
+            self._text_at, head / self._height, "\n".join(titles), fontsize=12, fontweight="bold", va="top"
+        )
+        self.figure.text(
+            self._text_at,
+            (head - _LINE * len(titles)) / self._height,
+            under,
+            fontsize=9.5,
+            color=_GREY,
+            va="top",
+        )
+        self.figure.text(
+            self._text_at,
+            0.12 / self._height,
+            "\n".join(captions),
+            fontsize=8.5,
+            color=_GREY,
+            va="bottom",
+            linespacing=1.35,
+        )
+        self._below = 0.15 + _CAPTION_LINE * len(captions)
+
+    def axes(self, number: int, shared: Axes | None) -> Axes:
+        """The axes of a panel; ``shared``: axes with whose vertical axis it is compared."""
+        width, height = self._panels[number]
+        if self._across:
+            left = self._left + sum(one + _GAP for one, _ in self._panels[:number])
+            top = self._above + _HEAD
+        else:
+            left = self._left
+            top = self._above + sum(one + _BETWEEN for _, one in self._panels[:number]) + _HEAD
+        bottom = 1 - (top + height) / self._height
+        box = (left / self._width, bottom, width / self._width, height / self._height)
+        self.last = self.figure.add_axes(box, sharey=shared)
+        self.last.spines[["top", "right"]].set_visible(False)
+        self.last.set_axisbelow(True)
+        self.last.tick_params(labelsize=8.5)
+        return self.last
+
+    def legend(self, drawn: Mapping[str, Any]) -> None:
+        """What is what, between panels and caption."""
+        if not self._legend:
+            return
+        self.figure.legend(
+            list(drawn.values()),
+            list(drawn),
+            loc="lower left",
+            bbox_to_anchor=(self._text_at, (self._below + 0.05) / self._height),
+            frameon=False,
+            fontsize=8.5,
+            ncols=self._columns,
+            borderaxespad=0.0,
+            borderpad=0.2,
+        )
