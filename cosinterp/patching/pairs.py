@@ -12,6 +12,7 @@ from cosinterp.errors import InterventionError, SelectionError
 from cosinterp.interventions.intervention import RunRef
 from stores import Run, Store
 from stores.selection import Selection, parse_seeds
+from stores.units import count_text
 
 STAR = "*"
 
@@ -45,17 +46,20 @@ def find_pairs(
         recipient, donor: a sample each; or a pattern each with one ``*``, which stands for the same in both
             names: ``maze-7x7-blue-*`` and ``maze-7x7-red-*``.
         seeds: of the recipients; None: all.
-        donor_seeds: of the donors, one for each of ``seeds``, or one for all; None: the same seed.
+        donor_seeds: of the donors, one for each of ``seeds`` in their order, or one for all; None: the same
+            seed.
 
     Raises:
         SelectionError: there is no such pair.
     """
     names = _paired_names(recipients, donors, recipient, donor)
+    asked = None if seeds is None else tuple(dict.fromkeys(_numbers(seeds)))
     pairs = []
     for receiving, giving in names:
-        own = [entry.seed for entry in recipients.runs(receiving, seed=_wanted(seeds), variant="base")]
-        for index, seed in enumerate(own):
-            from_seed = _donor_seed(donor_seeds, own, index)
+        own = [entry.seed for entry in recipients.runs(receiving, seed=asked, variant="base")]
+        donor_seed = _donor_seed(donor_seeds, own if asked is None else asked)
+        for seed in own:
+            from_seed = donor_seed[seed]
             if not donors.has(giving, from_seed):
                 continue
             if (giving, from_seed, str(donors.path)) == (receiving, seed, str(recipients.path)):
@@ -143,22 +147,19 @@ def _some_names(store: Store) -> str:
     return f"it has {', '.join(names[:3])}" + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
-def _wanted(seeds: Selection | None) -> list[int] | None:
-    return None if seeds is None else list(_numbers(seeds))
-
-
 def _numbers(seeds: Selection) -> tuple[int, ...]:
     if isinstance(seeds, slice):
         raise SelectionError("seeds: a slice has no meaning here; give numbers, or a text such as 0-7")
     if isinstance(seeds, str):
-        return parse_seeds(seeds)
+        # Item by item: which donor is whose is told by the order.
+        return tuple(seed for item in seeds.split(",") for seed in parse_seeds(item))
     return (seeds,) if isinstance(seeds, int) else tuple(int(seed) for seed in seeds)
 
 
-def _donor_seed(donor_seeds: Selection | None, own: Sequence[int], index: int) -> int:
-    if donor_seeds is None:
-        return own[index]
-    given = _numbers(donor_seeds)
-    if len(given) not in (1, len(own)):
-        raise SelectionError(f"{len(given)} donor seeds for {len(own)} seeds; give one, or as many")
-    return given[index % len(given)]
+def _donor_seed(donor_seeds: Selection | None, seeds: Sequence[int]) -> dict[int, int]:
+    """The donor's seed, by that of the recipient."""
+    given = seeds if donor_seeds is None else _numbers(donor_seeds)
+    if len(given) not in (1, len(seeds)):
+        counts = f"{count_text(len(given), 'donor seed')} for {count_text(len(seeds), 'seed')}"
+        raise SelectionError(f"{counts}; give one, or as many")
+    return {seed: given[index % len(given)] for index, seed in enumerate(seeds)}

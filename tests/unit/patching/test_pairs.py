@@ -76,6 +76,24 @@ def test_donors_may_have_other_seeds(store: Store, given: Any, expected: list[in
     assert [one.recipient.seed for one in pairs] == [0, 1, 5]
 
 
+@pytest.mark.parametrize(
+    ("seeds", "donor_seeds", "expected"),
+    [
+        ([5, 0], [1, 0], {5: 1, 0: 0}),
+        ("0,5", "5,0", {0: 5, 5: 0}),
+        ("0-1,5", "5,0-1", {0: 5, 1: 0, 5: 1}),
+        # A seed that there is no run of takes its donor's with it.
+        ("0,3,5", "1,1,0", {0: 1, 5: 0}),
+    ],
+)
+def test_donors_follow_the_order_of_the_seeds(
+    seeds: Any, donor_seeds: Any, expected: dict[int, int], store: Store
+) -> None:
+    asked: dict[str, Any] = {"recipient": "maze-1-blue", "donor": "maze-1-red"}
+    pairs = find_pairs(store, store, **asked, seeds=seeds, donor_seeds=donor_seeds)
+    assert {one.recipient.seed: one.donor.seed for one in pairs} == expected
+
+
 def test_another_seed_of_the_same_sample_is_a_donor(store: Store) -> None:
     (pair,) = find_pairs(store, store, recipient="maze-1-red", donor="maze-1-red", seeds=0, donor_seeds=5)
     assert (pair.name, pair.donor.seed, pair.recipient.seed) == ("maze-1-red", 5, 0)
