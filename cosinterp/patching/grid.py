@@ -84,9 +84,9 @@ class Grid:
         sites = anatomy.select_sites(self.sites if isinstance(self.sites, str) else list(self.sites))
         layers = select(self.layers, anatomy.layers, "layers", "this model")
         windows = list(self._step_windows(select(self.steps, range(num_steps), "steps", "this run")))
-        tokens = [str(TokenGroup.parse(text)) for text in self.tokens]
+        tokens = dict.fromkeys(str(TokenGroup.parse(text)) for text in self.tokens)
         named = [name.strip() for text in self.branches for name in text.split(",")]
-        branches = [self._branch(anatomy, name, settings) for name in named]
+        branches = dict.fromkeys(self._branch(anatomy, name, settings) for name in named)
         cells = [
             Cell(site, together, steps, group, branch)
             for site in sites
@@ -131,6 +131,6 @@ def _windows(values: tuple[int, ...], size: int) -> Iterator[tuple[int, ...]]:
 
 def _size(value: int | str, name: str, possible: str) -> int:
     text = str(value)
-    if not text.isdigit() or int(text) < 1:
+    if not text.isdecimal() or int(text) < 1:
         raise SelectionError(f"{name} {value!r}: give {possible}")
     return int(text)

@@ -87,6 +87,13 @@ def test_tokens_are_named_in_one_way() -> None:
     assert cell.tokens == "frames:0 & ~box:1,1"
 
 
+def test_what_is_asked_for_twice_is_one_cell() -> None:
+    """Its patches would count twice among those of a mean."""
+    asked: dict[str, Any] = {"sites": ("resid", "resid"), "layers": "1,1", "steps": "0,0"}
+    asked |= {"tokens": ("frames:0 & box:1,1", "frames:0&box:1,1"), "branches": ("cond", "cond")}
+    assert len(cells(**asked)) == 1
+
+
 def test_a_cell_is_named_by_its_labels_and_makes_an_intervention() -> None:
     cell = Cell("mlp", (1, 2), (0, 1, 3), "frames:0", "cond")
     assert cell.labels == {
@@ -116,6 +123,7 @@ def test_a_cell_is_named_by_its_labels_and_makes_an_intervention() -> None:
         ({"window": 0}, "window 0: give a number of steps, cumulative or onward"),
         ({"window": "half"}, "window 'half': give"),
         ({"window": -1}, "window -1: give"),
+        ({"window": "²"}, "window '²': give"),
         ({"layer_window": "cumulative"}, "layer window 'cumulative': give a number of layers"),
         ({"tokens": ("roof",)}, 'cannot read "roof"'),
     ],
