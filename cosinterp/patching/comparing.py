@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -48,8 +48,12 @@ class Comparing:
         self._references: dict[Any, Outcome] = {}
         self._spreads: dict[tuple[RunRef, int], SeedSpread] = {}
 
-    def effects(self, trial: Trial, outcome: Outcome, row: int) -> tuple[dict[str, float], str]:
+    def effects(
+        self, trial: Trial, outcome: Outcome, row: int, columns: Collection[str]
+    ) -> tuple[dict[str, float], str]:
         """All that is measured of a patched run, which was a row of its batch, and what could not be.
+
+        ``columns``: what else is told of it, which no measure may write over.
 
         A measure that fails, or a run that is not finite, leaves what else is measured.
         """
@@ -66,7 +70,9 @@ class Comparing:
             measures, truths = self._measures_of(trial.run, trial.toward)
             for measure in measures:
                 try:
-                    found |= taken(measure, outcome.video, *truths)
+                    own = taken(measure, outcome.video, *truths)
+                    _check_new(measure, own, {*columns, *found})
+                    found |= own
                 except MeasureError as error:
                     faults.append(str(error))
         return found, "; ".join(faults)
@@ -153,3 +159,11 @@ class Comparing:
                 mean_distance(own.noisy(own.num_steps), final),
             )
         return self._spreads[ref, step]
+
+
+def _check_new(measure: Measure, own: Iterable[str], there: Collection[str]) -> None:
+    for name in own:
+        if name in there:
+            raise MeasureError(
+                f"measure {measure.name}: there is a column {name} already; call it something else"
+            )

@@ -167,7 +167,7 @@ class Sweep:
             # All that was computed is told, also of rows that a last batch leaves empty.
             share, rest = divmod(played.blocks, len(batch.trials))
             done = self._described(trial, read, share + (row < rest))
-            effects, done["error"] = self._comparing.effects(trial, outcome, row)
+            effects, done["error"] = self._comparing.effects(trial, outcome, row, done)
             yield trial, done | effects
 
     def _described(self, trial: Trial, read: int, blocks: int) -> Row:

@@ -287,6 +287,29 @@ def test_a_measure_that_fails_is_told_in_its_row_and_the_sweep_goes_on(bench: Be
     assert same({**rows[1], "mood": right[1]["mood"]}, right[1], but={"error"})
 
 
+class Naming:
+    """Calls what it measures as it is told."""
+
+    name = "names"
+    columns = ()
+
+    def __init__(self, column: str) -> None:
+        self.column = column
+
+    def measure(self, video: Any, recipient_truth: Any, donor_truth: Any) -> Mapping[str, float]:
+        return {self.column: 5.0}
+
+
+@pytest.mark.parametrize("column", ["layer", "error", "blocks", "x0_moved", "mood"])
+def test_no_measure_writes_over_what_else_is_told_of_a_patch(column: str, bench: Bench) -> None:
+    trial = bench.trial(bench.replacing("red", steps=(1,)), layer=1)
+    mood, names = Failing(on=None), Naming(column)
+    (right,) = swept(bench, [trial], videos=True, horizon=0, measures=[mood]).rows
+    (row,) = swept(bench, [trial], videos=True, horizon=0, measures=[mood, names]).rows
+    assert row["error"] == f"measure names: there is a column {column} already; call it something else"
+    assert same(row, right, but={"error"})
+
+
 def test_a_failed_measure_is_unknown_in_the_result(bench: Bench) -> None:
     trials = [
         bench.trial(bench.replacing("red", layers=(layer,), steps=(1,)), pair=str(layer)) for layer in (1, 2)
