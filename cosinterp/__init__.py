@@ -37,12 +37,14 @@ __all__ = [
     "Wanted",
     "__version__",
     "ablate",
+    "convergence",
     "decode",
     "diff",
     "export",
     "export_videos",
     "load",
     "load_dataset",
+    "maps",
     "merge",
     "open",
     "patch",
@@ -75,12 +77,14 @@ _HOMES = {
     "UserError": "stores",
     "Wanted": "stores",
     "ablate": "cosinterp.patching.ablate",
+    "convergence": "probes.convergence.analysis",
     "decode": "cosinterp.decoding:decode_run",
     "diff": "stores:diff_stores",
     "export": "stores:export_store",
     "export_videos": "cosinterp.video_export",
     "load": "cosinterp.models.loading",
     "load_dataset": "cosinterp.samples",
+    "maps": "probes.maps.making",
     "merge": "stores:merge_stores",
     "open": "stores:open_store",
     "patch": "cosinterp.patching.patch",
@@ -108,6 +112,8 @@ if TYPE_CHECKING:
     from cosinterp.tracing import trace
     from cosinterp.verification import Check, verify
     from cosinterp.video_export import export_videos
+    from probes.convergence.analysis import convergence
+    from probes.maps.making import maps
     from stores import Run, SelectionError, Store, StoreError, UserError, Wanted
     from stores import diff_stores as diff
     from stores import export_store as export

@@ -87,6 +87,14 @@ COMMANDS: tuple[Command | Group, ...] = (
         "Make a stored run again from any step on, as it was or changed.",
     ),
     Command("score", "cosinterp.cli.score:score", "Score runs whose sample has a known truth, by step too."),
+    Command(
+        "maps", "cosinterp.cli.maps:maps", "Map energies, principal components and the largest channels."
+    ),
+    Command(
+        "convergence",
+        "cosinterp.cli.convergence:convergence",
+        "Tell how seeds agree by step, and when runs commit to an answer.",
+    ),
     Command("anatomy", "cosinterp.cli.anatomy:anatomy", "Show what a model is made of."),
     Command("verify", "cosinterp.cli.verify:verify", "Prove that a model is understood."),
     Command("tui", "cosinterp.cli.tui:tui", "Browse stores in the terminal."),

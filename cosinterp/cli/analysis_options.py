@@ -32,7 +32,8 @@ Samples: TypeAlias = Annotated[
     ),
 ]
 Seeds: TypeAlias = Annotated[
-    str | None, typer.Option(help="Such as 0-7 or 0,3.", rich_help_panel=RUNS, show_default="all")
+    str | None,
+    typer.Option("--seeds", "--seed", help="Such as 0-7 or 0,3.", rich_help_panel=RUNS, show_default="all"),
 ]
 Variant: TypeAlias = Annotated[str, typer.Option(help="Runs of this variant.", rich_help_panel=RUNS)]
 Site: TypeAlias = Annotated[

@@ -25,6 +25,7 @@ MEANS = {
     "frame_change": "mean distance of a token from that of the frame before",
     "layer_energy_without_massive": "mean energy of the tokens without massive channels",
     "frame_energy_without_massive": "mean energy of the tokens of a frame without massive channels",
+    "top_ratio": "largest magnitude of a channel over the median magnitude",
 }
 """What is averaged over runs where they are repetitions of one another, in words."""
 
@@ -38,8 +39,7 @@ def labelled(
     import xarray
 
     variables: _Variables = {"energy": (MAP, found.energy)}
-    averaged = _by_frame_and_layer(found)
-    variables |= averaged
+    variables |= _by_frame_and_layer(found)
     if found.table is not None:
         variables |= _of_channels(sweep, found.table)
         variables |= {"channel_value": ((*MAP, "shown_channel"), found.values)}
@@ -55,10 +55,12 @@ def labelled(
     if len({chosen.group for chosen in sweep.runs}) > 1:
         return dataset
     samples = [chosen.entry.sample for chosen in sweep.runs]
-    for name, (axes, values) in averaged.items():
-        made = means_over_runs(values, samples, seed=wanted.seed)
-        for end, numbers in (("mean", made.value), ("low", made.low), ("high", made.high)):
-            dataset[f"{name}_{end}"] = (axes[1:], numbers, {"estimate": made.words})
+    for name in MEANS:
+        if name in dataset:
+            axes, values = variables[name]
+            made = means_over_runs(values, samples, seed=wanted.seed)
+            for end, numbers in (("mean", made.value), ("low", made.low), ("high", made.high)):
+                dataset[f"{name}_{end}"] = (axes[1:], numbers, {"estimate": made.words})
     return dataset
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from probes.maps.channels import MassiveRule
 from probes.maps.choosing import Sweep, choose
@@ -23,8 +23,6 @@ FIT_TOKENS = 2048
 SHOWN = 4
 MOST_BYTES = 2 * 2**30
 
-PAPER = MassiveRule()
-
 
 def maps(
     store: Store,
@@ -39,9 +37,10 @@ def maps(
     branch: str | None = None,
     against: str | None = None,
     against_store: Store | Path | str | None = None,
-    pca: Literal["sweep", "layer", "none"] | None = None,
+    pca: str | None = None,
     spare_massive: bool = False,
-    massive: MassiveRule = PAPER,
+    massive_least: float = 100.0,
+    massive_ratio: float = 1000.0,
     channels: str | Sequence[int] | None = None,
     fit_tokens: int = FIT_TOKENS,
     seed: int = 0,
@@ -69,7 +68,8 @@ def maps(
         pca: one for the whole ``sweep`` of runs, steps and layers, so that a colour means the same wherever
             it is; one for each ``layer``; or ``none``. None is "sweep" where the reduction allows it.
         spare_massive: leave massive channels out of the PCA.
-        massive: which activations are massive.
+        massive_least, massive_ratio: a magnitude above the first and at least the second times the median is
+            massive; the defaults are those of Sun et al. (2024).
         channels: those that are kept as maps, numbers or a selection; None is the four of largest magnitude.
         fit_tokens: a PCA is fitted on so many tokens of each slab at most, the same of each, drawn by
             ``seed``.
@@ -104,11 +104,12 @@ def maps(
     notes = list(sweep.notes)
     if fit_tokens < 1:
         raise SelectionError(f"a PCA is fitted on one token of each slab or more, not {fit_tokens}")
+    rule = MassiveRule(massive_least, massive_ratio)
     has_channels = sweep.kept.items == "channel"
     wanted = Wanted(
         scope=_scope(sweep, pca, notes),
         spare_massive=spare_massive,
-        rule=massive if has_channels else None,
+        rule=rule if has_channels else None,
         channels=_channels(sweep, channels, notes),
         shown=min(SHOWN, sweep.kept.channels),
         fit_tokens=fit_tokens,
@@ -139,7 +140,7 @@ def maps(
         "layers": selection.compact(sweep.layers),
         "pca": wanted.scope or "none",
         "spare_massive": spare_massive,
-        "massive": asdict(massive) if has_channels else None,
+        "massive": asdict(rule) if has_channels else None,
         "channels": None if wanted.channels is None else list(wanted.channels),
         "fit_tokens": fit_tokens,
         "seed": seed,
