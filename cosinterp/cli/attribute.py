@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from cosinterp.attribution.table import Row
     from cosinterp.models.model import Model
     from cosinterp.patching.pairs import Pair
+    from cosinterp.patching.running import Study
+    from cosinterp.patching.sweep import SweepOptions
     from cosinterp.patching.trial import Trial
     from stores import Store
 
@@ -115,7 +117,8 @@ def attribute(
     from cosinterp.patching.grid import Grid
     from cosinterp.patching.pairs import find_pairs
     from cosinterp.patching.patch import patch_study
-    from cosinterp.patching.running import check_name
+    from cosinterp.patching.running import Study, check_name
+    from cosinterp.patching.sweep import Sweep, SweepOptions
     from stores import open_store
 
     recipients = open_store(store)
@@ -143,19 +146,22 @@ def attribute(
     study = patch_study(
         prepared.model, recipients, givers, pairs, grid, directions=direction.value, controls="none"
     )
+    confirming = SweepOptions(horizon=0, videos=False, samples=samples)
+    Sweep(prepared.model, study.trials, confirming).check()
     loaded = options.load_weights(prepared)
     rows: list[tuple[Trial, Row]] = []
     with counting("attributing", len(study.trials)) as count:
         for way, of in _ways(pairs, direction):
-            for made in attribution_rows(loaded, of, grid, direction=way, points=points, samples=samples):
-                rows.append(made)
+            for row in attribution_rows(loaded, of, grid, direction=way, points=points, samples=samples):
+                rows.append(row)
                 count()
     attributed = _described(attributions(rows))
     where = _save(loaded, recipients, name, attributed, {**study.asked, "points": points, "confirm": confirm})
     patched = None
-    if confirm:
-        chosen = strongest_trials(rows, confirm)
-        patched = _patched(loaded, recipients, name + CONFIRMED, chosen, {**study.asked, "of": name}, samples)
+    # None, where nothing could be attributed.
+    if chosen := strongest_trials(rows, confirm):
+        confirmed = Study("patch", {**study.asked, "of": name}, chosen)
+        patched = _patched(loaded, recipients, name + CONFIRMED, confirmed, confirming)
     _report(attributed, patched, where, bootstrap_seed, as_json)
 
 
@@ -212,20 +218,17 @@ def _save(model: Model, store: Store, name: str, dataset: xarray.Dataset, asked:
     return save_result(store.path, name, dataset, provenance)
 
 
-def _patched(
-    model: Model, store: Store, name: str, trials: list[Trial], asked: dict[str, Any], samples: list[Any]
-) -> xarray.Dataset:
+def _patched(model: Model, store: Store, name: str, study: Study, made: SweepOptions) -> xarray.Dataset:
     """The chosen patches, made; read where attributions are, at the patched step."""
     from cosinterp.cli.command_line import command_line
     from cosinterp.cli.sweep_progress import SweepProgress
-    from cosinterp.patching.running import Study, run_study
-    from cosinterp.patching.sweep import SweepOptions
+    from cosinterp.patching.running import run_study
 
     with SweepProgress() as progress:
         return run_study(
             model,
-            Study("patch", asked, trials),
-            SweepOptions(horizon=0, videos=False, samples=samples),
+            study,
+            made,
             store=store.path,
             name=name,
             command=command_line(sys.argv),

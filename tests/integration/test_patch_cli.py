@@ -15,6 +15,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 import cosinterp as ci
+from cosinterp.attribution import table
 from cosinterp.cli import app, options, sweep_progress
 from cosinterp.patching.presets import PRESETS
 from cosinterp.replay import replaying
@@ -326,3 +327,33 @@ def test_the_strongest_attributions_are_patched(store: Path) -> None:
     assert "rank correlation of attribution and x0_along: median" in " ".join(shown.stdout.split())
     taken = invoke(*flags)
     assert (taken.exit_code, len(taken.stderr.splitlines())) == (2, 1)
+
+
+def test_what_could_not_be_attributed_is_not_confirmed(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise ci.InterventionError("no gradient")
+
+    monkeypatch.setattr(table, "attribute", fail)
+    result = invoke("attribute", store, *PAIRS, "--steps", 1, "--layers", 1, "--confirm", 3)
+    assert result.exit_code == 1
+    assert "nothing could be attributed: no gradient" in result.stderr
+    assert list_results(store) == ["attribution"]
+
+
+@pytest.mark.usefixtures("no_weights")
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ([*PAIRS, "--tokens", "path"], "truth has no"),
+        ([*PAIRS, "--layers", "7"], "layers"),
+        ([*PAIRS, "--name", "a/b"], "result name"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
+)
+def test_what_cannot_be_attributed_is_one_line_before_weights_are_read(
+    flags: list[str], message: str, store: Path
+) -> None:
+    result = invoke("attribute", store, *flags)
+    assert result.exit_code == 2, result.output
+    (line,) = result.stderr.splitlines()
+    assert message in line
