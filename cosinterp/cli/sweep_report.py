@@ -58,6 +58,9 @@ class SweepReport:
     def tables(self) -> Iterator[Text | Table]:
         """Maps of steps and layers of each direction and place; the strongest cells of each direction."""
         for direction in self._there("direction", control=PLAIN):
+            if not self._is_known(direction):
+                yield Text(f"{direction}: {self.effect} is not known of any patch", "bold")
+                continue
             yield from self._maps_of(direction)
             yield Text(f"{direction}: strongest cells beside their controls", "bold")
             yield self._strongest(direction)
@@ -136,6 +139,10 @@ class SweepReport:
     def _there(self, label: str, **chosen: str) -> list[str]:
         found = patches.choose(self.result, **chosen) if chosen else self.result
         return list(dict.fromkeys(found[label].values.tolist()))
+
+    def _is_known(self, direction: str) -> bool:
+        there = (self.cells["direction"].values == direction) & (self.cells["control"].values == PLAIN)
+        return bool((self.cells["n"].values[there] > 0).any())
 
     def _maps_of(self, direction: str) -> Iterator[Text | Table]:
         of_one = patches.choose(self.result, direction=direction, control=PLAIN)
