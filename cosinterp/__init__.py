@@ -24,6 +24,7 @@ __all__ = [
     "Model",
     "ModelError",
     "Replayed",
+    "Result",
     "Run",
     "Sample",
     "SampleError",
@@ -49,6 +50,7 @@ __all__ = [
     "open",
     "patch",
     "replay",
+    "results",
     "score",
     "steer",
     "steering_vectors",
@@ -65,6 +67,7 @@ _HOMES = {
     "InterventionError": "cosinterp.errors",
     "ModelError": "cosinterp.errors",
     "Replayed": "cosinterp.replay.replaying",
+    "Result": "probes.result",
     "Run": "stores",
     "Sample": "cosinterp.samples",
     "VideoFile": "cosinterp.samples",
@@ -89,6 +92,7 @@ _HOMES = {
     "open": "stores:open_store",
     "patch": "cosinterp.patching.patch",
     "replay": "cosinterp.replay.replaying",
+    "results": "probes.listing",
     "score": "cosinterp.scoring:score_store",
     "steer": "cosinterp.patching.steer",
     "steering_vectors": "cosinterp.interventions.vectors",
@@ -113,7 +117,9 @@ if TYPE_CHECKING:
     from cosinterp.verification import Check, verify
     from cosinterp.video_export import export_videos
     from probes.convergence.analysis import convergence
+    from probes.listing import results
     from probes.maps.making import maps
+    from probes.result import Result
     from stores import Run, SelectionError, Store, StoreError, UserError, Wanted
     from stores import diff_stores as diff
     from stores import export_store as export

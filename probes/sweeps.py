@@ -190,18 +190,23 @@ def strongest_line(result: xarray.Dataset, cells: xarray.Dataset, direction: str
     labels = {name: best[name].item() for name in cell_labels(result) if name != "control"}
     beside = cells_with(of, **labels)
     others = [
-        f"{name} {value:.2f}"
+        f"{name} {_number(value)}"
         for name, value in zip(
             beside["control"].values.tolist(), beside["value"].values.tolist(), strict=True
         )
         if name not in (PLAIN, IDENTITY) and np.isfinite(value)
     ]
     low, high = float(best["low"]), float(best["high"])
-    sure = f"{low:.2f} to {high:.2f}" if np.isfinite(low) else "no interval"
+    sure = f"{_number(low)} to {_number(high)}" if np.isfinite(low) else "no interval"
     place = place_text(labels) if len(places_of(choose(result, control=PLAIN))) > 1 else str(labels["site"])
     return (
         f"{direction}: {cells.attrs['effect']} is strongest at {place}, layer {labels['layer']}, step "
-        f"{steps_text(labels['first_step'], labels['last_step'])}: {float(best['value']):.2f} ({sure}, "
+        f"{steps_text(labels['first_step'], labels['last_step'])}: {_number(float(best['value']))} ({sure}, "
         f"n = {int(best['n'])} of {count_text(int(best['samples']), 'sample')})"
         + (f"; controls there: {', '.join(others)}." if others else ".")
     )
+
+
+def _number(value: float) -> str:
+    text = f"{value:.2f}" if abs(value) < 99.5 else f"{value:.0f}"
+    return "0.00" if text == "-0.00" else text

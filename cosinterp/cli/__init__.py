@@ -95,6 +95,26 @@ COMMANDS: tuple[Command | Group, ...] = (
         "cosinterp.cli.convergence:convergence",
         "Tell how seeds agree by step, and when runs commit to an answer.",
     ),
+    Group(
+        "results",
+        "Look at what was found in a store, draw it, and take it elsewhere.",
+        (
+            Command("ls", "cosinterp.cli.results:ls", "List the results of a store."),
+            Command(
+                "show",
+                "cosinterp.cli.results:show",
+                "Say what a result says, how it was made, and how to make it again.",
+            ),
+            Command("plot", "cosinterp.cli.results:plot", "Draw figures of a result into files."),
+            Command(
+                "export",
+                "cosinterp.cli.results:export",
+                "Write a result for other programs: its table, or all of it.",
+            ),
+            Command("rm", "cosinterp.cli.results:rm", "Remove results from a store."),
+        ),
+    ),
+    Command("report", "cosinterp.cli.report:report", "Put all results of a store on one HTML page."),
     Command("anatomy", "cosinterp.cli.anatomy:anatomy", "Show what a model is made of."),
     Command("verify", "cosinterp.cli.verify:verify", "Prove that a model is understood."),
     Command("tui", "cosinterp.cli.tui:tui", "Browse stores in the terminal."),

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from probes.kinds import Kind
 from stores.units import count_text
 
@@ -89,6 +91,8 @@ def effect_table(dataset: xarray.Dataset, effects: Sequence[str]) -> pandas.Data
     parts = []
     for effect in effects:
         cells = of_effects.cells(dataset, effect, by)
+        # Patches before their controls.
+        cells = cells.isel(cell=np.argsort(cells["control"].values != of_effects.PLAIN, kind="stable"))
         columns = {"effect": [effect] * cells.sizes["cell"]}
         parts.append(pd.DataFrame(columns | {name: cells[name].values for name in (*by, *_COLUMNS)}))
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=["effect", *by, *_COLUMNS])

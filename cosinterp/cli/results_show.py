@@ -1,0 +1,94 @@
+"""What ``cosinterp results show`` prints of a result."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from cosinterp.cli.plain import table
+from probes.report.facts import flat
+from probes.table_view import table_view
+
+if TYPE_CHECKING:
+    import pandas
+    from rich.console import Console
+
+    from probes.result import Result
+
+_MOST_TEXT = 160
+
+
+def lines_of(result: Result, console: Console) -> None:
+    """The title, what it says, what was asked of which model, and with what it was made."""
+    told = result.provenance
+    console.print(f"{result.name}: {result.title}", style="bold", markup=False, soft_wrap=True)
+    for line in result.summary():
+        console.print(f"  {line}", markup=False, soft_wrap=True)
+    for note in told.get("notes") or ():
+        console.print(f"  note: {note}", markup=False, soft_wrap=True)
+    sizes = ", ".join(f"{name} {size}" for name, size in result.dataset.sizes.items())
+    heads = [("kind", result.kind), ("holds", sizes), ("created", str(told.get("created", "")))]
+    heads += [(name, str(told[name])) for name in ("store", "device") if told.get(name)]
+    model = told.get("model")
+    if isinstance(model, dict) and model.get("name"):
+        heads.append(("model", str(model["name"])))
+    versions = told.get("versions") or {}
+    heads.append(("versions", ", ".join(f"{name} {version}" for name, version in versions.items())))
+    for title, pairs in (("made", heads), ("asked", flat(told.get("asked") or {}))):
+        shown = [(name, text) for name, text in pairs if text]
+        if not shown:
+            continue
+        console.print(title, style="bold")
+        width = max(len(name) for name, _ in shown)
+        for name, text in shown:
+            short = text if len(text) <= _MOST_TEXT else f"{text[: _MOST_TEXT - 4]} ..."
+            console.print(f"  {name:{width}}  {short}", markup=False, soft_wrap=True)
+
+
+def table_of(result: Result, rows: int, console: Console) -> None:
+    """The beginning of its table."""
+    view = table_view(result.table(), rows)
+    total = len(view.rows) + view.more
+    if not total:
+        return
+    console.print("numbers", style="bold")
+    if view.shared:
+        shared = ", ".join(f"{name} {text}" for name, text in view.shared)
+        console.print(f"  the same in all rows: {shared}", markup=False, soft_wrap=True)
+    made = table("", *view.columns)
+    for column, is_number in zip(made.columns, view.is_number, strict=True):
+        column.justify = "right" if is_number else "left"
+    for row in view.rows:
+        made.add_row(*row)
+    if view.rows:
+        console.print(made)
+    if view.more:
+        console.print(f"  {view.more} more of {total} rows: --rows, or results export", markup=False)
+
+
+def as_data(result: Result) -> dict[str, Any]:
+    """A result as JSON takes it: where it comes from, what it says, its table."""
+    return {
+        "name": result.name,
+        "title": result.title,
+        "known": result.is_known,
+        "sizes": {str(name): int(size) for name, size in result.dataset.sizes.items()},
+        "summary": result.summary(),
+        "figures": result.figures(),
+        "provenance": _plain(result.provenance),
+        "table": records(result.table()),
+    }
+
+
+def records(frame: pandas.DataFrame) -> list[dict[str, Any]]:
+    """The rows of a table as JSON takes them: what is not known, or infinite, is null."""
+    columns = {str(name): [_plain(value) for value in frame[name].tolist()] for name in frame.columns}
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _plain(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

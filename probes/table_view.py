@@ -1,0 +1,78 @@
+"""A table as it is read: what all rows share above it, the rest as texts, and how many rows are not shown."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import pandas
+
+NUMBERS = ("value", "low", "high")
+"""Columns that stay, even where all rows have the same."""
+_NOTHING = "–"
+_MOST_SHARED = 60
+
+
+@dataclass(frozen=True)
+class TableView:
+    """What is shown of a table.
+
+    Attributes:
+        shared: the columns in which all rows are alike, with what they hold.
+        columns: the others.
+        is_number: for each column, whether it holds numbers.
+        rows: the first rows, a text for each column.
+        more: how many rows there are beyond them.
+    """
+
+    shared: list[tuple[str, str]]
+    columns: list[str]
+    is_number: list[bool]
+    rows: list[list[str]]
+    more: int
+
+
+def table_view(table: pandas.DataFrame, most: int) -> TableView:
+    """What is shown of a table of which there is room for ``most`` rows."""
+    names = [str(name) for name in table.columns]
+    shared = [name for name in names if _is_shared(table, name)]
+    columns = [name for name in names if name not in shared]
+    head = table.head(most)
+    texts = [[cell_text(value) for value in head[name].tolist()] for name in columns]
+    return TableView(
+        shared=[(name, cell_text(table[name].iloc[0])) for name in shared],
+        columns=columns,
+        is_number=[table[name].dtype.kind in "iuf" for name in columns],
+        rows=[list(row) for row in zip(*texts, strict=True)],
+        more=max(0, len(table) - most),
+    )
+
+
+def cell_text(value: Any) -> str:
+    """A cell: floats with three digits that matter, what is not known as a dash.
+
+    >>> cell_text(0.12345), cell_text(float("nan")), cell_text(1234.5), cell_text(3)
+    ('0.123', '–', '1234', '3')
+    """
+    if isinstance(value, np.generic):
+        value = value.item()
+    if value is None or (isinstance(value, float) and not math.isfinite(value)):
+        return _NOTHING
+    if isinstance(value, float):
+        if value == 0 or 1e-3 <= abs(value) < 1e6:
+            digits = 3 if value == 0 else max(0, 2 - math.floor(math.log10(abs(value))))
+            text = f"{value:.{min(digits, 5)}f}"
+            return text.rstrip("0").rstrip(".") if value == int(value) and "." in text else text
+        return f"{value:.2e}"
+    return str(value)
+
+
+def _is_shared(table: pandas.DataFrame, name: str) -> bool:
+    if len(table) < 2 or name in NUMBERS:
+        return False
+    texts = {cell_text(value) for value in table[name].tolist()}
+    return len(texts) == 1 and len(texts.pop()) <= _MOST_SHARED
