@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from cosinterp.errors import InterventionError
 from cosinterp.interventions.intervention import Intervention
 from cosinterp.interventions.masks import ALL
-from cosinterp.models.blocks import RESID
 from stores.selection import select
 
 if TYPE_CHECKING:
@@ -35,12 +34,3 @@ def check_intervention(intervention: Intervention, anatomy: Anatomy, settings: M
         raise InterventionError(
             f'tokens "{intervention.tokens}": {site} has no places on the token grid; use all'
         )
-    if intervention.is_of_block:
-        _check_bypass(intervention)
-
-
-def _check_bypass(intervention: Intervention) -> None:
-    if intervention.site != RESID or intervention.tokens != ALL:
-        raise InterventionError("bypass: a block is skipped as a whole; use site resid and tokens all")
-    if 0 in intervention.layers:
-        raise InterventionError("bypass: layer 0 leaves no block; layers that can be skipped begin at 1")

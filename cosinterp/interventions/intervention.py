@@ -170,11 +170,6 @@ class Intervention(_Data, frozen=True):
         """Whether blocks as a whole are changed, by what entered them: in all streams."""
         return isinstance(self.what.like if isinstance(self.what, RandomLike) else self.what, Bypass)
 
-    @property
-    def first_step(self) -> int:
-        """The first step that it changes."""
-        return min(self.steps)
-
 
 def _first_fault(error: ValidationError) -> str:
     fault = error.errors(include_url=False)[0]

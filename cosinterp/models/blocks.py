@@ -180,18 +180,6 @@ class Sublayer:
             )
         return torch.where(changed, written, raw)
 
-    def check_runs(self, branch: str) -> None:
-        """Refuse to change it in a branch that does not compute it.
-
-        Raises:
-            InterventionError: it does not.
-        """
-        if branch in self.absent:
-            raise InterventionError(
-                f"{self.site} cannot be changed in branch {branch}, which does not compute it; "
-                f"choose another branch, or change {RESID}"
-            )
-
 
 @dataclass(frozen=True)
 class Stack:

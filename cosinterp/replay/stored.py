@@ -9,7 +9,6 @@ import torch
 from PIL import Image
 
 from cosinterp.errors import InterventionError
-from cosinterp.interventions.intervention import RunRef
 from cosinterp.planning.plan import model_settings, scheduler_config
 from cosinterp.replay.player import Player
 from cosinterp.samples import Sample
@@ -60,11 +59,6 @@ class PlayedTrajectory:
     def final(self) -> torch.Tensor:
         """The final latent."""
         return self._final
-
-
-def ref_of(store: Store, sample: str, seed: int, variant: str = "base") -> RunRef:
-    """What names a run of a store in an intervention."""
-    return RunRef(store=str(store.path), sample=sample, seed=seed, variant=variant)
 
 
 def check_replayable(model: Model, store: Store, run: Run) -> None:

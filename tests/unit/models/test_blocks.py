@@ -185,10 +185,3 @@ def test_what_is_no_number_is_not_the_gates_fault() -> None:
     new = (RAW_TOKENS * GATE).clone()
     new[0, 0, 0] = torch.nan
     assert gated().raw_for(new, RAW_TOKENS, CALL).isnan().sum() == 1
-
-
-def test_a_branch_that_does_not_run_a_sublayer_is_named() -> None:
-    part = Sublayer("audio_cross_attn", "audio_to_video_attn", absent=("modality",))
-    part.check_runs("cond")
-    with pytest.raises(InterventionError, match="audio_cross_attn cannot be changed in branch modality"):
-        part.check_runs("modality")
