@@ -208,8 +208,9 @@ class Sweep:
 
     def _order(self, trial: Trial) -> tuple[Any, ...]:
         pair = str(trial.labels.get("pair", ""))
-        names = str(trial.run), str(trial.toward)
-        return pair, trial.first_step, *names, trial.last_step, self._resume(trial)
+        # With their stores: runs of one name in two stores would take turns, and share no batch.
+        runs = ((run.store, run.sample, run.seed, run.variant) for run in (trial.run, trial.toward))
+        return pair, trial.first_step, *runs, trial.last_step, self._resume(trial)
 
     def _resume(self, trial: Trial) -> int:
         return resume_of(trial, self.model.anatomy)

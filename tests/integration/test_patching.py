@@ -9,6 +9,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from cosinterp.patching.sweep import Sweep, SweepOptions
+from cosinterp.patching.trial import Trial
 from stores import open_store
 from tests.integration.sweeping import (
     DOUBLED,
@@ -50,6 +52,20 @@ def test_nor_do_they_at_some_tokens(tokens: str, rows: int, bench_named: Callabl
     own = bench_named(WAN)
     trials = cells(own, sites=("resid", "mlp"), steps="0,2", layers="1-2", tokens=(tokens,), window=1)
     check_nothing_happened(swept(own, trials, rows=rows).rows, None)
+
+
+def test_runs_of_one_name_in_two_stores_share_no_batch(bench_named: Callable[[str], Bench]) -> None:
+    """What goes side by side is of one of them, and fills its batches as far as there are patches."""
+    own = bench_named(WAN)
+    here, there = own.ref("blue"), own.ref("blue").model_copy(update={"store": "elsewhere"})
+    trials = [
+        Trial(run, toward, (own.replacing("red", layers=(layer,)),), {"pair": "blue"})
+        for layer in (1, 2, 3)
+        for run, toward in ((here, there), (there, here))
+    ]
+    batches = list(Sweep(own.model, trials, SweepOptions(rows=3)).batches())
+    assert sorted(len(batch.trials) for batch in batches) == [3, 3]
+    assert all(len({trial.run for trial in batch.trials}) == 1 for batch in batches)
 
 
 def test_nor_do_they_over_several_steps_and_layers(bench_named: Callable[[str], Bench]) -> None:
