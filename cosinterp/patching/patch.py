@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from cosinterp.errors import InterventionError
 from cosinterp.patching.controls import (
+    IDENTITY,
     NECESSITY,
     SUFFICIENCY,
+    WRONG_SEED,
     Share,
     controlled,
     controls_of,
@@ -24,10 +26,11 @@ from cosinterp.patching.grid import Grid
 from cosinterp.patching.own_measures import load_measure
 from cosinterp.patching.pairs import Pair, check_pair, find_pairs
 from cosinterp.patching.running import Progress, Study, run_study
+from cosinterp.patching.single_runs import listed, opened_store, run_of, settings_of
 from cosinterp.patching.sweep import Donors, SweepOptions
 from cosinterp.patching.trial import Trial
 from stores.selection import Selection
-from stores.store import open_store
+from stores.units import count_text
 
 if TYPE_CHECKING:
     import xarray
@@ -99,10 +102,10 @@ def patch(
     Raises:
         UserError: anything asked for that cannot be; nothing is made then.
     """
-    recipients = _opened(store)
-    givers = recipients if donor_store is None else _opened(donor_store)
+    recipients = opened_store(store)
+    givers = recipients if donor_store is None else opened_store(donor_store)
     grid = Grid(
-        steps, layers, sites, _listed(tokens), _listed(branches), window=window, layer_window=layer_window
+        steps, layers, sites, listed(tokens), listed(branches), window=window, layer_window=layer_window
     )
     pairs = find_pairs(
         recipients, givers, recipient=recipient, donor=donor, seeds=seeds, donor_seeds=donor_seeds
@@ -164,7 +167,7 @@ def patch_study(
         "directions": directions,
         "controls": controls,
     }
-    return Study("patch", asked, trials)
+    return Study("patch", asked, trials, _notes(trials))
 
 
 def _directed(pair: Pair, directions: Directions) -> list[tuple[str, Pair]]:
@@ -172,18 +175,20 @@ def _directed(pair: Pair, directions: Directions) -> list[tuple[str, Pair]]:
     return [one for one in both if directions in ("both", one[0])]
 
 
+def _notes(trials: Sequence[Trial]) -> list[str]:
+    """Of which runs the control of the wrong seed could not be made, though they have others."""
+    by_control = {
+        control: {(trial.run, trial.toward) for trial in trials if trial.labels["control"] == control}
+        for control in (IDENTITY, WRONG_SEED)
+    }
+    lacking = len(by_control[IDENTITY] - by_control[WRONG_SEED])
+    of = f"{lacking} of {count_text(len(by_control[IDENTITY]), 'controlled run')}"
+    note = f"no {WRONG_SEED} control of {of}: the donor's store has no other seed of its sample"
+    return [note] if lacking else []
+
+
 def _check(stores: dict[str, Store], pair: Pair) -> dict[str, Any]:
     """Check that a pair fits together; the recipient's sampling settings."""
     donor, recipient = pair.donor, pair.recipient
-    giving = stores[donor.store].shared_run(donor.sample, donor.seed, donor.variant)
-    receiving = stores[recipient.store].shared_run(recipient.sample, recipient.seed, recipient.variant)
-    check_pair(giving, receiving)
-    return dict(receiving.attrs["sampling"])
-
-
-def _opened(store: Store | str | Path) -> Store:
-    return open_store(store) if isinstance(store, str | Path) else store
-
-
-def _listed(names: Sequence[str] | str) -> tuple[str, ...]:
-    return (names,) if isinstance(names, str) else tuple(names)
+    check_pair(run_of(stores[donor.store], donor), run_of(stores[recipient.store], recipient))
+    return settings_of(stores[recipient.store], recipient)

@@ -120,6 +120,20 @@ def test_a_sweep_says_its_effects_beside_its_controls(store: Path, tmp_path: Pat
     assert provenance_of(found)["command"]
 
 
+def test_controls_that_cannot_be_made_are_told(store: Path) -> None:
+    for run in (store / "runs" / "red-0").glob("*4.h5"):
+        run.unlink()
+    flags = [*PAIRS, *SMALL, "--steps", 1, "--horizon", 0, "--seeds", 3, "--controls", "all"]
+    result = invoke("patch", store, *flags)
+    assert result.exit_code == 0, result.output
+    # Of the two mazes, both ways, red-0 is once the donor.
+    said = (
+        "no wrong-seed control of 1 of 4 controlled runs: the donor's store has no other seed of its sample"
+    )
+    assert said in " ".join(result.stderr.split())
+    assert provenance_of(open_result(store / "results" / "patch.nc"))["notes"] == [said]
+
+
 def test_json_holds_every_cell_with_its_n(store: Path) -> None:
     told = data(invoke("patch", store, *PAIRS, *SMALL, "--horizon", 0, "--controls", "none", "--json"))
     assert told["effect"] == "x0_recovered"
