@@ -235,12 +235,68 @@ def cluster_bootstrap(
         drawn[index] = statistic(np.concatenate([rows_of[code] for code in rng.integers(0, count, count)]))
     everything = np.arange(codes.size)
     without = np.array([statistic(everything[codes != code]) for code in range(count)], dtype=float)
-    if not (np.isfinite(drawn).all() and np.isfinite(without).all()):
-        raise ValueError("the statistic is not finite for some draws of samples; too few samples carry it")
-    low, high = _interval(drawn[:, None], np.array([centre]), without[:, None], level, method)
+    low, high = _interval(
+        _finite(drawn)[:, None], np.array([centre]), _finite(without)[:, None], level, method
+    )
     return Estimate(
         centre, float(low[0]), float(high[0]), level, codes.size, count, _method_name(method), seed, draws
     )
+
+
+def of_weights(
+    statistics: Callable[[NDArray[np.float64]], NDArray[np.float64]],
+    samples: int,
+    *,
+    n: int,
+    seed: int = 0,
+    draws: int = 2_000,
+    level: float = LEVEL,
+    method: Method = "bca",
+    bounds: tuple[float, float] = (-math.inf, math.inf),
+) -> list[Estimate]:
+    """Statistics that are computed from sums over samples, all from the same draws of samples.
+
+    For ratios of sums, and what else does not need the runs once their sums by sample are known: a draw is a
+    weight for each sample, how often it was drawn.
+
+    Args:
+        statistics: takes weights (draw, sample) and gives values (draw, column).
+        samples: how many there are.
+        n: observations that the sums are of.
+        seed, draws, level, method: of the cluster bootstrap.
+        bounds: the least and the greatest value that the statistics can take.
+
+    Returns:
+        One estimate a column. With fewer than FEW_SAMPLES samples Student's t on the jackknife's variance
+        (Efron and Tibshirani, equation 11.5), cut off at the bounds; no interval for one sample, or where
+        leaving any sample out changes nothing.
+
+    Raises:
+        ValueError: a statistic is not finite.
+    """
+    _check_level(level)
+    if samples < 1:
+        raise ValueError("nothing to estimate from: no samples")
+    centre = _finite(statistics(np.ones((1, samples))))[0]
+    without = _finite(statistics(1 - np.eye(samples))) if samples > 1 else np.repeat(centre[None], 1, 0)
+    spread = np.sqrt((samples - 1) / samples * ((without - without.mean(0)) ** 2).sum(0))
+    flat = spread <= 1e-12 * np.maximum(1.0, np.abs(centre))
+    if samples >= FEW_SAMPLES and not flat.all():
+        drawn = np.concatenate(
+            [_finite(statistics(weights)) for weights in _draw_weights(samples, draws, seed)]
+        )
+        low, high = _interval(drawn, centre, without, level, method)
+        made = _method_name(method), seed, draws
+    else:
+        half = float(stdtrit(max(1, samples - 1), (1 + level) / 2)) * spread
+        low, high = np.maximum(centre - half, bounds[0]), np.minimum(centre + half, bounds[1])
+        made = "Student t over samples, jackknife", None, None
+    return [
+        _closed_form(float(c), 0.0, n, samples, level, bounds)
+        if f
+        else Estimate(float(c), float(lo), float(hi), level, n, samples, *made)
+        for c, lo, hi, f in zip(centre, low, high, flat, strict=True)
+    ]
 
 
 def _closed_form(
@@ -302,6 +358,12 @@ def _draw_weights(count: int, draws: int, seed: int):
     even = np.full(count, 1 / count)
     for start in range(0, draws, block):
         yield rng.multinomial(count, even, size=min(block, draws - start)).astype(float)
+
+
+def _finite(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    if not np.isfinite(values).all():
+        raise ValueError("the statistic is not finite for some draws of samples; too few samples carry it")
+    return values
 
 
 def _rows(values: ArrayLike, samples: Sequence[Hashable], *, columns: bool) -> NDArray[np.float64]:

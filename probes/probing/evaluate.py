@@ -8,46 +8,21 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from probes.probing import folds as dealing
+from probes.probing import permutation
+from probes.probing.control_task import control_task
+from probes.probing.fitting import FoldProbes, fit_folds
+from probes.probing.folds import Folds
+from probes.probing.mdl import Code, online_code
+from probes.probing.multiple_tests import permutation_p
 from probes.probing.plan import Plan
 from probes.probing.problem import Problem
+from probes.probing.scores import Scored, scored
+from probes.probing.table import Table
 from probes.statistics import Estimate
+from stores.errors import SelectionError
 
 __all__ = ["CellScores", "Code", "FoldProbes", "Plan", "evaluate", "transfer"]
-
-
-@dataclass(frozen=True)
-class FoldProbes:
-    """The probe of each outer fold, in the space of raw features.
-
-    Attributes:
-        weights: (fold, channel, output) float64; one output for numbers and two classes, else one a class.
-        bias: (fold, output) float64.
-        strengths: (fold,) float64, chosen in the inner folds.
-        folds: (sample,) int64: the outer fold that holds the sample out; a sample is predicted by its fold's
-            probe and by no other.
-    """
-
-    weights: NDArray[np.float64]
-    bias: NDArray[np.float64]
-    strengths: NDArray[np.float64]
-    folds: NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class Code:
-    """Minimum description length by the online code, in bits (Voita and Titov 2020, section 2.2.2).
-
-    Attributes:
-        length: of all labels by the online code.
-        uniform: of all labels by the uniform code.
-        compression: uniform / length; 1 where nothing was learnt.
-        rows: labels that were coded.
-    """
-
-    length: float
-    uniform: float
-    compression: float
-    rows: int
 
 
 @dataclass(frozen=True)
@@ -55,9 +30,9 @@ class CellScores:
     """What one cell shows.
 
     Attributes:
-        scores: by name, out of fold, with an interval over samples. The first is the one that `control`,
-            `selectivity` and `per_sample` are of. For classes `balanced_accuracy`, `accuracy` and, for two,
-            `roc_auc`; for numbers `r2`.
+        scores: by name, out of fold, with an interval over samples: `probes.probing.scores` says what each
+            is. The first is the one that `control`, `selectivity` and `per_sample` are of. For classes
+            `balanced_accuracy`, `accuracy` and, for two, `roc_auc`; for numbers `r2`.
         control: the score of the control task; None where there are no types or the plan asks for none.
         selectivity: score - control, from the same draws of samples; None as `control`.
         statistic: what the permutation test observed; None without permutations.
@@ -85,6 +60,9 @@ class CellScores:
 def evaluate(features: NDArray[np.floating], problem: Problem, plan: Plan) -> CellScores:
     """Fits, scores and tests the probe of one (step, layer).
 
+    Nothing random depends on the features, so all cells of a grid get the same folds, control labels,
+    permutations and draws.
+
     Args:
         features: (row, channel) float32 or float64, rows as those of the problem.
         problem: what is predicted.
@@ -94,7 +72,35 @@ def evaluate(features: NDArray[np.floating], problem: Problem, plan: Plan) -> Ce
         SelectionError: features that are not finite, too few samples for the folds, a class that is missing
             in the training samples of a fold, a model that does not fit the problem, nothing to permute.
     """
-    raise NotImplementedError
+    features = _checked(features, problem)
+    if plan.model == "logistic" and problem.kind == "number":
+        raise SelectionError("a logistic probe tells classes apart, and these labels are numbers; use ridge")
+    folds = dealing.deal(problem, plan)
+    notes: list[str] = []
+    probes, result = _fit(features, problem, folds, plan)
+    scores = result.estimates(plan)
+    control = selectivity = None
+    if plan.control:
+        other = _control(problem, folds, plan, notes)
+        if other is not None:
+            controlled = _fit(features, other, folds, plan)[1]
+            control = next(iter(controlled.estimates(plan).values()))
+            selectivity = result.above(controlled, plan)
+    statistic, nulls, p = None, np.empty(0), None
+    if plan.permutations:
+        exchanged = permutation.exchange(problem, plan.permutations, plan.seed)
+        values = permutation.statistics(features, problem, exchanged)
+        statistic, nulls = float(values[0]), values[1:]
+        p = float(permutation_p(values[:1], values[None, 1:])[0])
+        notes.append(
+            "p-values are of how a least-squares probe, refitted each time, agrees with the labels beyond "
+            f"what their place tells, label maps exchanged between samples {plan.permutations} times; the least "
+            f"possible is {exchanged.least_p:.2g}"
+        )
+    code = online_code(features, problem, plan) if plan.mdl else None
+    return CellScores(
+        scores, control, selectivity, statistic, nulls, p, code, probes, result.per_sample, tuple(notes)
+    )
 
 
 def transfer(
@@ -110,5 +116,52 @@ def transfer(
 
     Returns:
         As `CellScores.scores`.
+
+    Raises:
+        SelectionError: features that are not finite, or of another number of channels.
     """
-    raise NotImplementedError
+    features = _checked(features, problem)
+    if features.shape[1] != probes.weights.shape[1]:
+        raise SelectionError(
+            f"probes of {probes.weights.shape[1]} channels do not carry over to {features.shape[1]}"
+        )
+    predictions = probes.predict(features, problem.samples)
+    if not np.isfinite(predictions).all():
+        raise SelectionError("features are NaN or infinite; leave those runs, steps or layers out")
+    return scored(problem, predictions, probes.folds).estimates(plan)
+
+
+def _fit(
+    features: NDArray[np.floating], problem: Problem, folds: Folds, plan: Plan
+) -> tuple[FoldProbes, Scored]:
+    labelled = problem.labelled
+    table = Table(
+        features[labelled],
+        problem.labels[labelled],
+        folds.groups[problem.samples[labelled]],
+        folds.group_count,
+        len(problem.classes),
+    )
+    probes = fit_folds(table, folds, plan)
+    return probes, scored(problem, probes.predict(features, problem.samples), folds.outer)
+
+
+def _control(problem: Problem, folds: Folds, plan: Plan, notes: list[str]) -> Problem | None:
+    other = control_task(problem, plan.seed)
+    if other is None:
+        notes.append("no control task: rows have no types, or too few of them")
+        return None
+    try:
+        dealing.check(other, folds)
+    except SelectionError as error:
+        notes.append(f"no control task: of its labels, {error}")
+        return None
+    return other
+
+
+def _checked(features: NDArray[np.floating], problem: Problem) -> NDArray[np.floating]:
+    if features.ndim != 2 or len(features) != problem.rows or features.shape[1] == 0:
+        raise ValueError(f"features are ({problem.rows}, channel), not {features.shape}")
+    if features.dtype not in (np.float32, np.float64):
+        raise ValueError(f"features are float32 or float64, not {features.dtype}")
+    return features

@@ -1,7 +1,7 @@
 """Many tests at once: of a grid of cells, some look like something by chance alone.
 
 Sources: Westfall and Young, Resampling-Based Multiple Testing (1993), sections 2.3 and 2.6; Phipson and
-    Smyth, Stat.
+Smyth, Stat.
 Appl. Genet. Mol. Biol. 9 (2010) 39, for p-values that are never 0; Benjamini and Hochberg, J. R. Stat.
 Soc. B 57 (1995) 289.
 """

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,7 +46,7 @@ class Problem:
     """
 
     kind: Kind
-    labels: NDArray[np.float64] | NDArray[np.int64]
+    labels: NDArray[Any]
     classes: tuple[str, ...]
     samples: NDArray[np.int64]
     slots: NDArray[np.int64]
