@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from matplotlib import colormaps
@@ -21,6 +21,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from probes.cell_maps import MOST_NUMBERS, NOTHING, draw_cells, mark_cells
 from probes.effects import DEFAULT, PLAIN, Bootstrap, grid
 from probes.patches import ENDS
 from stores.errors import SelectionError
@@ -33,14 +34,10 @@ DIRECTIONS: dict[str, str] = {
     "necessity": "activations of the pair's recipient in its donor's run",
 }
 """Directions in the order of the panels, with what each is."""
-MOST_NUMBERS = 15
-"""Maps of more steps or layers have no numbers in their cells."""
 
 _Panels: TypeAlias = "Mapping[tuple[str, str], xarray.Dataset]"
 """Cells by direction and control."""
 _SEQUENTIAL, _DIVERGING = "cividis", "PuOr_r"
-_UNPATCHED = "#e4e4e4"
-_MOST_TICKS = 21
 _CELL, _SMALL_CELL, _SMALL_MAP = 0.42, 0.16, 4.2
 _LEFT, _RIGHT, _GAP, _HEAD, _FOOT = 0.85, 1.15, 0.75, 0.3, 0.55
 
@@ -151,24 +148,8 @@ class _Layout:
 
 def _draw_map(axes: Axes, cells: xarray.Dataset, colours: ScalarMappable, has_numbers: bool) -> None:
     values = cells["value"].values
-    image = axes.imshow(np.ma.masked_invalid(values), aspect="auto")
-    image.set(cmap=colours.cmap, norm=colours.norm)
     steps, layers = cells["steps"].values.tolist(), cells["layer"].values.tolist()
-    for axis, labels in ((axes.yaxis, steps), (axes.xaxis, layers)):
-        shown = range(0, len(labels), -(-len(labels) // _MOST_TICKS))
-        axis.set_ticks(list(shown), [str(labels[index]) for index in shown], fontsize=8.5)
-    axes.tick_params(length=0)
-    axes.spines[:].set_visible(False)
-    # Thin white lines keep neighbours of one colour apart.
-    axes.set_xticks(np.arange(len(layers) + 1) - 0.5, minor=True)
-    axes.set_yticks(np.arange(len(steps) + 1) - 0.5, minor=True)
-    axes.grid(which="minor", color="white", linewidth=0.8 if has_numbers else 0.3)
-    axes.tick_params(which="minor", length=0)
-    if has_numbers:
-        for (row, column), value in np.ndenumerate(values):
-            if math.isfinite(value):
-                ink = _ink(colours.to_rgba(value))
-                axes.text(column, row, _number(value), ha="center", va="center", fontsize=7.5, color=ink)
+    draw_cells(axes, values, steps, layers, colours, has_numbers)
 
 
 def _mark_alike(
@@ -176,17 +157,8 @@ def _mark_alike(
 ) -> None:
     """A ring on each cell whose interval holds the control's value: in its corner beside a number."""
     value = control["value"].reindex(steps=cells["steps"], layer=cells["layer"]).values
-    rows, columns = np.nonzero((cells["low"].values <= value) & (value <= cells["high"].values))
-    inks = [_ink(colours.to_rgba(one)) for one in cells["value"].values[rows, columns]]
-    shift, size, strength = (0.36, 9, 0.8) if has_numbers else (0.0, 4, 0.45)
-    axes.scatter(
-        *(columns + shift, rows - shift, size),
-        marker="o",
-        facecolors="none",
-        edgecolors=inks,
-        linewidths=0.7,
-        alpha=strength,
-    )
+    alike = (cells["low"].values <= value) & (value <= cells["high"].values)
+    mark_cells(axes, alike, cells["value"].values, colours, has_numbers)
 
 
 def _colours(panels: Sequence[xarray.Dataset]) -> ScalarMappable:
@@ -199,24 +171,7 @@ def _colours(panels: Sequence[xarray.Dataset]) -> ScalarMappable:
         name, norm = _DIVERGING, Normalize(-largest, largest)
     else:
         name, norm = _SEQUENTIAL, Normalize(0.0, high if math.isfinite(high) else largest)
-    return ScalarMappable(norm, colormaps[name].with_extremes(bad=_UNPATCHED))
-
-
-def _ink(colour: Any) -> str:
-    """Black or white, whichever stands out more (relative luminance as in WCAG 2)."""
-    rgb = np.array(colour[:3])
-    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
-    return "black" if float(linear @ np.array([0.2126, 0.7152, 0.0722])) > 0.18 else "white"
-
-
-def _number(value: float) -> str:
-    """Two digits that matter, in the four or five characters that fit a cell."""
-    if abs(value) >= 100:
-        return f"{value:.0f}"
-    if abs(value) >= 10:
-        return f"{value:.1f}"
-    text = f"{value:.2f}"
-    return text.replace("-0.00", "0.00").replace("-", "−")
+    return ScalarMappable(norm, colormaps[name].with_extremes(bad=NOTHING))
 
 
 def _default_control(controls: Iterable[str]) -> list[str]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import product
 
 from probes.probing.baselines import UNTRAINED, Baseline
 from probes.probing.evaluate import CellScores, evaluate
 from probes.probing.features import Features, Float32
+from probes.probing.parallel import carried_out
 from probes.probing.plan import Plan
 from probes.probing.problem import Problem
 
@@ -83,10 +85,10 @@ def probe_grid(
     """
     steps, layers = features.chosen.steps, features.chosen.layers
     tasks = list(_tasks(_sources(features, baselines, untrained), steps, layers, together))
-    total = sum(len(task.layers) for task in tasks)
+    total = count_cells(features, baselines, untrained)
     done = 0
     scores = GridScores()
-    for task, found in _carried_out(tasks, features.rows.problem, plan, jobs):
+    for task, found in carried_out(partial(_carry_out, features.rows.problem, plan), tasks, jobs):
         done += len(task.layers)
         if not task.source.name:
             scores.cells |= {(task.step, layer): one for layer, one in found.items()}
@@ -97,6 +99,13 @@ def probe_grid(
         if progress is not None:
             progress(done, total)
     return scores
+
+
+def count_cells(features: Features, baselines: Sequence[Baseline], untrained: Features | None) -> int:
+    """How many cells `probe_grid` computes, with those of baselines."""
+    steps, layers = features.chosen.steps, features.chosen.layers
+    tasks = _tasks(_sources(features, baselines, untrained), steps, layers, len(layers))
+    return sum(len(task.layers) for task in tasks)
 
 
 def _sources(
@@ -130,21 +139,7 @@ def _cells(task: Task, layer: int, steps: Sequence[int], layers: Sequence[int]) 
     return list(product(of_steps, of_layers))
 
 
-def _carried_out(
-    tasks: Sequence[Task], problem: Problem, plan: Plan, jobs: int
-) -> Iterator[tuple[Task, dict[int, CellScores]]]:
-    if jobs == 1:
-        for task in tasks:
-            yield task, _carry_out(task, problem, plan)
-        return
-    from joblib import Parallel, delayed
-
-    calls = (delayed(_carry_out)(task, problem, plan) for task in tasks)
-    found: Iterator[dict[int, CellScores]] = Parallel(n_jobs=jobs, return_as="generator")(calls)  # type: ignore[assignment]
-    yield from zip(tasks, found, strict=True)
-
-
-def _carry_out(task: Task, problem: Problem, plan: Plan) -> dict[int, CellScores]:
+def _carry_out(problem: Problem, plan: Plan, task: Task) -> dict[int, CellScores]:
     if task.source.name:
         # A baseline is compared with, not tested.
         plan = replace(plan, permutations=0, mdl=False, control=False)
