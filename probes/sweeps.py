@@ -72,8 +72,8 @@ def places_of(result: xarray.Dataset) -> list[dict[str, Any]]:
 
 def place_text(place: Mapping[str, Any]) -> str:
     """A place in words, such as "mlp, tokens path, all branches, scale 2"."""
-    tokens = "all tokens" if place["tokens"] == "all" else f"tokens {place['tokens']}"
-    branch = "all branches" if place["branch"] == "all" else f"branch {place['branch']}"
+    tokens = "all tokens" if place["tokens"] == "all" else place["tokens"]
+    branch = "all branches" if place["branch"] == "all" else place["branch"]
     scale = f", scale {place[SCALE]:g}" if SCALE in place else ""
     return f"{place['site']}, {tokens}, {branch}{scale}"
 

@@ -16,14 +16,13 @@ from cosinterp.cli.sweep_report import SweepReport
 from cosinterp.errors import SelectionError
 from probes import effects
 from probes.effects import Bootstrap
+from probes.kinds.attribution import GRADIENT, INTEGRATED, share_remark
 
 if TYPE_CHECKING:
     import xarray
     from rich.table import Table
 
 EFFECT = "x0_along"
-_PLAIN, _INTEGRATED = "attribution", "attribution_ig"
-_FAR_FROM_ONE = 0.1
 Cell = tuple[Any, ...]
 
 
@@ -43,7 +42,7 @@ class AttributionReport:
     @property
     def is_empty(self) -> bool:
         """Whether nothing is known."""
-        return not np.isfinite(self.attributed[_PLAIN].values).any()
+        return not np.isfinite(self.attributed[GRADIENT].values).any()
 
     @property
     def first_error(self) -> str:
@@ -61,7 +60,7 @@ class AttributionReport:
     @property
     def effect(self) -> str:
         """What is shown by step and layer: integrated gradients where there are some."""
-        return _INTEGRATED if _INTEGRATED in self.attributed else _PLAIN
+        return INTEGRATED if INTEGRATED in self.attributed else GRADIENT
 
     @property
     def confirmed_cells(self) -> int:
@@ -89,17 +88,12 @@ class AttributionReport:
         """What has to stand under the tables."""
         words = self.attributed[self.effect].attrs["long_name"]
         lines = [f"{self.effect}: {words}; mean over pairs. A screen: the model is not linear."]
-        shares = self._shares()
-        if shares is not None and abs(shares - 1) > _FAR_FROM_ONE:
-            lines.append(
-                f"The points account for {shares:.2f} of the metric's difference (median over rows): more "
-                "--points bring it nearer to 1."
-            )
+        lines += share_remark(self.attributed)
         failed = int((self.attributed["error"].values != "").sum())
         if failed:
             lines.append(f"{failed} rows could not be attributed: {self.first_error}")
         if self.correlations:
-            for name in (_PLAIN, _INTEGRATED):
+            for name in (GRADIENT, INTEGRATED):
                 values = [one[name] for one in self.correlations if one.get(name) is not None]
                 if values:
                     lines.append(
@@ -116,7 +110,7 @@ class AttributionReport:
 
     def as_data(self) -> dict[str, Any]:
         """All cells as JSON takes them."""
-        names = [name for name in (_PLAIN, _INTEGRATED) if name in self.attributed]
+        names = [name for name in (GRADIENT, INTEGRATED) if name in self.attributed]
         means = {name: self._means(self.attributed, name) for name in names}
         confirmed = {} if self.patched is None else self._estimates(self.patched)
         return {
@@ -135,11 +129,11 @@ class AttributionReport:
         }
 
     def _side_by_side(self, patched: xarray.Dataset) -> Table:
-        names = [name for name in (_PLAIN, _INTEGRATED) if name in self.attributed]
+        names = [name for name in (GRADIENT, INTEGRATED) if name in self.attributed]
         means = {name: self._means(self.attributed, name) for name in names}
         made = table("", "cell", *names, EFFECT, "interval", "n")
         found = self._estimates(patched)
-        for cell in sorted(found, key=lambda one: -abs(means[_PLAIN][one])):
+        for cell in sorted(found, key=lambda one: -abs(means[GRADIENT][one])):
             labels = dict(zip(effects.CELL, cell, strict=True))
             where = f"{labels['site']} layer {labels['layer']} step {labels['first_step']}"
             for name in ("tokens", "branch"):
@@ -172,13 +166,6 @@ class AttributionReport:
             key: {name: _jsonable(value) for name, value in zip(columns, own, strict=True)}
             for key, own in zip(keys, values, strict=True)
         }
-
-    def _shares(self) -> float | None:
-        if "ig_share" not in self.attributed:
-            return None
-        known = self.attributed["ig_share"].values
-        known = known[np.isfinite(known)]
-        return float(np.median(known)) if len(known) else None
 
 
 def _jsonable(value: Any) -> Any:

@@ -138,8 +138,9 @@ def report(result: xarray.Dataset, asked: Asked) -> None:
         Exit: with code 1, if nothing is known because every patch failed.
     """
     from cosinterp.cli.console import out, print_error, print_json
-    from cosinterp.cli.sweep_report import SweepReport, effect_of, outcome
+    from cosinterp.cli.sweep_report import SweepReport, outcome
     from probes.effects import Bootstrap
+    from probes.sweeps import effect_of
 
     where = str(result.attrs["result"])
     effect = effect_of(result, asked.effect)
@@ -165,14 +166,13 @@ def report(result: xarray.Dataset, asked: Asked) -> None:
 
 
 def draw(result: xarray.Dataset, effect: str, path: Path, bootstrap: Bootstrap) -> None:
-    """A figure for each site, token group, branch and scale; the first is called as asked."""
-    from cosinterp.cli.sweep_report import places_of
-    from probes import effect_plots, patches, plots
+    """All figures of an effect that fit the sweep's grid; the first is called as asked."""
+    from probes.drawing import save_figure
+    from probes.kinds.patches import effect_figures
 
-    for number, place in enumerate(places_of(patches.choose(result, control="none"))):
+    for number, make in enumerate(effect_figures(result, effect, bootstrap).values()):
         target = path if number == 0 else path.with_stem(f"{path.stem}-{number + 1}")
-        here = patches.choose(result, **place)
-        plots.save(effect_plots.step_layer_maps(here, effect, bootstrap=bootstrap), target)
+        save_figure(make(), target)
 
 
 def _show(prepared: Prepared, study: Study, made: SweepOptions, asked: Asked) -> None:

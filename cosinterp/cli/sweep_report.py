@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,21 +12,16 @@ import numpy as np
 from rich.text import Text
 
 from cosinterp.cli.plain import table
-from probes import effects, patches
+from probes import effects, patches, sweeps
 from probes.effects import PLAIN, Bootstrap
 from stores.errors import SelectionError
-from stores.units import count_text
 
 if TYPE_CHECKING:
     import xarray
     from rich.table import Table
 
-PREFERRED = ("goal_donor", "x0_recovered", "x0_relative")
-"""Effects that are shown if none is chosen: the first of which anything is known."""
-STRONGEST = 5
 _PLACE: tuple[str, ...] = ("site", "tokens", "branch")
-_EXTRA = ("scale",)
-_MOVED = "x0_relative"
+_EXTRA = (sweeps.SCALE,)
 _CELL_WIDTH = 7
 _HEAD_WIDTH = 10
 
@@ -48,7 +42,7 @@ class SweepReport:
     @cached_property
     def by(self) -> tuple[str, ...]:
         """What tells cells apart."""
-        return cell_labels(self.result)
+        return sweeps.cell_labels(self.result)
 
     @cached_property
     def cells(self) -> xarray.Dataset:
@@ -72,49 +66,7 @@ class SweepReport:
 
     def remarks(self) -> list[str]:
         """What has to stand under the tables."""
-        long_name = self.cells.attrs["long_name"]
-        lines = [f"{self.effect}: {long_name}; mean and {self.bootstrap.level:.0%} interval."]
-        plain = self.cells.isel(cell=np.flatnonzero(self.cells["control"].values == PLAIN))
-        known = plain.isel(cell=np.flatnonzero(plain["n"].values > 0))
-        methods = ", or ".join(dict.fromkeys(known["method"].values.tolist()))
-        lines.append(
-            f"n = {_span(known['n'].values, 'patch', 'patches')} of "
-            f"{_span(known['samples'].values, 'sample', 'samples')} a cell; "
-            f"interval: {methods}; bootstrap seed {self.bootstrap.seed}."
-        )
-        controls = [name for name in self._there("control") if name != PLAIN]
-        if controls:
-            of = self.cells.isel(cell=np.flatnonzero(self.cells["control"].values != PLAIN))
-            lines.append(
-                f"Controls ({', '.join(controls)}): n = {_span(of['n'].values, 'patch', 'patches')} a cell"
-                + ("." if set(of["n"].values) == set(known["n"].values) else ", of some of the pairs alone.")
-            )
-        else:
-            lines.append(
-                "No controls were made: nothing tells these effects from those of any change as large."
-            )
-        identity = self._identity()
-        if identity is not None:
-            lines.append(
-                "identity, a run's own activations: changes nothing, as it has to."
-                if identity == 0
-                else f"identity, a run's own activations, moves the clean estimate by up to {identity:.2g} "
-                "of its norm, which it must not: the sweep is not exact here."
-            )
-        failed = int(plain["failed"].sum())
-        if failed:
-            lines.append(f"{count_text(failed, 'value')} left out of these cells: failed, or not known.")
-        lines += [f"{number} failed: {error}" for error, number in self.errors.most_common(3)]
-        if len(plain["cell"]) > STRONGEST:
-            lines.append(
-                "The strongest of many cells is strong also by luck: confirm it on pairs not used here."
-            )
-        return lines
-
-    @cached_property
-    def errors(self) -> Counter[str]:
-        """What went wrong, and how often."""
-        return Counter(text for text in self.result["error"].values.tolist() if text)
+        return sweeps.remarks(self.result, self.cells)
 
     def as_data(self) -> dict[str, Any]:
         """All cells as JSON takes them."""
@@ -126,7 +78,7 @@ class SweepReport:
             "long_name": self.cells.attrs["long_name"],
             "level": self.bootstrap.level,
             "bootstrap_seed": self.bootstrap.seed,
-            "identity_moves": self._identity(),
+            "identity_moves": sweeps.identity_moves(self.result),
             "cells": [
                 {name: _plain(value) for name, value in zip(columns, row, strict=True)} for row in rows
             ],
@@ -146,7 +98,7 @@ class SweepReport:
 
     def _maps_of(self, direction: str) -> Iterator[Text | Table]:
         of_one = patches.choose(self.result, direction=direction, control=PLAIN)
-        for place in places_of(of_one):
+        for place in sweeps.places_of(of_one):
             yield from self._maps(patches.choose(of_one, **place), direction, place)
 
     def _maps(
@@ -159,7 +111,7 @@ class SweepReport:
             return
         layers, steps = grid["layer"].values.tolist(), grid["steps"].values.tolist()
         values = grid["value"].values
-        title = f"{direction}: {self.effect}, {_where(place)}"
+        title = f"{direction}: {self.effect}, {sweeps.place_text(place)}"
         # The shorter axis to the right, and as much of it as the terminal takes.
         if len(layers) <= len(steps) or len(layers) * _CELL_WIDTH + _HEAD_WIDTH <= self.width:
             head, down, right = "step", [str(one) for one in steps], [f"layer {one}" for one in layers]
@@ -178,7 +130,7 @@ class SweepReport:
 
     def _strongest(self, direction: str) -> Table:
         of_one = patches.choose(self.result, direction=direction)
-        found = effects.strongest(of_one, self.effect, STRONGEST, self.by, self.bootstrap)
+        found = effects.strongest(of_one, self.effect, sweeps.STRONGEST, self.by, self.bootstrap)
         controls = [name for name in self._there("control", direction=direction) if name != PLAIN]
         # The identity of what is added is scale 0, which is no cell of its own; the remarks tell of it.
         controls = [name for name in controls if name != "identity" or not self._has_scales]
@@ -213,38 +165,10 @@ class SweepReport:
             )
         return made
 
-    def _identity(self) -> float | None:
-        """How far the controls that must change nothing moved the clean estimate, at most; None: unknown."""
-        if _MOVED not in self.result:
-            return None
-        of = self.result["control"].values == "identity"
-        moved = self.result[_MOVED].values[of]
-        known = moved[np.isfinite(moved)]
-        return float(np.abs(known).max()) if len(known) else None
-
-
-def effect_of(result: xarray.Dataset, asked: str | None) -> str | None:
-    """The effect that is shown: the one asked for, else the first known of `PREFERRED`; None: none is known.
-
-    Raises:
-        SelectionError: the result has no such effect.
-    """
-    known = patches.effects_of(result)
-    if asked is not None:
-        if asked not in known:
-            raise SelectionError(f'effect "{asked}": this result has {", ".join(known)}')
-        return asked if _is_known(result, asked) else None
-    return next((name for name in PREFERRED if name in known and _is_known(result, name)), None)
-
-
-def _is_known(result: xarray.Dataset, effect: str) -> bool:
-    """Whether a patch that did not fail tells of an effect."""
-    return bool((np.isfinite(result[effect].values) & (result["error"].values == "")).any())
-
 
 def outcome(result: xarray.Dataset, where: str) -> dict[str, Any]:
     """What is told of a result whatever it shows, as JSON takes it."""
-    errors = Counter(text for text in result["error"].values.tolist() if text)
+    errors = sweeps.errors_of(result)
     anchors = int(result.attrs.get("blocks_of_anchors", 0))
     return {
         "result": where,
@@ -253,30 +177,6 @@ def outcome(result: xarray.Dataset, where: str) -> dict[str, Any]:
         "errors": dict(errors),
         "blocks": {"patches": int(result["blocks"].values.sum()), "unchanged": anchors},
     }
-
-
-def cell_labels(result: xarray.Dataset) -> tuple[str, ...]:
-    """The labels that tell cells of a result apart: the usual ones, and the scale of what is added."""
-    return (*effects.CELL, *(name for name in _EXTRA if name in result))
-
-
-def places_of(result: xarray.Dataset) -> list[dict[str, Any]]:
-    """What a map by steps and layers is one of: site, tokens, branch and, if there is one, scale."""
-    names = [name for name in (*_PLACE, *_EXTRA) if name in result]
-    there = dict.fromkeys(zip(*(result[name].values.tolist() for name in names), strict=True))
-    return [dict(zip(names, place, strict=True)) for place in there]
-
-
-def _where(place: Mapping[str, Any]) -> str:
-    tokens = "all tokens" if place["tokens"] == "all" else place["tokens"]
-    branch = "all branches" if place["branch"] == "all" else place["branch"]
-    scale = f", scale {place['scale']:g}" if "scale" in place else ""
-    return f"{place['site']}, {tokens}, {branch}{scale}"
-
-
-def _span(counts: np.ndarray, one: str, many: str) -> str:
-    low, high = int(counts.min()), int(counts.max())
-    return f"{low} {one if low == 1 else many}" if low == high else f"{low} to {high} {many}"
 
 
 def _number(value: float) -> str:

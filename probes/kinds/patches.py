@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     import xarray
     from matplotlib.figure import Figure
 
-    Figures = Mapping[str, Callable[[], Figure]]
+    from probes.effects import Bootstrap
+
+    Draw = Callable[[], Figure]
+    Figures = Mapping[str, Draw]
 
 _STRONGEST = "strongest"
 _COLUMNS = ("value", "low", "high", "n", "samples", "failed", "method")
@@ -56,21 +59,24 @@ def figures(dataset: xarray.Dataset) -> Figures:
     """The main effect in all the ways that fit its grid; the maps, or curves, of the other effects."""
     from probes import sweeps
 
-    made: dict[str, Callable[[], Figure]] = {}
     known = sweeps.known_effects(dataset)
-    if not known:
-        return made
-    has_scales = _has_scales(dataset)
-
-    def by_scale(effect: str) -> Figures:
-        return {f"{effect}-by-scale": partial(_curves, dataset, effect, "scale")} if has_scales else {}
-
-    made |= {**by_scale(known[0]), **grid_figures(dataset, known[0])}
-    made[f"{known[0]}-{_STRONGEST}"] = partial(_dots, dataset, known[0])
+    made = dict(effect_figures(dataset, known[0])) if known else {}
     for effect in known[1:]:
         # Where there are scales, a map for each of them would be too much of what no one asked for first.
-        made |= by_scale(effect) or grid_figures(dataset, effect)
+        made |= _by_scale(dataset, effect) or grid_figures(dataset, effect)
     return made
+
+
+def effect_figures(dataset: xarray.Dataset, effect: str, bootstrap: Bootstrap | None = None) -> Figures:
+    """One effect in all the ways that fit the grid: along scales, by steps and layers, its strongest cells.
+
+    Args:
+        dataset: a patching result.
+        effect: one of which something is known.
+        bootstrap: how intervals are drawn; None is `effects.DEFAULT`.
+    """
+    made = {**_by_scale(dataset, effect, bootstrap), **grid_figures(dataset, effect, bootstrap)}
+    return made | {f"{effect}-{_STRONGEST}": partial(_dots, dataset, effect, bootstrap)}
 
 
 def main_effect(dataset: xarray.Dataset) -> str | None:
@@ -98,13 +104,13 @@ def effect_table(dataset: xarray.Dataset, effects: Sequence[str]) -> pandas.Data
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=["effect", *by, *_COLUMNS])
 
 
-def grid_figures(dataset: xarray.Dataset, effect: str) -> Figures:
+def grid_figures(dataset: xarray.Dataset, effect: str, bootstrap: Bootstrap | None = None) -> Figures:
     """Maps of an effect for each place with several steps and layers; for others, curves along either."""
     from probes import patches, sweeps
 
     plain = patches.choose(dataset, control="none")
     places = sweeps.places_of(plain)
-    made: dict[str, Callable[[], Figure]] = {}
+    made: dict[str, Draw] = {}
     flat: dict[str, None] = {}
     for place, name in zip(places, sweeps.place_names(places), strict=True):
         here = patches.choose(plain, **place)
@@ -115,34 +121,54 @@ def grid_figures(dataset: xarray.Dataset, effect: str) -> Figures:
         )
         layers = len(set(here["layer"].values.tolist()))
         if steps > 1 and layers > 1:
-            made[f"{effect}-{name}" if name else effect] = partial(_map, dataset, effect, place)
+            made[f"{effect}-{name}" if name else effect] = partial(_map, dataset, effect, place, bootstrap)
         elif layers > 1 or steps > 1:
             flat["layer" if layers > 1 else "steps"] = None
     for along in flat:
-        made[f"{effect}-by-{along.removesuffix('s')}"] = partial(_curves, dataset, effect, along)
+        made[f"{effect}-by-{along.removesuffix('s')}"] = partial(_curves, dataset, effect, along, bootstrap)
     return made
 
 
-def _map(dataset: xarray.Dataset, effect: str, place: Mapping[str, Any]) -> Figure:
-    from probes import effect_plots, patches, sweeps
+def _map(
+    dataset: xarray.Dataset, effect: str, place: Mapping[str, Any], bootstrap: Bootstrap | None
+) -> Figure:
+    from probes import effect_plots, effects, patches, sweeps
 
     title = patches.in_words(dataset, effect)
     title = title[:1].upper() + title[1:]
     if sweeps.SCALE in place:
         title = f"{title}, scale {place[sweeps.SCALE]:g}"
-    return effect_plots.step_layer_maps(patches.choose(dataset, **place), effect, title=title)
+    here = _known_groups(patches.choose(dataset, **place), effect)
+    return effect_plots.step_layer_maps(here, effect, title=title, bootstrap=bootstrap or effects.DEFAULT)
 
 
-def _curves(dataset: xarray.Dataset, effect: str, along: str) -> Figure:
-    from probes import effect_curves
+def _curves(dataset: xarray.Dataset, effect: str, along: str, bootstrap: Bootstrap | None) -> Figure:
+    from probes import effect_curves, effects
 
-    return effect_curves.curves(dataset, effect, along)
+    here = _known_groups(dataset, effect)
+    return effect_curves.curves(here, effect, along, bootstrap=bootstrap or effects.DEFAULT)
 
 
-def _dots(dataset: xarray.Dataset, effect: str) -> Figure:
-    from probes import effect_curves
+def _dots(dataset: xarray.Dataset, effect: str, bootstrap: Bootstrap | None) -> Figure:
+    from probes import effect_curves, effects
 
-    return effect_curves.strongest_dots(dataset, effect)
+    return effect_curves.strongest_dots(dataset, effect, bootstrap=bootstrap or effects.DEFAULT)
+
+
+def _known_groups(dataset: xarray.Dataset, effect: str) -> xarray.Dataset:
+    """Without the directions, and the controls of a direction, of which nothing is known."""
+    known = np.isfinite(dataset[effect].values) & (dataset["error"].values == "")
+    groups = list(zip(dataset["direction"].values.tolist(), dataset["control"].values.tolist(), strict=True))
+    there = {group for group, is_known in zip(groups, known, strict=True) if is_known}
+    return dataset.isel(
+        patch=[i for i, group in enumerate(groups) if group in there and (group[0], "none") in there]
+    )
+
+
+def _by_scale(dataset: xarray.Dataset, effect: str, bootstrap: Bootstrap | None = None) -> dict[str, Draw]:
+    if not _has_scales(dataset):
+        return {}
+    return {f"{effect}-by-scale": partial(_curves, dataset, effect, "scale", bootstrap)}
 
 
 def _has_scales(dataset: xarray.Dataset) -> bool:
