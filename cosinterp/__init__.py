@@ -49,9 +49,12 @@ __all__ = [
     "merge",
     "open",
     "patch",
+    "probe",
+    "probe_transfer",
     "replay",
     "results",
     "score",
+    "similarity",
     "steer",
     "steering_vectors",
     "trace",
@@ -91,9 +94,12 @@ _HOMES = {
     "merge": "stores:merge_stores",
     "open": "stores:open_store",
     "patch": "cosinterp.patching.patch",
+    "probe": "cosinterp.probing",
+    "probe_transfer": "cosinterp.probing",
     "replay": "cosinterp.replay.replaying",
     "results": "probes.listing",
     "score": "cosinterp.scoring:score_store",
+    "similarity": "probes.similarity.compare",
     "steer": "cosinterp.patching.steer",
     "steering_vectors": "cosinterp.interventions.vectors",
     "trace": "cosinterp.tracing",
@@ -110,6 +116,7 @@ if TYPE_CHECKING:
     from cosinterp.patching.ablate import ablate
     from cosinterp.patching.patch import patch
     from cosinterp.patching.steer import steer
+    from cosinterp.probing import probe, probe_transfer
     from cosinterp.replay.replaying import Replayed, replay
     from cosinterp.samples import Sample, VideoFile, VideoFrames, load_dataset
     from cosinterp.scoring import score_store as score
@@ -120,6 +127,7 @@ if TYPE_CHECKING:
     from probes.listing import results
     from probes.maps.making import maps
     from probes.result import Result
+    from probes.similarity.compare import similarity
     from stores import Run, SelectionError, Store, StoreError, UserError, Wanted
     from stores import diff_stores as diff
     from stores import export_store as export

@@ -41,9 +41,10 @@ def draw_cells(
     axes.grid(which="minor", color="white", linewidth=0.8 if has_numbers else 0.3)
     axes.tick_params(which="minor", length=0)
     if has_numbers:
+        shades = colours.to_rgba(values)
         for (row, column), value in np.ndenumerate(values):
             if math.isfinite(value):
-                shade = ink(colours.to_rgba(float(value)))
+                shade = ink(shades[row, column])
                 axes.text(
                     column, row, number_text(value), ha="center", va="center", fontsize=7.5, color=shade
                 )
@@ -61,16 +62,11 @@ def mark_cells(
     rows, columns = np.nonzero(marked)
     inks = [ink(colours.to_rgba(one)) for one in values[rows, columns]]
     shift, size, strength = (0.36, 9, 0.8) if has_numbers else (0.0, 4, 0.45)
-    # What has no inside is drawn in the colour of its face.
-    faces: Any = "none" if marker in MarkerStyle.filled_markers else inks
-    axes.scatter(
-        *(columns + shift, rows - shift, size),
-        marker=marker,
-        facecolors=faces,
-        edgecolors=inks,
-        linewidths=0.7,
-        alpha=strength,
+    marks = axes.scatter(
+        *(columns + shift, rows - shift, size), marker=marker, c=inks, linewidths=0.7, alpha=strength
     )
+    if marker in MarkerStyle.filled_markers:
+        marks.set(facecolors="none", edgecolors=inks)
 
 
 def ink(colour: Any) -> str:

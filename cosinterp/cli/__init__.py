@@ -86,6 +86,9 @@ COMMANDS: tuple[Command | Group, ...] = (
         "cosinterp.cli.replay:replay",
         "Make a stored run again from any step on, as it was or changed.",
     ),
+    Command(
+        "probe", "cosinterp.cli.probe:probe", "Probe activations: what can a linear probe read off them."
+    ),
     Command("score", "cosinterp.cli.score:score", "Score runs whose sample has a known truth, by step too."),
     Command(
         "maps", "cosinterp.cli.maps:maps", "Map energies, principal components and the largest channels."
@@ -94,6 +97,11 @@ COMMANDS: tuple[Command | Group, ...] = (
         "convergence",
         "cosinterp.cli.convergence:convergence",
         "Tell how seeds agree by step, and when runs commit to an answer.",
+    ),
+    Command(
+        "similarity",
+        "cosinterp.cli.similarity:similarity",
+        "Say how alike representations are, between layers, steps, seeds, samples, variants or stores.",
     ),
     Group(
         "results",

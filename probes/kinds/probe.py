@@ -33,8 +33,8 @@ def summary(dataset: xarray.Dataset) -> list[str]:
 
 
 def table(dataset: xarray.Dataset) -> pandas.DataFrame:
-    """A row a cell: ``step``, ``layer``, ``metric``, ``value``, ``low``, ``high``, ``n`` rows, ``samples``, then
-    the other scores, control, selectivity, p, q, code, and each baseline with what is above it."""
+    """A row a cell: ``step``, ``layer``, ``metric``, ``value``, ``low``, ``high``, ``n``, ``samples``, the other
+    scores, control, selectivity, p, q, code, and each baseline with what is above it."""
     import pandas as pd
 
     columns = {"value": dataset["score"], "low": dataset["low"], "high": dataset["high"]}

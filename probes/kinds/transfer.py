@@ -53,7 +53,7 @@ def table(dataset: xarray.Dataset) -> pandas.DataFrame:
     made = dataset[["score", "low", "high", *others]].to_dataframe().reset_index()
     told = {"metric": dataset.attrs["metric"], "n": int(dataset.attrs["n"])}
     made = made.rename(columns={"score": "value"}).assign(**told, samples=int(dataset.attrs["samples"]))
-    return made[[*AXES, "metric", "value", "low", "high", "n", "samples", *others]]
+    return made.loc[:, [*AXES, "metric", "value", "low", "high", "n", "samples", *others]]
 
 
 def figures(dataset: xarray.Dataset) -> Mapping[str, Callable[[], Figure]]:
