@@ -97,8 +97,7 @@ def similarity(
     """
     opened = store if isinstance(store, Store) else open_store(store)
     second = other if isinstance(other, Store) or other is None else open_store(other)
-    if across is None:
-        across = "stores" if other is not None else "variants" if other_variant is not None else "layers"
+    across = default_across(across, other, other_variant)
     _check(measure, rows, tokens, shuffles, distance, agreement)
     asked = Asked(across, samples, seeds, variant, steps, layers, other_variant, second)
     place = Place(site, reduction, branch)
@@ -157,6 +156,13 @@ def similarity(
     every_note = [*design.notes, *notes]
     dataset.attrs["notes"] = "\n".join(every_note)
     return Result(dataset, provenance("similarity", opened, told, command=command, notes=every_note))
+
+
+def default_across(across: Across | None, other: object, other_variant: str | None) -> Across:
+    """What is compared if ``across`` does not say: the two sides that are named, else layers."""
+    if across is not None:
+        return across
+    return "stores" if other is not None else "variants" if other_variant is not None else "layers"
 
 
 def _check(measure: str, rows: str, tokens: int | str, shuffles: int, distance: str, agreement: str) -> None:

@@ -3,7 +3,7 @@
 The debiased estimators count no row with itself. A bootstrap draws a sample more than once, and its copies
 are one another's equals, so it would put that bias back in. The jackknife over samples leaves each out once:
 the estimate without it is exact, from sums that are less by its rows. Its standard error with Student's t
-over samples makes the interval (Efron and Tibshirani 1993, chapter 11; Davison and Hinkley 1997, section 2.7).
+over samples makes the interval (Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 11).
 """
 
 from __future__ import annotations
