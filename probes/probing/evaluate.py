@@ -42,6 +42,7 @@ class CellScores:
         code: None if the plan asks for none.
         probes: of the outer folds.
         per_sample: (sample,) the main score of each sample's held-out rows; NaN where it has no labels.
+        scored: what the main score is compared by with that of another cell of the same problem.
         notes: what the user should know of these numbers, a line each.
     """
 
@@ -54,6 +55,7 @@ class CellScores:
     code: Code | None
     probes: FoldProbes
     per_sample: NDArray[np.float64]
+    scored: Scored
     notes: tuple[str, ...]
 
 
@@ -99,7 +101,8 @@ def evaluate(features: NDArray[np.floating], problem: Problem, plan: Plan) -> Ce
         )
     code = online_code(features, problem, plan) if plan.mdl else None
     return CellScores(
-        scores, control, selectivity, statistic, nulls, p, code, probes, result.per_sample, tuple(notes)
+        *(scores, control, selectivity, statistic, nulls, p, code, probes),
+        *(result.per_sample, result, tuple(notes)),
     )
 
 
