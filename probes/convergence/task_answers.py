@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -87,6 +88,8 @@ _BY_RUN = {
     "commit": "first step from which a run's answer is its final one; of runs that end with one",
     "first_answer": "first step that gives an answer; of runs that ever do",
     "ends_right": "share of runs that end with the right answer",
+    "becomes_right": "share of runs that are not right at the first step and end right",
+    "loses_right": "share of runs that are right at some step and do not end right",
     "changes": "changes of answers in a run",
     "corrections": "corrections in a run: a held answer followed by another held one",
     "corrected": "share of runs with a correction",
@@ -98,14 +101,16 @@ _BY_RUN = {
 _BY_STEP = {
     "distinct": "distinct answers of a sample's seeds",
     "agreement": "share of the pairs of a sample's seeds that give the same answer",
-    "agreement_right": "share of those pairs that give the same answer, and the right one",
-    "agreement_chance": "the same, were seeds right independently of one another",
+    "agreement_answered": "the same, of the pairs that both give an answer",
+    "agreement_right": "share of all pairs that give the same answer, and the right one",
+    "agreement_chance": "that, were seeds right independently of one another",
     "answered": "share of runs that give an answer",
     "right": "share of runs that give the right answer",
     "committed": "share of runs that hold their final answer from here on",
 }
 _OF_PAIRS = ("distinct", "agreement", "agreement_right", "agreement_chance")
-_NEEDS_TRUTH = ("ends_right", "right", "agreement_right", "agreement_chance", *CORRECTIONS)
+_OF_RIGHT = ("ends_right", "becomes_right", "loses_right", "right", "agreement_right", "agreement_chance")
+_NEEDS_TRUTH = (*_OF_RIGHT, *CORRECTIONS)
 
 
 @dataclass(frozen=True)
@@ -163,10 +168,14 @@ class _ReadRuns:
         if name in _NEEDS_TRUTH and not self._is_known:
             return NOTHING
         end = float(self._last)
+        is_right = self.right == 1
+        ends_right = is_right[:, -1]
         values, bounds = {
             "commit": (np.where(self.committed < 0, math.nan, self.committed), (0.0, end)),
             "first_answer": (np.where(self._first < 0, math.nan, self._first), (0.0, end)),
-            "ends_right": (self.right[:, -1], (0.0, 1.0)),
+            "ends_right": (ends_right.astype(np.float64), (0.0, 1.0)),
+            "becomes_right": ((~is_right[:, 0] & ends_right).astype(np.float64), (0.0, 1.0)),
+            "loses_right": ((is_right.any(axis=1) & ~ends_right).astype(np.float64), (0.0, 1.0)),
             "changes": (self._changes, (0.0, end)),
             "corrections": (self.total.astype(np.float64), (0.0, end)),
             "corrected": ((self.total > 0).astype(np.float64), (0.0, 1.0)),
@@ -180,6 +189,8 @@ class _ReadRuns:
             return [NOTHING] * (self._last + 1)
         if name == "agreement_chance":
             return self._chance(group, seed)
+        if name == "agreement_answered":
+            return self._of_answers(group, seed)
         return _estimate(self._pairs(name) if name in _OF_PAIRS else self._runs(name), group, seed)
 
     def right_by_votes(self, votes: int, seed: int) -> list[Estimate]:
@@ -212,6 +223,26 @@ class _ReadRuns:
         values = np.array(list(curves.values())).reshape(-1, self._last + 1)
         most = float(self.most_votes + 1) if name == "distinct" else 1.0
         return _Rows(values, list(curves), (0.0, most))
+
+    def _of_answers(self, group: Group, seed: int) -> list[Estimate]:
+        """How many of the pairs that both answer give the same: a pair is what n counts."""
+        texts = np.array(self.texts)
+        pairs = [
+            (sample, one, other)
+            for sample, (rows, _) in self._seeds.items()
+            if sample in group.samples
+            for one, other in combinations(rows, 2)
+        ]
+        found = []
+        for step in range(self._last + 1):
+            both = [pair for pair in pairs if texts[pair[1], step] and texts[pair[2], step]]
+            if not both:
+                found.append(NOTHING)
+                continue
+            same = [float(texts[one, step] == texts[other, step]) for _, one, other in both]
+            names = [sample for sample, _, _ in both]
+            found.append(statistics.proportion(same, names, seed=seed))
+        return found
 
     def _chance(self, group: Group, seed: int) -> list[Estimate]:
         """The square of the share that is right, of the samples that agreement is of; so are its ends."""

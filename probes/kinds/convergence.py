@@ -68,7 +68,8 @@ def _answers(dataset: xarray.Dataset, reading: str) -> list[str]:
     if (pairs := estimate_at(dataset, "agreement", **place, step=first)).n:
         lines.append(
             f"{label}: distinct answers of a sample's seeds {ends('distinct')}; same answer "
-            f"{ends('agreement')} (n = {pairs.n} samples)."
+            f"{ends('agreement')} (n = {pairs.n} samples), of the pairs that both answer "
+            f"{ends('agreement_answered')}."
         )
     is_known = estimate_at(dataset, "ends_right", **place).n > 0
     if is_known:
@@ -92,6 +93,11 @@ def _answers(dataset: xarray.Dataset, reading: str) -> list[str]:
         kinds = {kind: estimate_at(dataset, kind, **place) for kind in CORRECTIONS}
         told = [f"{kind.replace('_', ' ')} {_told(one, 3)}" for kind, one in kinds.items() if one.value]
         text += f"; a run: {', '.join(told)}" if told else ""
+        became, lost = (estimate_at(dataset, name, **place) for name in ("becomes_right", "loses_right"))
+        text += (
+            f"; {_told(became)} of runs are not right at first and end right, {_told(lost)} were right and "
+            "do not end so"
+        )
     lines.append(f"{text} (n = {changed.n} runs of {changed.samples} samples).")
     votes = {
         count: estimate_at(dataset, "right_by_votes", reading=reading, votes=count, step=last)

@@ -105,6 +105,8 @@ def test_planted_answers_give_the_known_counts(found):
     assert value(result, "wrong_to_wrong", **path) == 0
     assert value(result, "corrected", **path) == pytest.approx(3 / 8)
     assert value(result, "ends_right", **path) == pytest.approx(6 / 8)
+    assert value(result, "becomes_right", **path) == pytest.approx(3 / 8)
+    assert value(result, "loses_right", **path) == pytest.approx(2 / 8)
     assert value(result, "changes", **path) == pytest.approx(4 / 8)
     assert estimate_at(result.dataset, "commit", group="all", **path).n == 7
 
@@ -120,6 +122,8 @@ def test_agreement_and_distinct_answers_by_step(found):
     found = found.dataset.sel(group="all", reading="answer")
     assert found["distinct"].values == pytest.approx(np.array([6, 7, 5, 5]) / 4)
     assert found["agreement"].values == pytest.approx([1 / 4, 1 / 4, 2 / 4, 2 / 4])
+    assert found["agreement_answered"].values == pytest.approx([1 / 3, 1 / 4, 2 / 3, 2 / 3])
+    assert found["agreement_answered_n"].values.tolist() == [3, 4, 3, 3]
     assert found["agreement_right"].values == pytest.approx([1 / 4, 1 / 4, 2 / 4, 2 / 4])
     assert found["answered"].values == pytest.approx([7 / 8, 1, 7 / 8, 7 / 8])
     assert found["right"].values == pytest.approx([5 / 8, 5 / 8, 6 / 8, 6 / 8])
