@@ -70,15 +70,17 @@ class SlabChannels:
 
 
 def slab_channels(tokens: Float32, rule: MassiveRule) -> SlabChannels:
-    """What the channels of tokens (token, channel) are like. Takes the memory of one more slab."""
-    magnitude = np.abs(tokens)
-    token = magnitude.argmax(axis=0)
-    peak = magnitude[token, np.arange(tokens.shape[1])].astype(np.float64)
-    massive = np.zeros(tokens.shape[1], np.int64)
-    here = np.zeros(len(tokens), np.int64)
-    # Takes the magnitudes apart, so what else is asked of them has been asked before.
-    median = float(np.median(magnitude, overwrite_input=True))
-    del magnitude
+    """What the channels of tokens (token, channel) are like; the tokens are read in blocks."""
+    channels = np.arange(tokens.shape[1])
+    peak, token = np.full(len(channels), -1.0), np.zeros(len(channels), np.intp)
+    for part in blocks(tokens):
+        magnitude = np.abs(tokens[part])
+        first = magnitude.argmax(axis=0)
+        highest = magnitude[first, channels].astype(np.float64)
+        higher = highest > peak
+        peak[higher], token[higher] = highest[higher], first[higher] + part.start
+    massive, here = np.zeros(len(channels), np.int64), np.zeros(len(tokens), np.int64)
+    median = median_magnitude(tokens)
     suspects = np.flatnonzero(rule.holds(peak, median))
     if suspects.size:
         for part in blocks(tokens):
@@ -86,6 +88,36 @@ def slab_channels(tokens: Float32, rule: MassiveRule) -> SlabChannels:
             massive[suspects] += held.sum(axis=0)
             here[part] = held.sum(axis=1)
     return SlabChannels(median, peak, token, massive, here)
+
+
+def median_magnitude(tokens: Float32) -> float:
+    """The median of the magnitudes of tokens (token, channel), exactly as `numpy.median` gives it.
+
+    The bits of floats that are not negative are ordered as the floats are, so it is found by counting: their
+    upper halves first, then the lower halves of those that share the median's. That takes no copy of the
+    slab, and is quicker than a partition of it.
+    """
+    ranks = ((tokens.size - 1) // 2, tokens.size // 2)
+    upper = np.zeros(1 << 15, np.int64)
+    for part in blocks(tokens):
+        upper += np.bincount(_bits(tokens[part]) >> 16, minlength=len(upper))
+    below = np.concatenate([[0], np.cumsum(upper)])
+    halves = [int(np.searchsorted(below, rank, side="right")) - 1 for rank in ranks]
+    found = list[float]()
+    for rank, half in zip(ranks, halves, strict=True):
+        lower = np.zeros(1 << 16, np.int64)
+        for part in blocks(tokens):
+            bits = _bits(tokens[part])
+            lower += np.bincount(bits[bits >> 16 == half] & 0xFFFF, minlength=len(lower))
+        low = int(np.searchsorted(np.cumsum(lower), rank - below[half], side="right"))
+        found.append(np.array(half << 16 | low, np.uint32).view(np.float32).item())
+    # As NumPy does: the mean of the two in the middle, in their own precision.
+    return float(np.mean(np.array(found, np.float32)))
+
+
+def _bits(block: Float32) -> NDArray[np.uint32]:
+    """The bits of the magnitudes, flat."""
+    return np.ascontiguousarray(block).reshape(-1).view(np.uint32) & np.uint32(0x7FFFFFFF)
 
 
 @dataclass(eq=False)

@@ -115,7 +115,7 @@ def largest_channels(dataset: xarray.Dataset) -> Figure:
     _tick_plainly(axes.yaxis)
     axes.axhline(bound, color="#888888", linestyle=":", linewidth=1.2)
     axes.annotate(
-        f"{number(bound)}: massive from here",
+        f"{bound:g} times, the ratio of the rule",
         (0.99, bound),
         xycoords=("axes fraction", "data"),
         fontsize=7.5,

@@ -18,9 +18,12 @@ _BLOCK = 1 << 21
 """Numbers that are turned into float64 at once (16 MiB)."""
 
 
-def blocks(tokens: NDArray[Any]) -> Iterator[slice]:
-    """Slices of tokens (token, channel) that are small enough to be turned into float64 together."""
-    rows = max(1, _BLOCK // max(1, tokens.shape[1]))
+def blocks(tokens: NDArray[Any], least: int = 1) -> Iterator[slice]:
+    """Slices of tokens (token, channel) that are small enough to be turned into float64 together.
+
+    ``least`` tokens are in each all the same, but the last.
+    """
+    rows = max(least, _BLOCK // max(1, tokens.shape[1]))
     for start in range(0, len(tokens), rows):
         yield slice(start, min(start + rows, len(tokens)))
 

@@ -227,11 +227,11 @@ def rule_words(dataset: xarray.Dataset) -> str:
 def left_out(dataset: xarray.Dataset, drawn: Mapping[str, Sequence[int]]) -> str:
     """Of which axes not all is drawn, in words."""
     parts = [
-        f"{len(shown)} of {dataset.sizes[axis]} {axis.removeprefix('shown_')}s, evenly spaced"
+        f"{len(shown)} of {dataset.sizes[axis]} {axis.removeprefix('shown_')}s"
         for axis, shown in drawn.items()
         if len(shown) < dataset.sizes[axis]
     ]
-    return f"Drawn: {' and '.join(parts)}." if parts else ""
+    return f"Drawn: {' and '.join(parts)}, evenly spaced." if parts else ""
 
 
 def number(value: float) -> str:

@@ -38,7 +38,8 @@ class Moments:
 
     def add(self, tokens: Float32 | Float64) -> None:
         """Takes tokens (token, channel) in."""
-        for part in blocks(tokens):
+        # Each block changes the whole scatter, so it should be about as large as that.
+        for part in blocks(tokens, len(self.mean) // 2):
             block = tokens[part].astype(np.float64)
             count, mean = len(block), block.mean(axis=0)
             block -= mean

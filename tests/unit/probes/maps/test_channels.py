@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from probes.kinds.maps import summary
-from probes.maps.channels import MassiveRule, slab_channels
+from probes.maps import energy
+from probes.maps.channels import MassiveRule, median_magnitude, slab_channels
 from probes.maps.making import maps
 from stores.errors import SelectionError
 from tests.unit.probes.maps.planting import CHANNELS, GRID, LAYERS, RUNS, STEPS, Float32, noise, plant
@@ -98,6 +99,27 @@ def test_both_thresholds_have_to_be_passed() -> None:
     assert found.massive.tolist() == [0, 0, 1, 0, 0]
     assert np.flatnonzero(found.massive_here).tolist() == [3]
     assert found.median == 1
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 1000, 1001])
+@pytest.mark.parametrize("kind", ["float32", "bfloat16", "few values", "zero"])
+def test_the_median_is_numpys(size: int, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(energy, "_BLOCK", 100)
+    tokens = np.random.default_rng(size).normal(size=(size, 3)).astype(np.float32)
+    if kind == "bfloat16":
+        tokens = (tokens.view(np.uint32) & np.uint32(0xFFFF0000)).view(np.float32)
+    elif kind != "float32":
+        tokens = (tokens.round() if kind == "few values" else 0 * tokens).astype(np.float32)
+    assert median_magnitude(tokens) == float(np.median(np.abs(tokens)))
+
+
+def test_peaks_are_those_of_all_tokens_whatever_the_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    tokens = noise("a", 0, 0, 0).reshape(-1, CHANNELS)
+    tokens[17] = tokens[40]
+    monkeypatch.setattr(energy, "_BLOCK", 7 * CHANNELS)
+    found = slab_channels(tokens, MassiveRule())
+    assert np.array_equal(found.peak, np.abs(tokens).max(axis=0))
+    assert np.array_equal(found.token, np.abs(tokens).argmax(axis=0))
 
 
 def test_the_activations_are_left_as_they_are() -> None:
