@@ -247,7 +247,7 @@ def _caption(dataset: xarray.Dataset, complement: bool) -> str:
         parts.append("Grey, or no point: one side does not vary there.")
     if complement and np.isfinite(dataset["low"].values).any():
         parts.append("Bands, where drawn, are intervals.")
-    return _sentence(" ".join(parts))
+    return " ".join(parts)
 
 
 def _spread(items: list[int], most: int) -> list[int]:
