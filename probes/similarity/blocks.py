@@ -61,53 +61,77 @@ def batches(pairs: Sequence[Pair], costs: Costs, rows: int, limit: int) -> list[
     Raises:
         SelectionError: a single pair takes more.
     """
-    least_rows = min(rows, _LEAST_ROWS)
     for_sums = limit - limit // _ROWS_SHARE - costs.extra
-    # Of the dearest pair, for tiles of a size that surely fits.
-    dearest = max((costs.pair(pair) for pair in pairs), default=1)
-    side = max(1, math.isqrt(max(for_sums, 0) // max(dearest, 1)) // 2)
-    order = sorted(
-        range(len(pairs)),
-        key=lambda n: (
-            pairs[n].group,
-            pairs[n].first // side,
-            pairs[n].second // side,
-            pairs[n].first,
-            pairs[n].second,
-        ),
-    )
+    filling = _Filling(costs, min(rows, _LEAST_ROWS), for_sums, limit)
     found: list[Batch] = []
-    held: list[int] = []
-    features: set[int] = set()
-    sums = row = 0
-    for number in order:
-        pair = pairs[number]
-        new = {pair.first, pair.second} - features
-        more = costs.pair(pair) + sum(costs.feature(feature) for feature in new)
-        wider = sum(costs.row(feature) for feature in new)
-        too_much = sums + more > for_sums or (row + wider) * least_rows > limit // _ROWS_SHARE
-        if too_much and held:
-            found.append(_batch(held, features, row, rows, limit))
-            held, features, sums, row = [], set(), 0, 0
-            new = {pair.first, pair.second}
-            more = costs.pair(pair) + sum(costs.feature(feature) for feature in new)
-            wider = sum(costs.row(feature) for feature in new)
-            too_much = more > for_sums or wider * least_rows > limit // _ROWS_SHARE
-        if too_much:
-            least = max(costs.extra + more, wider * least_rows) * _ROWS_SHARE // (_ROWS_SHARE - 1) + 1
-            least = max(least, wider * least_rows * _ROWS_SHARE)
-            raise SelectionError(
-                f"--host-memory: {size_text(limit)} are too little for a single pair, which takes "
-                f"{size_text(least)}; allow more, or compare fewer channels (a store of project:64, say)"
-            )
-        held.append(number)
-        features |= new
-        sums, row = sums + more, row + wider
-    if held:
-        found.append(_batch(held, features, row, rows, limit))
+
+    def close() -> None:
+        if filling.pairs:
+            at_once = max(1, min(rows, limit // _ROWS_SHARE // max(filling.row, 1)))
+            found.append(Batch(tuple(filling.pairs), tuple(sorted(filling.features)), at_once))
+            filling.empty()
+
+    for tile in _tiles(pairs, costs, for_sums):
+        if not filling.fits([(number, pairs[number]) for number in tile]):
+            close()
+        for number in tile:
+            if not filling.fits([(number, pairs[number])]):
+                close()
+                filling.require(pairs[number])
+            filling.add(number, pairs[number])
+    close()
     return found
 
 
-def _batch(pairs: Sequence[int], features: set[int], row: int, rows: int, limit: int) -> Batch:
-    at_once = max(1, min(rows, limit // _ROWS_SHARE // max(row, 1)))
-    return Batch(tuple(pairs), tuple(sorted(features)), at_once)
+def _tiles(pairs: Sequence[Pair], costs: Costs, for_sums: int) -> list[list[int]]:
+    """The numbers of all pairs, tile by tile; a tile of the dearest pairs is as large as fits."""
+    dearest = max((costs.pair(pair) + costs.feature(pair.first) for pair in pairs), default=1)
+    side = max(1, math.isqrt(max(for_sums, 0) // max(dearest, 1)))
+    tiles: dict[tuple[int, int, int], list[int]] = {}
+    for number, pair in enumerate(pairs):
+        tiles.setdefault((pair.group, pair.first // side, pair.second // side), []).append(number)
+    return [tiles[place] for place in sorted(tiles)]
+
+
+class _Filling:
+    """A batch that is being filled."""
+
+    def __init__(self, costs: Costs, least_rows: int, for_sums: int, limit: int) -> None:
+        self._costs, self._least_rows, self._for_sums, self._limit = costs, least_rows, for_sums, limit
+        self.empty()
+
+    def empty(self) -> None:
+        """Forgets all."""
+        self.pairs: list[int] = []
+        self.features: set[int] = set()
+        self.sums = self.row = 0
+
+    def fits(self, more: Sequence[tuple[int, Pair]]) -> bool:
+        """Whether there is room for these pairs as well."""
+        sums, row = self._with([pair for _, pair in more])
+        return sums <= self._for_sums and row * self._least_rows <= self._limit // _ROWS_SHARE
+
+    def add(self, number: int, pair: Pair) -> None:
+        """Takes a pair in."""
+        self.sums, self.row = self._with([pair])
+        self.pairs.append(number)
+        self.features |= {pair.first, pair.second}
+
+    def require(self, pair: Pair) -> None:
+        """Raises SelectionError if not even this pair alone has room."""
+        if self.fits([(0, pair)]):
+            return
+        sums, row = self._with([pair])
+        least = max(
+            (self._costs.extra + sums) * _ROWS_SHARE // (_ROWS_SHARE - 1),
+            row * self._least_rows * _ROWS_SHARE,
+        )
+        raise SelectionError(
+            f"--host-memory: {size_text(self._limit)} are too little for a single pair, which takes "
+            f"{size_text(least + 1)}; allow more, or compare fewer channels (a store of project:64, say)"
+        )
+
+    def _with(self, more: Sequence[Pair]) -> tuple[int, int]:
+        new = {feature for pair in more for feature in (pair.first, pair.second)} - self.features
+        sums = self.sums + sum(map(self._costs.pair, more)) + sum(map(self._costs.feature, new))
+        return sums, self.row + sum(map(self._costs.row, new))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -15,6 +15,11 @@ from probes.similarity.moments import LEAST_ROWS, Float64, alignment
 from probes.similarity.rows import Positions, RowReader
 
 _FLOAT = 8
+
+
+def is_smaller(rows: int, channels: Sequence[int]) -> bool:
+    """Whether Gram matrices of so many rows take less memory than sums over channels."""
+    return rows <= min(channels)
 
 
 def cka_of_pairs(

@@ -54,9 +54,8 @@ def cka_of_pairs(
         SelectionError: a single pair takes more than ``limit``.
         StoreError: a run cannot be read.
     """
-    rows = reader.count * len(design.blocks)
     channels = [reader.channels(feature) for feature in design.features]
-    if rows <= min(channels):
+    if grams.is_smaller(reader.count * len(design.blocks), channels):
         return grams.cka_of_pairs(design, reader, shuffles, limit, progress)
     held = 2 + len(shuffles.kinds) * shuffles.draws
 

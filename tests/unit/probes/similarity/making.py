@@ -73,12 +73,9 @@ def unbiased_hsic(k: NDArray[np.float64], m: NDArray[np.float64]) -> float:
     n = len(k)
     trace = all_k = all_m = mixed = 0.0
     for i in range(n):
-        row_k = row_m = 0.0
-        for j in range(n):
-            if i != j:
-                trace += k[i, j] * m[j, i]
-                row_k += k[i, j]
-                row_m += m[i, j]
+        others = np.arange(n) != i
+        row_k, row_m = sum(k[i, others].tolist()), sum(m[i, others].tolist())
+        trace += sum((k[i, others] * m[others, i]).tolist())
         all_k += row_k
         all_m += row_m
         mixed += row_k * row_m
@@ -115,4 +112,4 @@ def rsa(x: NDArray[np.floating], y: NDArray[np.floating], distance: str, agreeme
         ]
     if agreement == "cosine":
         return float(both[0] @ both[1] / np.sqrt((both[0] @ both[0]) * (both[1] @ both[1])))
-    return float(np.corrcoef(*both)[0, 1])
+    return float(np.corrcoef(both[0], both[1])[0, 1])

@@ -53,9 +53,7 @@ def test_the_unbiased_hsic_is_the_mean_over_all_quadruples_of_distinct_rows():
 
     x, y = matrices(6, 3, 2)
     k, m = x @ x.T, y @ y.T
-    terms = [
-        k[i, j] * (m[i, j] + m[q, r] - 2 * m[i, q]) for i, j, q, r in permutations(range(6), 4)
-    ]
+    terms = [k[i, j] * (m[i, j] + m[q, r] - 2 * m[i, q]) for i, j, q, r in permutations(range(6), 4)]
     assert streamed_hsic(Side.of(x), Side.of(y), Cross.of(x, y)) == pytest.approx(np.mean(terms), rel=1e-9)
 
 
