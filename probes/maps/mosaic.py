@@ -1,6 +1,7 @@
 """Small pictures of token grids in rows and columns, with their names, colour bars and a caption.
 
-A token is a square of whole pixels, so nothing is smoothed and nothing is lost.
+A token is a square of whole pixels of the PNG that `probes.drawing` makes, so nothing is smoothed and nothing
+is lost.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from probes.drawing import DPI
+
 Pictures = NDArray[np.floating]
 """Red, green and blue from 0 to 1: (row of pictures, column of pictures, row, col, rgb)"""
 
@@ -27,9 +30,11 @@ MOST_ROWS, MOST_COLUMNS = 12, 12
 SEQUENTIAL, DIVERGING = "cividis", "PuOr_r"
 UNKNOWN = (0.9, 0.9, 0.9)
 
-_DPI = 130
+# Lengths are in points of 1/130 inch, but for the board of pictures, which is in pixels.
+_POINTS = 130
+_PIXELS = DPI / _POINTS
 _BOARD, _PICTURE, _LEAST_PICTURE = (560, 860), (80, 128), 24
-_GAP, _WIDE_GAP = 4, 22
+_GAP, _WIDE_GAP = round(4 * _PIXELS), round(22 * _PIXELS)
 _MARGIN, _LINE = 14, 19
 _BAR, _BAR_LENGTH, _BAR_ROOM = 13, 170, 78
 _GREY = "#555555"
@@ -99,8 +104,9 @@ def mosaic(
     """
     height, width = pictures.shape[2:4]
     side = min(_BOARD[0] // len(columns), _BOARD[1] // len(rows))
-    side = min(max(side, _PICTURE[0]), _PICTURE[1])
-    scale = max(1, math.ceil(_LEAST_PICTURE / max(height, width)), round(side / max(height, width)))
+    side = min(max(side, _PICTURE[0]), _PICTURE[1]) * _PIXELS
+    least = _LEAST_PICTURE * _PIXELS
+    scale = max(1, math.ceil(least / max(height, width)), round(side / max(height, width)))
     tall, wide = height * scale, width * scale
     lefts = [
         column * (wide + _GAP) + sum(block <= column for block in blocks) * (_WIDE_GAP - _GAP)
@@ -111,7 +117,8 @@ def mosaic(
         for column, left in enumerate(lefts):
             large = pictures[row, column].repeat(scale, axis=0).repeat(scale, axis=1)
             board[row * (tall + _GAP) : row * (tall + _GAP) + tall, left : left + wide] = large
-    page = _Page(board.shape[:2], rows, row_notes, bool(column_notes), (title, subtitle, caption), bars)
+    size = board.shape[0] / _PIXELS, board.shape[1] / _PIXELS
+    page = _Page(size, rows, row_notes, bool(column_notes), (title, subtitle, caption), bars)
     axes = page.picture_axes()
     axes.imshow(board, interpolation="nearest", aspect="auto", extent=(0, board.shape[1], board.shape[0], 0))
     axes.spines[:].set_visible(False)
@@ -129,16 +136,16 @@ def mosaic(
     axes.set_yticks(middles, list(rows), fontsize=8)
     axes.set_ylabel(row_axis, fontsize=9)
     for middle, note in zip(middles, row_notes, strict=False):
-        axes.text(board.shape[1] + 8, middle, note, fontsize=7, color=_GREY, va="center")
+        axes.text(board.shape[1] + 8 * _PIXELS, middle, note, fontsize=7, color=_GREY, va="center")
     return page.figure
 
 
 class _Page:
-    """Where things stand, in pixels from the upper left."""
+    """Where things stand, in points from the upper left."""
 
     def __init__(
         self,
-        board: tuple[int, int],
+        board: tuple[float, float],
         rows: Sequence[str],
         row_notes: Sequence[str],
         has_column_notes: bool,
@@ -151,14 +158,16 @@ class _Page:
         notes = 8 + 7 * max(map(len, row_notes), default=0) if row_notes else 0
         right = notes + (22 + _BAR_ROOM if bars else 0) + _MARGIN
         self._width = max(self._left + board[1] + right, 620)
-        room = self._width - 2 * _MARGIN
+        room = int(self._width) - 2 * _MARGIN
         titles = textwrap.wrap(title, room // 11)
         under = textwrap.wrap(subtitle, room // 8)
         lines = textwrap.wrap(caption, int(room / 7.6))
         self._top = _MARGIN + 24 * len(titles) + _LINE * len(under) + (64 if has_column_notes else 50)
         body = max(board[0], (_BAR_LENGTH + 62) * len(bars))
         self._height = self._top + body + 16 + _LINE * len(lines) + _MARGIN
-        self.figure = Figure(figsize=(self._width / _DPI, self._height / _DPI), dpi=_DPI, facecolor="white")
+        self.figure = Figure(
+            figsize=(self._width / _POINTS, self._height / _POINTS), dpi=DPI, facecolor="white"
+        )
         FigureCanvasAgg(self.figure)
         self._text(_MARGIN, titles, fontsize=11.5, fontweight="bold")
         self._text(_MARGIN + 24 * len(titles), under, fontsize=8.5, color=_GREY)
@@ -171,17 +180,17 @@ class _Page:
     def picture_axes(self) -> Any:
         return self._axes(self._left, self._top, self._board[1], self._board[0])
 
-    def _axes(self, left: int, top: int, width: int, height: int) -> Any:
+    def _axes(self, left: float, top: float, width: float, height: float) -> Any:
         bottom = self._height - top - height
         return self.figure.add_axes(
             (left / self._width, bottom / self._height, width / self._width, height / self._height)
         )
 
-    def _text(self, top: int, lines: Sequence[str], **style: Any) -> None:
+    def _text(self, top: float, lines: Sequence[str], **style: Any) -> None:
         at = _MARGIN / self._width, 1 - top / self._height
         self.figure.text(*at, "\n".join(lines), va="top", linespacing=1.35, **style)
 
-    def _draw_bar(self, bar: Bar, left: int, top: int) -> None:
+    def _draw_bar(self, bar: Bar, left: float, top: float) -> None:
         axes = self._axes(left, top, _BAR, _BAR_LENGTH)
         drawn = self.figure.colorbar(ScalarMappable(Normalize(0, 1), colormaps[bar.colours]), cax=axes)
         drawn.set_ticks([0, 1], labels=list(bar.ends))
@@ -195,5 +204,5 @@ def _apart(centres: Sequence[float], names: Sequence[str]) -> list[int]:
     if len(centres) < 2:
         return list(range(len(centres)))
     room = min(after - before for before, after in pairwise(centres))
-    stride = max(1, math.ceil((8 * max(map(len, names)) + 6) / room))
+    stride = max(1, math.ceil((8 * max(map(len, names)) + 6) * _PIXELS / room))
     return list(range(0, len(names), stride))

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from cosinterp.cli.maps import FIGURES
+from probes.drawing import drawn
 from probes.maps import comparing, mosaic, pictures
 from probes.maps.making import maps
 from probes.result import Result
@@ -27,7 +28,7 @@ def result(tmp_path_factory: pytest.TempPathFactory) -> Result:
 
 
 @pytest.fixture
-def drawn(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+def handed(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """What the module's figures hand to `mosaic`."""
     calls: list[dict[str, Any]] = []
 
@@ -41,9 +42,7 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 
 
 def pixels(figure: Figure) -> np.ndarray:
-    file = io.BytesIO()
-    figure.savefig(file, format="png")
-    return np.asarray(Image.open(file).convert("RGB"))
+    return np.asarray(Image.open(io.BytesIO(drawn(figure, "png"))).convert("RGB"))
 
 
 def test_every_figure_is_drawn_and_has_the_name_that_the_command_knows(result: Result) -> None:
@@ -60,9 +59,9 @@ def test_every_figure_names_its_axes_and_its_n(result: Result) -> None:
         assert "layer" in labels or "latent frame" in labels or "step" in labels, name
 
 
-def test_a_layers_maps_share_one_scale(result: Result, drawn: list[dict[str, Any]]) -> None:
+def test_a_layers_maps_share_one_scale(result: Result, handed: list[dict[str, Any]]) -> None:
     pictures.layer_grid(result.dataset, "energy", "step")
-    shown = drawn[0]["pictures"]
+    shown = handed[0]["pictures"]
     energies = result.dataset["energy"].sel(run="a/0", frame=GRID[0] - 1, layer=7).values.astype(np.float64)
     low, high = np.quantile(energies, (0.01, 0.99))
     share = np.clip((energies - low) / (high - low), 0, 1)
@@ -70,10 +69,10 @@ def test_a_layers_maps_share_one_scale(result: Result, drawn: list[dict[str, Any
 
 
 def test_side_by_side_shares_a_scale_and_shows_the_difference(
-    result: Result, drawn: list[dict[str, Any]]
+    result: Result, handed: list[dict[str, Any]]
 ) -> None:
     comparing.side_by_side(result.dataset, "layer", ("a/1", "b/0"))
-    shown = drawn[0]["pictures"]
+    shown = handed[0]["pictures"]
     at = result.dataset["energy"].sel(step=2, frame=GRID[0] - 1).astype(np.float64)
     for row in range(3):
         first, second = (at.sel(run=run).isel(layer=row).values for run in ("a/1", "b/0"))
@@ -87,13 +86,15 @@ def test_side_by_side_shares_a_scale_and_shows_the_difference(
         assert np.allclose(shown[row, 4], pictures.in_colours(result.dataset, score, row))
 
 
-def test_side_by_side_by_step_has_one_scale_for_all_rows(result: Result, drawn: list[dict[str, Any]]) -> None:
+def test_side_by_side_by_step_has_one_scale_for_all_rows(
+    result: Result, handed: list[dict[str, Any]]
+) -> None:
     comparing.side_by_side(result.dataset, "step")
     at = result.dataset["energy"].sel(run=["a/0", "a/1"], layer=3, frame=GRID[0] - 1).astype(np.float64)
     low, high = np.quantile(at, (0.01, 0.99))
     share = np.clip((at.sel(run="a/1").values - low) / (high - low), 0, 1)
-    assert np.allclose(drawn[0]["pictures"][:, 1], colormaps["cividis"](share)[..., :3])
-    assert drawn[0]["bars"][0].ends == (pictures.number(low), pictures.number(high))
+    assert np.allclose(handed[0]["pictures"][:, 1], colormaps["cividis"](share)[..., :3])
+    assert handed[0]["bars"][0].ends == (pictures.number(low), pictures.number(high))
 
 
 def test_a_token_is_one_square_of_whole_pixels() -> None:
@@ -142,10 +143,10 @@ def test_one_run_has_nothing_beside_it(tmp_path: Path) -> None:
         comparing.side_by_side(found.dataset)
 
 
-def test_another_run_is_drawn_by_its_name(result: Result, drawn: list[dict[str, Any]]) -> None:
+def test_another_run_is_drawn_by_its_name(result: Result, handed: list[dict[str, Any]]) -> None:
     pictures.layer_grid(result.dataset, "energy", "step", run="b/0")
     pictures.layer_grid(result.dataset, "energy", "step")
-    assert not np.array_equal(drawn[0]["pictures"], drawn[1]["pictures"])
+    assert not np.array_equal(handed[0]["pictures"], handed[1]["pictures"])
     with pytest.raises(SelectionError, match="run 'c/0': this result has a/0, a/1, b/0"):
         pictures.layer_grid(result.dataset, run="c/0")
 
