@@ -55,7 +55,13 @@ def effect_of(
 
 def is_known(result: xarray.Dataset, effect: str) -> bool:
     """Whether a patch that did not fail tells of an effect."""
-    return bool((np.isfinite(result[effect].values) & (result["error"].values == "")).any())
+    return bool(known_patches(result, effect).any())
+
+
+def known_patches(result: xarray.Dataset, effect: str) -> NDArray[np.bool_]:
+    """For each patch whether it did not fail and tells of an effect, (patch,)."""
+    known = np.isfinite(result[effect].values)
+    return known & (result["error"].values == "") if "error" in result else known
 
 
 def cell_labels(result: xarray.Dataset) -> tuple[str, ...]:
@@ -112,7 +118,8 @@ def identity_moves(result: xarray.Dataset) -> float | None:
 
 def errors_of(result: xarray.Dataset) -> Counter[str]:
     """What went wrong, and how often."""
-    return Counter(text for text in result["error"].values.tolist() if text)
+    told = result["error"].values.tolist() if "error" in result else []
+    return Counter(text for text in told if text)
 
 
 def cells_with(cells: xarray.Dataset, **labels: Any) -> xarray.Dataset:

@@ -157,7 +157,9 @@ def _dots(dataset: xarray.Dataset, effect: str, bootstrap: Bootstrap | None) -> 
 
 def _known_groups(dataset: xarray.Dataset, effect: str) -> xarray.Dataset:
     """Without the directions, and the controls of a direction, of which nothing is known."""
-    known = np.isfinite(dataset[effect].values) & (dataset["error"].values == "")
+    from probes import sweeps
+
+    known = sweeps.known_patches(dataset, effect)
     groups = list(zip(dataset["direction"].values.tolist(), dataset["control"].values.tolist(), strict=True))
     there = {group for group, is_known in zip(groups, known, strict=True) if is_known}
     return dataset.isel(

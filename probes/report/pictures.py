@@ -70,9 +70,10 @@ def inlined(name: str, figure: Figure, room: int) -> Picture:
 
 def words_of(figure: Figure) -> str:
     """What a figure says: its title, those of its panels, and its caption."""
-    texts = [figure.get_suptitle(), *(text.get_text() for text in figure.texts)]
+    texts = [text.get_text() for text in figure.texts]
     titles = [text for axes in figure.axes for text in (axes.get_title("left"), axes.get_title())]
-    said = dict.fromkeys(" ".join(text.split()) for text in (*texts[:2], *titles, *texts[2:]))
+    ordered = (figure.get_suptitle(), *texts[:-1], *titles, *texts[-1:])
+    said = dict.fromkeys(" ".join(text.split()) for text in ordered)
     sentences = (text if text[-1] in ".:!?" else f"{text}." for text in said if text)
     whole = " ".join(sentences)
     return whole if len(whole) <= _MOST_WORDS else f"{whole[: _MOST_WORDS - 4].rsplit(' ', 1)[0]} ..."
