@@ -86,7 +86,7 @@ def attribution_rows(
         UserError: runs or cells that are not there, runs that do not fit together or cannot be replayed.
     """
     passes = model if isinstance(model, Passes) else Passes(model)
-    if (grid.window, grid.layer_window) != (1, 1):
+    if (str(grid.window), grid.layer_window) != ("1", 1):
         raise InterventionError("attribution is of single steps and layers: leave the windows at 1")
     for pair in pairs:
         with ExitStack() as stack:

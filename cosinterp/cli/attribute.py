@@ -10,8 +10,11 @@ import typer
 
 from cosinterp.cli import options
 from cosinterp.cli import sweep_options as flags
+from cosinterp.cli.flag_groups import with_groups
 from cosinterp.cli.patch import Direction
+from cosinterp.cli.store_model import StoreModelFlags
 from cosinterp.cli.store_options import AsJson, StorePath
+from cosinterp.cli.sweep_flags import PairFlags, PlaceFlags, dataset_samples
 
 if TYPE_CHECKING:
     import xarray
@@ -28,46 +31,13 @@ CONFIRMED = "-confirmed"
 """What is put behind the name of the result, for that of the patches that confirm it."""
 
 
+@with_groups
 def attribute(
     store: StorePath,
-    donor: Annotated[
-        str,
-        typer.Option(
-            help="The sample that activations come from; or a pattern, as in 'maze-7x7-red-*'.",
-            rich_help_panel=flags.RUNS,
-            show_default=False,
-        ),
-    ],
-    recipient: Annotated[
-        str,
-        typer.Option(
-            help="The sample that they are put into; its * stands for the same as that of --donor.",
-            rich_help_panel=flags.RUNS,
-            show_default=False,
-        ),
-    ],
-    donor_store: Annotated[
-        Path | None,
-        typer.Option(help="Where the donors are.", rich_help_panel=flags.RUNS, show_default="STORE"),
-    ] = None,
-    seeds: Annotated[
-        str | None,
-        typer.Option(help="Of the recipients, such as 0-7.", rich_help_panel=flags.RUNS, show_default="all"),
-    ] = None,
-    donor_seeds: Annotated[
-        str | None,
-        typer.Option(
-            help="Of the donors: one for each of --seeds, or one for all.",
-            rich_help_panel=flags.RUNS,
-            show_default="the recipient's",
-        ),
-    ] = None,
+    *,
+    pairs: PairFlags,
     dataset: flags.Dataset = None,
-    steps: flags.Steps = "all",
-    layers: flags.Layers = "all",
-    sites: flags.Sites = "resid",
-    tokens: flags.Tokens = None,
-    branches: flags.Branches = "all",
+    places: PlaceFlags,
     direction: Annotated[
         Direction,
         typer.Option(
@@ -94,15 +64,7 @@ def attribute(
     ] = 0,
     name: flags.Name = "attribution",
     bootstrap_seed: flags.BootstrapSeed = 0,
-    model: flags.StoreModel = None,
-    device: options.Device = None,
-    dtype: flags.StoreDtype = None,
-    offload: options.Offload = None,
-    quantize: options.Quantize = None,
-    lora: options.Lora = None,
-    revision: options.Revision = None,
-    local_files_only: options.LocalFilesOnly = False,
-    pipeline: options.Pipeline = None,
+    model: StoreModelFlags,
     as_json: AsJson = False,
 ) -> None:
     """Screen a grid by gradients: what patches would change, to first order.
@@ -112,46 +74,29 @@ def attribute(
     """
     from cosinterp.attribution import attribution_rows, attributions
     from cosinterp.cli.counting import counting
-    from cosinterp.cli.store_model import prepare_model_of
-    from cosinterp.cli.sweep_command import dataset_samples, names_of
-    from cosinterp.patching.grid import Grid
-    from cosinterp.patching.pairs import find_pairs
     from cosinterp.patching.patch import patch_study
     from cosinterp.patching.running import Study, check_name
     from cosinterp.patching.sweep import Sweep, SweepOptions
     from stores import open_store
 
     recipients = open_store(store)
-    givers = recipients if donor_store is None else open_store(donor_store)
+    givers = pairs.givers(recipients)
     for taken in (name, name + CONFIRMED):
         check_name(recipients.path, taken, resume=False)
     samples = dataset_samples(dataset)
-    pairs = find_pairs(
-        recipients, givers, recipient=recipient, donor=donor, seeds=seeds, donor_seeds=donor_seeds
-    )
-    prepared = prepare_model_of(
-        recipients,
-        model,
-        device=device,
-        dtype=dtype,
-        offload=offload,
-        quantize=quantize,
-        lora=lora,
-        revision=revision,
-        local_files_only=local_files_only,
-        pipeline=pipeline,
-    )
-    grid = Grid(steps, layers, names_of(sites), tokens or ["all"], names_of(branches))
+    found = pairs.find(recipients, givers)
+    prepared = model.prepare(recipients)
+    grid = places.grid()
     # The patches that it stands for: they have to be possible.
     study = patch_study(
-        prepared.model, recipients, givers, pairs, grid, directions=direction.value, controls="none"
+        prepared.model, recipients, givers, found, grid, directions=direction.value, controls="none"
     )
     confirming = SweepOptions(horizon=0, videos=False, samples=samples)
     Sweep(prepared.model, study.trials, confirming).check()
     loaded = options.load_weights(prepared)
     rows: list[tuple[Trial, Row]] = []
     with counting("attributing", len(study.trials)) as count:
-        for way, of in _ways(pairs, direction):
+        for way, of in _ways(found, direction):
             for row in attribution_rows(loaded, of, grid, direction=way, points=points, samples=samples):
                 rows.append(row)
                 count()

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import fields, replace
 from enum import StrEnum
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, TypeVar
 
 import typer
 
-from cosinterp.cli import options
 from cosinterp.cli import sweep_options as flags
+from cosinterp.cli.flag_groups import with_groups
 from cosinterp.cli.options import one_of
+from cosinterp.cli.store_model import StoreModelFlags
 from cosinterp.cli.store_options import StorePath
+from cosinterp.cli.sweep_flags import PairFlags, PlaceFlags, SweepFlags, WindowFlags
+from cosinterp.patching.presets import PRESETS
 
-_PRESETS = ("latent-swap",)
+Group = TypeVar("Group", PlaceFlags, WindowFlags, SweepFlags)
 
 
 class Direction(StrEnum):
@@ -24,42 +27,12 @@ class Direction(StrEnum):
     necessity = "necessity"
 
 
+@with_groups
 def patch(
     ctx: typer.Context,
     store: StorePath,
-    donor: Annotated[
-        str,
-        typer.Option(
-            help="The sample that activations come from; or a pattern, as in 'maze-7x7-red-*'.",
-            rich_help_panel=flags.RUNS,
-            show_default=False,
-        ),
-    ],
-    recipient: Annotated[
-        str,
-        typer.Option(
-            help="The sample that they are put into; its * stands for the same as that of --donor.",
-            rich_help_panel=flags.RUNS,
-            show_default=False,
-        ),
-    ],
-    donor_store: Annotated[
-        Path | None,
-        typer.Option(help="Where the donors are.", rich_help_panel=flags.RUNS, show_default="STORE"),
-    ] = None,
-    seeds: Annotated[
-        str | None,
-        typer.Option(help="Of the recipients, such as 0-7.", rich_help_panel=flags.RUNS, show_default="all"),
-    ] = None,
-    donor_seeds: Annotated[
-        str | None,
-        typer.Option(
-            help="Of the donors: one for each of --seeds, or one for all.",
-            rich_help_panel=flags.RUNS,
-            show_default="the recipient's",
-        ),
-    ] = None,
-    dataset: flags.Dataset = None,
+    *,
+    pairs: PairFlags,
     preset: Annotated[
         str | None,
         typer.Option(
@@ -67,16 +40,11 @@ def patch(
             "that are given win.",
             rich_help_panel=flags.WHERE,
             show_default=False,
-            autocompletion=one_of(*_PRESETS),
+            autocompletion=one_of(*PRESETS),
         ),
     ] = None,
-    steps: flags.Steps = "all",
-    layers: flags.Layers = "all",
-    sites: flags.Sites = "resid",
-    tokens: flags.Tokens = None,
-    branches: flags.Branches = "all",
-    window: flags.Window = "1",
-    layer_window: flags.LayerWindow = 1,
+    places: PlaceFlags,
+    windows: WindowFlags,
     direction: Annotated[
         Direction,
         typer.Option(
@@ -84,28 +52,10 @@ def patch(
             rich_help_panel=flags.WHERE,
         ),
     ] = Direction.both,
-    horizon: flags.Horizon = None,
-    videos: flags.Videos = True,
-    measure: flags.Measures = None,
-    controls: flags.ControlShare = flags.Controls.some,
+    sweep: SweepFlags,
     name: flags.Name = "patch",
-    effect: flags.Effect = None,
-    plot: flags.Plot = None,
-    bootstrap_seed: flags.BootstrapSeed = 0,
-    resume: flags.Resume = False,
-    batch: flags.Batch = 1,
     donors: flags.DonorsFrom = flags.Donors.auto,
-    model: flags.StoreModel = None,
-    device: options.Device = None,
-    dtype: flags.StoreDtype = None,
-    offload: options.Offload = None,
-    quantize: options.Quantize = None,
-    lora: options.Lora = None,
-    revision: options.Revision = None,
-    local_files_only: options.LocalFilesOnly = False,
-    pipeline: options.Pipeline = None,
-    dry_run: flags.DryRun = False,
-    as_json: flags.AsJson = False,
+    model: StoreModelFlags,
 ) -> None:
     """Put activations of one run into another, over a grid, with controls.
 
@@ -114,86 +64,42 @@ def patch(
     what is done; the same command with --resume goes on. All that can be checked is checked before the
     model's weights are read, and --dry-run reads none.
     """
-    from cosinterp.cli.store_model import prepare_model_of
-    from cosinterp.cli.sweep_command import Asked, carry_out, dataset_samples, names_of, own_measures
-    from cosinterp.patching.grid import Grid
-    from cosinterp.patching.pairs import find_pairs
+    from cosinterp.cli.sweep_command import Asked, carry_out
     from cosinterp.patching.patch import patch_study
-    from cosinterp.patching.sweep import SweepOptions
     from stores import open_store
 
-    chosen: dict[str, Any] = {
-        "steps": steps,
-        "layers": layers,
-        "sites": sites,
-        "tokens": tokens or ["all"],
-        "branches": branches,
-        "window": window,
-        "layer_window": layer_window,
-        "horizon": horizon,
-    }
-    chosen = _with_preset(ctx, preset, chosen)
+    places = _with_preset(ctx, preset, places)
+    windows = _with_preset(ctx, preset, windows)
+    sweep = _with_preset(ctx, preset, sweep)
     recipients = open_store(store)
-    givers = recipients if donor_store is None else open_store(donor_store)
-    asked = Asked(recipients.path, name, resume, dry_run, as_json, effect, plot, bootstrap_seed)
-    asked.check()
-    made = SweepOptions(
-        horizon=chosen["horizon"],
-        rows=batch,
-        videos=videos,
-        measures=own_measures(measure),
-        samples=dataset_samples(dataset),
-        donors=donors.value,
-    )
-    pairs = find_pairs(
-        recipients, givers, recipient=recipient, donor=donor, seeds=seeds, donor_seeds=donor_seeds
-    )
-    prepared = prepare_model_of(
-        recipients,
-        model,
-        device=device,
-        dtype=dtype,
-        offload=offload,
-        quantize=quantize,
-        lora=lora,
-        revision=revision,
-        local_files_only=local_files_only,
-        pipeline=pipeline,
-    )
-    grid = Grid(
-        chosen["steps"],
-        chosen["layers"],
-        names_of(chosen["sites"]),
-        chosen["tokens"],
-        names_of(chosen["branches"]),
-        window=chosen["window"],
-        layer_window=chosen["layer_window"],
-    )
+    givers = pairs.givers(recipients)
+    asked = Asked.of(recipients.path, name, sweep)
+    made = sweep.options(donors.value)
+    found = pairs.find(recipients, givers)
+    prepared = model.prepare(recipients)
     study = patch_study(
         prepared.model,
         recipients,
         givers,
-        pairs,
-        grid,
+        found,
+        places.grid(windows),
         directions=direction.value,
-        controls=controls.value,
+        controls=sweep.controls.value,
     )
     carry_out(prepared, study, made, asked)
 
 
-def _with_preset(ctx: typer.Context, preset: str | None, chosen: dict[str, Any]) -> dict[str, Any]:
-    """The values of the flags, those of a preset where no flag is given.
+def _with_preset(ctx: typer.Context, preset: str | None, group: Group) -> Group:
+    """A group of flags, with the values of a preset where no flag is given.
 
     Raises:
         InterventionError: there is no such preset.
     """
     from cosinterp.patching.presets import preset as preset_of
 
-    if preset is None:
-        return chosen
-    values = preset_of(preset)
-    given = {name for name in values if _is_given(ctx, name)}
-    return chosen | {name: value for name, value in values.items() if name not in given}
+    values = {} if preset is None else preset_of(preset)
+    names = {field.name for field in fields(group)} & values.keys()
+    return replace(group, **{name: values[name] for name in names if not _is_given(ctx, name)})
 
 
 def _is_given(ctx: typer.Context, name: str) -> bool:

@@ -9,7 +9,10 @@ import typer
 
 from cosinterp.cli import options
 from cosinterp.cli import sweep_options as flags
-from cosinterp.cli.store_options import StorePath
+from cosinterp.cli.flag_groups import with_groups
+from cosinterp.cli.store_model import StoreModelFlags
+from cosinterp.cli.store_options import AsJson, StorePath
+from cosinterp.cli.sweep_flags import dataset_samples
 
 if TYPE_CHECKING:
     from cosinterp.interventions.intervention import Intervention
@@ -22,8 +25,10 @@ _MOST_FRAMES = 8
 PICTURE, VIDEO = "replayed.png", "replayed.mp4"
 
 
+@with_groups
 def replay(
     store: StorePath,
+    *,
     sample: Annotated[str, typer.Option(help="Which sample.", rich_help_panel=_RUN, show_default=False)],
     seed: Annotated[int, typer.Option(help="Which seed.", min=0, rich_help_panel=_RUN)] = 0,
     from_step: Annotated[
@@ -52,16 +57,8 @@ def replay(
             help=f"Write {PICTURE} (the clean estimates) and {VIDEO} into this folder.", show_default=False
         ),
     ] = None,
-    as_json: flags.AsJson = False,
-    model: flags.StoreModel = None,
-    device: options.Device = None,
-    dtype: flags.StoreDtype = None,
-    offload: options.Offload = None,
-    quantize: options.Quantize = None,
-    lora: options.Lora = None,
-    revision: options.Revision = None,
-    local_files_only: options.LocalFilesOnly = False,
-    pipeline: options.Pipeline = None,
+    as_json: AsJson = False,
+    model: StoreModelFlags,
 ) -> None:
     """Make a stored run again from any step on, as it was or changed.
 
@@ -70,8 +67,6 @@ def replay(
     """
     from cosinterp.cli.console import err, print_json
     from cosinterp.cli.console import out as results
-    from cosinterp.cli.store_model import prepare_model_of
-    from cosinterp.cli.sweep_command import dataset_samples
     from cosinterp.replay.replaying import replay as make_again
     from stores import open_store
 
@@ -79,18 +74,7 @@ def replay(
     samples = dataset_samples(dataset)
     opened = open_store(store)
     with opened.run(sample, seed) as run:
-        prepared = prepare_model_of(
-            opened,
-            model,
-            device=device,
-            dtype=dtype,
-            offload=offload,
-            quantize=quantize,
-            lora=lora,
-            revision=revision,
-            local_files_only=local_files_only,
-            pipeline=pipeline,
-        )
+        prepared = model.prepare(opened)
         _check(prepared.model, run, changes)
         loaded = options.load_weights(prepared)
         with err().status(f"replaying {sample} seed {seed}"):

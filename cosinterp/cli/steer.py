@@ -7,16 +7,20 @@ from typing import Annotated
 
 import typer
 
-from cosinterp.cli import options
 from cosinterp.cli import sweep_options as flags
+from cosinterp.cli.flag_groups import with_groups
+from cosinterp.cli.store_model import StoreModelFlags
 from cosinterp.cli.store_options import AsJson, StorePath
+from cosinterp.cli.sweep_flags import SweepFlags, WindowFlags, names_of
 from cosinterp.errors import InterventionError
 
 _GROUPS = "Which runs"
 
 
+@with_groups
 def steer(
     store: StorePath,
+    *,
     vectors: Annotated[
         Path,
         typer.Option(
@@ -44,7 +48,6 @@ def steer(
             show_default=False,
         ),
     ] = None,
-    dataset: flags.Dataset = None,
     scales: Annotated[
         str,
         typer.Option(
@@ -62,92 +65,45 @@ def steer(
     ] = None,
     tokens: flags.Tokens = None,
     branches: flags.Branches = "all",
-    window: flags.Window = "1",
-    layer_window: flags.LayerWindow = 1,
-    horizon: flags.Horizon = None,
-    videos: flags.Videos = True,
-    measure: flags.Measures = None,
-    controls: flags.ControlShare = flags.Controls.some,
+    windows: WindowFlags,
+    sweep: SweepFlags,
     name: flags.Name = "steering",
-    effect: flags.Effect = None,
-    plot: flags.Plot = None,
-    bootstrap_seed: flags.BootstrapSeed = 0,
-    resume: flags.Resume = False,
-    batch: flags.Batch = 1,
-    model: flags.StoreModel = None,
-    device: options.Device = None,
-    dtype: flags.StoreDtype = None,
-    offload: options.Offload = None,
-    quantize: options.Quantize = None,
-    lora: options.Lora = None,
-    revision: options.Revision = None,
-    local_files_only: options.LocalFilesOnly = False,
-    pipeline: options.Pipeline = None,
-    dry_run: flags.DryRun = False,
-    as_json: flags.AsJson = False,
+    model: StoreModelFlags,
 ) -> None:
     """Add a direction to what runs compute, at several scales, with controls.
 
     Runs are made again from the step on at which they are changed; what follows is measured, and written to
     STORE/results as it is done. With --resume an interrupted sweep goes on; --dry-run reads no weights.
     """
-    from cosinterp.cli.store_model import prepare_model_of
-    from cosinterp.cli.sweep_command import Asked, carry_out, dataset_samples, names_of, own_measures
+    from cosinterp.cli.sweep_command import Asked, carry_out
     from cosinterp.interventions.vectors import read_vectors
-    from cosinterp.patching.grid import Grid
-    from cosinterp.patching.pairs import find_pairs
-    from cosinterp.patching.single_runs import runs_alone
-    from cosinterp.patching.steer import steering_study
-    from cosinterp.patching.sweep import SweepOptions
+    from cosinterp.patching.steer import grid_of, steered_runs, steering_study
     from stores import open_store
 
     opened = open_store(store)
-    asked = Asked(opened.path, name, resume, dry_run, as_json, effect, plot, bootstrap_seed)
-    asked.check()
+    asked = Asked.of(opened.path, name, sweep)
     found = read_vectors(vectors)
     numbers = _scales(scales)
-    made = SweepOptions(
-        horizon=horizon,
-        rows=batch,
-        videos=videos,
-        measures=own_measures(measure),
-        samples=dataset_samples(dataset),
+    made = sweep.options()
+    pairs = steered_runs(opened, sample, seeds, toward)
+    prepared = model.prepare(opened)
+    grid = grid_of(
+        found,
+        steps,
+        layers,
+        tokens or ["all"],
+        names_of(branches),
+        window=windows.window,
+        layer_window=windows.layer_window,
     )
-    if toward is None:
-        pairs = runs_alone(opened, sample, seeds)
-    elif sample is None:
-        raise InterventionError(f"--toward {toward}: give --sample too, such as 'maze-7x7-blue-*'")
-    else:
-        pairs = find_pairs(opened, opened, recipient=sample, donor=toward, seeds=seeds)
-    prepared = prepare_model_of(
-        opened,
-        model,
-        device=device,
-        dtype=dtype,
-        offload=offload,
-        quantize=quantize,
-        lora=lora,
-        revision=revision,
-        local_files_only=local_files_only,
-        pipeline=pipeline,
-    )
-    own_steps = found.steps if len(found.steps) > 1 else "all"
     study = steering_study(
         prepared.model,
         opened,
         pairs,
-        Grid(
-            own_steps if steps is None else steps,
-            found.layers if layers is None else layers,
-            (found.site,),
-            tokens or ["all"],
-            names_of(branches),
-            window=window,
-            layer_window=layer_window,
-        ),
+        grid,
         vectors=vectors,
         scales=numbers,
-        controls=controls.value,
+        controls=sweep.controls.value,
     )
     carry_out(prepared, study, made, asked)
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Unpack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, TypeAlias, Unpack
+
+import typer
 
 from cosinterp.cli import options
+from cosinterp.cli.options import MACHINE, MODEL_HELP, one_of
 
 if TYPE_CHECKING:
     from cosinterp.cli.options import ModelFlags
@@ -12,6 +16,55 @@ if TYPE_CHECKING:
     from stores import Store
 
 _DTYPES = {"float32": "fp32", "bfloat16": "bf16", "float16": "fp16"}
+
+
+StoreModel: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        help=f"The same weights elsewhere: {MODEL_HELP}",
+        rich_help_panel=MACHINE,
+        show_default="the one that made the store",
+    ),
+]
+StoreDtype: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        help="bf16, fp16 or fp32.",
+        rich_help_panel=MACHINE,
+        show_default="as the store was made",
+        autocompletion=one_of("bf16", "fp16", "fp32"),
+    ),
+]
+
+
+@dataclass(frozen=True)
+class StoreModelFlags:
+    """Flags on the model that made a store; see `cosinterp.cli.flag_groups`."""
+
+    model: StoreModel = None
+    device: options.Device = None
+    dtype: StoreDtype = None
+    offload: options.Offload = None
+    quantize: options.Quantize = None
+    lora: options.Lora = None
+    revision: options.Revision = None
+    local_files_only: options.LocalFilesOnly = False
+    pipeline: options.Pipeline = None
+
+    def prepare(self, store: Store) -> Prepared:
+        """The model; see `prepare_model_of`."""
+        return prepare_model_of(
+            store,
+            self.model,
+            device=self.device,
+            dtype=self.dtype,
+            offload=self.offload,
+            quantize=self.quantize,
+            lora=self.lora,
+            revision=self.revision,
+            local_files_only=self.local_files_only,
+            pipeline=self.pipeline,
+        )
 
 
 def prepare_model_of(store: Store, name: str | None, **flags: Unpack[ModelFlags]) -> Prepared:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,11 +17,10 @@ from stores.units import count_text
 if TYPE_CHECKING:
     import xarray
 
+    from cosinterp.cli.sweep_flags import SweepFlags
     from cosinterp.models.loading import Prepared
-    from cosinterp.patching.measures import Measure
     from cosinterp.patching.running import Study
     from cosinterp.patching.sweep import SweepOptions
-    from cosinterp.samples import Sample
     from probes.effects import Bootstrap
 
 PLOTS = (".png", ".svg", ".pdf")
@@ -44,6 +42,26 @@ class Asked:
     plot: Path | None
     bootstrap_seed: int
 
+    @classmethod
+    def of(cls, store: Path, name: str, sweep: SweepFlags) -> Asked:
+        """What is asked of a sweep, if it can be done.
+
+        Raises:
+            UserError: the name is taken, or the plot cannot be written.
+        """
+        asked = cls(
+            store,
+            name,
+            sweep.resume,
+            sweep.dry_run,
+            sweep.as_json,
+            sweep.effect,
+            sweep.plot,
+            sweep.bootstrap_seed,
+        )
+        asked.check()
+        return asked
+
     def check(self) -> None:
         """Refuse what can be refused before a model is found.
 
@@ -64,25 +82,6 @@ def check_plot(plot: Path | None) -> None:
         raise UserError(f"--plot {plot}: the name has to end in .png, .svg or .pdf.")
     if plot.is_dir():
         raise UserError(f"--plot {plot}: this is a folder; name a file.")
-
-
-def own_measures(names: Sequence[str] | None) -> list[Measure]:
-    """The measures of ``--measure``. Raises MeasureError: there is no such function."""
-    from cosinterp.patching.own_measures import load_measure
-
-    return [load_measure(text) for text in names or ()]
-
-
-def dataset_samples(dataset: Path | None) -> list[Sample]:
-    """The samples of ``--dataset``. Raises SampleError: they cannot be read."""
-    from cosinterp.samples import load_dataset
-
-    return [] if dataset is None else load_dataset(dataset)
-
-
-def names_of(text: str) -> list[str]:
-    """Names separated by commas."""
-    return [name.strip() for name in text.split(",") if name.strip()]
 
 
 def carry_out(prepared: Prepared, study: Study, made: SweepOptions, asked: Asked) -> None:

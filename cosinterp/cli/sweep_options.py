@@ -8,7 +8,7 @@ from typing import Annotated, TypeAlias
 
 import typer
 
-from cosinterp.cli.options import MACHINE, MODEL_HELP, one_of
+from cosinterp.cli.options import MACHINE, one_of
 from cosinterp.cli.trace import BRANCHES, SITES
 
 RUNS, WHERE, MEASURED, RESULT = "Which runs", "What is changed", "What is measured", "The result"
@@ -139,7 +139,6 @@ DryRun: TypeAlias = Annotated[
     bool,
     typer.Option("--dry-run", help="Say what would be made and what it costs, and stop."),
 ]
-AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Batch: TypeAlias = Annotated[
     int,
     typer.Option(help="Patches that go through the model side by side.", min=1, rich_help_panel=MACHINE),
@@ -149,23 +148,6 @@ DonorsFrom: TypeAlias = Annotated[
     typer.Option(
         help="Read donors' activations from their store, replay them, or auto: as is exact.",
         rich_help_panel=MACHINE,
-    ),
-]
-StoreModel: TypeAlias = Annotated[
-    str | None,
-    typer.Option(
-        help=f"The same weights elsewhere: {MODEL_HELP}",
-        rich_help_panel=MACHINE,
-        show_default="the one that made the store",
-    ),
-]
-StoreDtype: TypeAlias = Annotated[
-    str | None,
-    typer.Option(
-        help="bf16, fp16 or fp32.",
-        rich_help_panel=MACHINE,
-        show_default="as the store was made",
-        autocompletion=one_of("bf16", "fp16", "fp32"),
     ),
 ]
 Dataset: TypeAlias = Annotated[

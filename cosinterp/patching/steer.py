@@ -106,19 +106,11 @@ def steer(
     """
     own = opened_store(store)
     found = read_vectors(vectors)
-    grid = Grid(
-        _own_steps(found) if steps is None else steps,
-        found.layers if layers is None else layers,
-        (found.site,),
-        listed(tokens),
-        listed(branches),
-        window=window,
-        layer_window=layer_window,
-    )
+    grid = grid_of(found, steps, layers, tokens, branches, window=window, layer_window=layer_window)
     study = steering_study(
         model,
         own,
-        _pairs(own, samples, seeds, toward),
+        steered_runs(own, samples, seeds, toward),
         grid,
         vectors=vectors,
         scales=scales,
@@ -189,6 +181,47 @@ def steering_study(
     return Study("steering", asked, trials)
 
 
+def steered_runs(
+    store: Store, samples: SampleNames, seeds: Selection | None, toward: str | None
+) -> list[Pair]:
+    """The runs that are steered, each with what its effects are shares of the way to; as of `steer`.
+
+    Raises:
+        SelectionError: there are no such runs.
+        InterventionError: there is no telling which of several patterns ``toward`` stands beside.
+    """
+    if toward is None:
+        return runs_alone(store, samples, seeds)
+    if not isinstance(samples, str):
+        raise InterventionError(
+            f'toward "{toward}": give samples as one name, or as one pattern such as maze-7x7-blue-*'
+        )
+    return find_pairs(store, store, recipient=samples, donor=toward, seeds=seeds)
+
+
+def grid_of(
+    vectors: SteeringVectors,
+    steps: Selection | None,
+    layers: Selection | None,
+    tokens: Sequence[str] | str,
+    branches: Sequence[str] | str,
+    *,
+    window: int | str,
+    layer_window: int,
+) -> Grid:
+    """The grid of steering vectors: as of `steer`, their own steps and layers where none are given."""
+    own_steps = vectors.steps if len(vectors.steps) > 1 else ALL
+    return Grid(
+        own_steps if steps is None else steps,
+        vectors.layers if layers is None else layers,
+        (vectors.site,),
+        listed(tokens),
+        listed(branches),
+        window=window,
+        layer_window=layer_window,
+    )
+
+
 def _steered(
     pair: Pair, cell: Cell, file: str, scales: Sequence[float], with_controls: bool
 ) -> Iterator[Trial]:
@@ -202,20 +235,6 @@ def _steered(
                 yield trial_of(pair, cell, SUFFICIENCY, ELSEWHERE, what, CONTROL_SEED, scale=scale)
     if with_controls:
         yield trial_of(pair, cell, SUFFICIENCY, IDENTITY, Add(file=file, scale=0.0), scale=0.0)
-
-
-def _pairs(store: Store, samples: SampleNames, seeds: Selection | None, toward: str | None) -> list[Pair]:
-    if toward is None:
-        return runs_alone(store, samples, seeds)
-    if not isinstance(samples, str):
-        raise InterventionError(
-            f'toward "{toward}": give samples as one name, or as one pattern such as maze-7x7-blue-*'
-        )
-    return find_pairs(store, store, recipient=samples, donor=toward, seeds=seeds)
-
-
-def _own_steps(vectors: SteeringVectors) -> Selection:
-    return vectors.steps if len(vectors.steps) > 1 else ALL
 
 
 def _check_vectors(vectors: SteeringVectors, cell: Cell) -> None:
