@@ -96,7 +96,7 @@ def evaluate(features: NDArray[np.floating], problem: Problem, plan: Plan) -> Ce
         p = float(permutation_p(values[:1], values[None, 1:])[0])
         notes.append(
             "p-values are of how a least-squares probe, refitted each time, agrees with the labels beyond "
-            f"what their place tells, label maps exchanged between samples {plan.permutations} times; the least "
+            f"what their place tells, label maps exchanged between samples {plan.permutations} times; least "
             f"possible is {exchanged.least_p:.2g}"
         )
     code = online_code(features, problem, plan) if plan.mdl else None

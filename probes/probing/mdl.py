@@ -95,7 +95,8 @@ def online_code(features: NDArray[np.floating], problem: Problem, plan: Plan) ->
     known = (before @ table.counts > 0).all(1)
     coded = np.flatnonzero(known)
     strengths = len(plan.strengths)
-    pairs = np.array([(block, one) for block in coded for one in range(strengths)]).reshape(-1, 2)
+    pairs = np.array([(block, one) for block in coded for one in range(strengths)], dtype=np.int64)
+    pairs = pairs.reshape(-1, 2)
     ask = Ask(before, pairs, plan.strengths, plan.components, balanced=False)
     held_out = np.eye(count, dtype=bool)[pairs[:, 0]]
     lengths = (_of_classes if classes else _of_numbers)(table, ask, held_out).reshape(-1, strengths)
