@@ -195,7 +195,7 @@ def _print_table(result: Result) -> None:
     layers = dataset["layer"].values.tolist()
     stride = -(-len(layers) // _MOST_COLUMNS)
     shown = layers[::stride]
-    made = table(f"{name.upper()}: steps down, layers across", "step", *map(str, shown))
+    made = table(f"{name.upper()} by step and layer", "step", *map(str, shown))
     for step in dataset["step"].values.tolist():
         values = dataset[name].sel(step=step, layer=shown).values.tolist()
         made.add_row(str(step), *("–" if math.isnan(value) else f"{value:.2f}" for value in values))
