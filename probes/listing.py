@@ -19,6 +19,7 @@ from stores.units import count_text, size_text
 
 COLUMNS = ("name", "kind", "title", "n", "size", "created (UTC)")
 _UNKNOWN = "unknown to this version"
+_MOST_DIMENSIONS = 3
 
 
 @dataclass(frozen=True)
@@ -51,9 +52,11 @@ class Entry:
 
     @property
     def n(self) -> str:
-        """How many entries it has along each dimension, such as "patch 96" or "step 12, layer 9"."""
+        """How many entries it has along its first dimensions, such as "patch 96" or "step 12, layer 9"."""
         sizes = {} if self.header is None else self.header.sizes
-        return ", ".join(f"{name} {size}" for name, size in sizes.items())
+        parts = [f"{name} {size}" for name, size in sizes.items()]
+        more = [f"{len(parts) - _MOST_DIMENSIONS} more"] if len(parts) > _MOST_DIMENSIONS else []
+        return ", ".join([*parts[:_MOST_DIMENSIONS], *more])
 
     @property
     def created(self) -> str:

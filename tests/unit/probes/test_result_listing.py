@@ -79,6 +79,14 @@ def test_its_table_says_what_each_is(store: Store) -> None:
     assert "<td>flip</td>" in results(store)._repr_html_()
 
 
+def test_of_many_dimensions_the_first_are_listed(store: Store) -> None:
+    many = xr.Dataset({"score": (("step", "layer", "row", "col", "rgb"), np.zeros((2, 3, 4, 5, 3)))})
+    save_result(store.path, "many", many, {"kind": "patch"})
+    assert {entry.name: entry.n for entry in results(store).entries}[
+        "many"
+    ] == "step 2, layer 3, row 4, 2 more"
+
+
 def test_what_is_wrong_with_a_file_is_in_the_list_and_raised_when_it_is_opened(store: Store) -> None:
     found = results(store)
     errors = {entry.name: entry.error for entry in found.entries}
