@@ -118,7 +118,7 @@ def maps(
     shown = {
         "step": _shown(show_step, sweep.steps, "steps", len(sweep.steps) // 2),
         "layer": _shown(show_layer, sweep.layers, "layers", len(sweep.layers) // 2),
-        "frame": _shown(show_frame, range(sweep.kept.grid[0]), "frames", -1),
+        "frame": _shown(show_frame, sweep.kept.frames, "frames", -1),
     }
     _require_room(sweep, wanted, max_bytes)
     total, done = sweep.slabs * wanted.passes, 0
@@ -150,6 +150,8 @@ def maps(
 
 
 def _scope(sweep: Sweep, asked: str | None, notes: list[str]) -> Scope | None:
+    if asked not in (None, "sweep", "layer", "none"):
+        raise SelectionError(f"pca {asked!r}: choose sweep, layer or none")
     kept = sweep.kept
     why = None
     if kept.items == "energy":
@@ -159,8 +161,6 @@ def _scope(sweep: Sweep, asked: str | None, notes: list[str]) -> Scope | None:
     elif kept.tokens * sweep.slabs <= COMPONENTS and asked is None:
         why = f"it needs more than {COMPONENTS} tokens"
     if why is None:
-        if asked not in (None, "sweep", "layer", "none"):
-            raise SelectionError(f"pca {asked!r}: choose sweep, layer or none")
         return "layer" if asked == "layer" else None if asked == "none" else "sweep"
     if asked in ("sweep", "layer"):
         raise SelectionError(f"there is no PCA to colours: {why}; choose none, or another reduction")

@@ -62,9 +62,11 @@ class Kept:
         return math.prod(self.grid) if self.places is None else len(self.places)
 
     @property
-    def is_estimate(self) -> bool:
-        """Whether energies are estimated from a projection."""
-        return self.items == "component"
+    def frames(self) -> list[int]:
+        """The frames of which some token is kept."""
+        if self.places is None:
+            return list(range(self.grid[0]))
+        return np.unique(self.places // (self.grid[1] * self.grid[2])).tolist()
 
     @property
     def scale(self) -> float:

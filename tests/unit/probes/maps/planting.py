@@ -40,7 +40,7 @@ def projection(components: int) -> Float32:
     return (rng.normal(size=(CHANNELS, components)) / np.sqrt(components)).astype(np.float32)
 
 
-def reduced(full: Float32, reduction: str) -> Float32:
+def reduced(full: Float32, reduction: str, places: NDArray[np.int64] = PLACES) -> Float32:
     """By definition, what a reduction keeps of (frame, row, col, channel)."""
     values = full.astype(np.float64)
     for part in parse_reduction(reduction).parts:
@@ -49,7 +49,7 @@ def reduced(full: Float32, reduction: str) -> Float32:
         elif part.name == "mean":
             values = values.mean(axis=(0, 1, 2))
         elif part.name == "tokens":
-            values = values[tuple(PLACES.T)]
+            values = values[tuple(places.T)]
         elif part.name == "norm":
             values = np.sqrt((values**2).sum(axis=-1))
         else:
@@ -64,6 +64,7 @@ def plant(
     reductions: Sequence[str] = ("full",),
     layers: Sequence[int] = LAYERS,
     variant: str = "base",
+    places: NDArray[np.int64] = PLACES,
 ) -> Store:
     """A store of these activations, in fp32; runs of a variant are added to a store that is there."""
     capture: dict[str, Any] = {
@@ -88,12 +89,12 @@ def plant(
                     CHANNELS,
                     reduction,
                     "fp32",
-                    token_places=PLACES if parsed.tokens else None,
+                    token_places=places if parsed.tokens else None,
                     projection=projection(parsed.components) if parsed.components else None,
                     projection_seed=0 if parsed.components else None,
                 )
                 for step, layer in product(STEPS, layers):
-                    values = reduced(content(sample, seed, step, layer), reduction)
+                    values = reduced(content(sample, seed, step, layer), reduction, places)
                     writer.write("resid", step, layer, "cond", values, reduction)
             writer.finish()
     return store

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -57,6 +58,20 @@ def test_tokens_have_energy_and_components_at_their_places_only(tmp_path: Path) 
     assert tuple(int(top[f"top_{axis}"]) for axis in ("frame", "row", "col")) in set(
         map(tuple, PLACES.tolist())
     )
+
+
+def test_a_frame_of_which_no_token_is_kept_is_not_shown(tmp_path: Path) -> None:
+    early = PLACES[PLACES[:, 0] < 2]
+    store = plant(tmp_path / "s", reductions=[f"tokens:{len(early)}"], places=early)
+    result = maps(store)
+    assert result.dataset.attrs["shown_frame"] == 1
+    assert np.isnan(result.dataset["frame_energy_mean"].sel(frame=2)).all()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for figure in result.figures():
+            result.figure(figure)
+    with pytest.raises(SelectionError, match="there is no frame 2; what is chosen has frames 0-1"):
+        maps(store, show_frame=2)
 
 
 def test_a_projection_gives_components_and_an_estimate_of_the_energy(tmp_path: Path) -> None:
