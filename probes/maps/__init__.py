@@ -7,7 +7,9 @@ principal     principal components, streamed, and their colours
 channels      the largest channels, and massive activations
 collecting    all of it over a sweep, slab by slab
 making        the result
+labelling     its labelled arrays
 estimates     means over runs with intervals
+mosaic        small pictures in rows and columns
 pictures      grids of maps: layers by steps, layers by frames
 comparing     two runs side by side
 curves        energy by frame, by layer, and the largest channels
