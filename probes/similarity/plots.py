@@ -43,7 +43,7 @@ _SEQUENTIAL = "cividis"
 _UNKNOWN = "#e4e4e4"
 _GREY = "#555555"
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
-_MOST_TICKS = 11
+_MOST_TICKS = 15
 
 
 def square_maps(dataset: xarray.Dataset, name: str) -> Figure:
@@ -122,6 +122,8 @@ def dissimilarity_curves(dataset: xarray.Dataset) -> Figure:
     steps, layers = (dataset[dim].values.tolist() for dim in ("step", "layer"))
     shown = _spread(layers, MOST_CURVES)
     caption = _caption(dataset, True)
+    if np.isfinite(dataset["low"].values).any():
+        caption += " Bands: intervals."
     if len(shown) < len(layers):
         caption += f" {len(shown)} of {len(layers)} layers are shown."
     title = f"1 - {measure_text(dataset)} {compared_text(dataset)}"
@@ -245,8 +247,6 @@ def _caption(dataset: xarray.Dataset, complement: bool) -> str:
     parts = [f"{counts_text(dataset)}.", f"{baseline}." if baseline else "No baselines."]
     if not np.isfinite(dataset[measure_of(dataset)].values).all():
         parts.append("Grey, or no point: one side does not vary there.")
-    if complement and np.isfinite(dataset["low"].values).any():
-        parts.append("Bands, where drawn, are intervals.")
     return " ".join(parts)
 
 
