@@ -8,7 +8,8 @@ from pathlib import Path
 
 import cosinterp as ci
 from cosinterp.organism.dataset import write_mazes
-from probes import effect_plots, effects, plots
+from probes import effect_plots, effects
+from probes.drawing import save_figure
 
 out = Path(sys.argv[1] if len(sys.argv) > 1 else "patching")
 write_mazes(out / "mazes", count=2, rooms=7, seed=0, goals="both")  # each maze twice: to red, to blue
@@ -30,5 +31,5 @@ for direction in ("sufficiency", "necessity"):
     grid = effects.grid(result, "x0_recovered", direction)
     print(f"{direction}: share of the distance to the donor's clean estimate that is gone, n = 2 mazes")
     print(grid["value"].to_pandas().round(2))
-plots.save(effect_plots.step_layer_maps(result, "x0_recovered"), out / "patching.png")
+save_figure(effect_plots.step_layer_maps(result, "x0_recovered"), out / "patching.png")
 print("picture:", out / "patching.png", " result:", result.attrs["result"])

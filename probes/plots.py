@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -75,10 +74,3 @@ def by_step(
         0.1, 0.12 / height, "\n".join(lines), fontsize=8.5, color="#555555", va="bottom", linespacing=1.35
     )
     return figure
-
-
-def save(figure: Figure, path: Path) -> Path:
-    """Write the figure in the format that the name's ending says (png, svg, pdf); folders are made."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path)
-    return path

@@ -140,6 +140,7 @@ def write_csv(scores: list[TaskScores], path: Path) -> None:
 def draw(scores: TaskScores, path: Path, seed: int) -> None:
     """The headline metrics by step as curves with bands."""
     from probes import plots
+    from probes.drawing import save_figure
     from probes.statistics import describe
 
     by_step = scores.by_step(seed=seed)
@@ -152,4 +153,4 @@ def draw(scores: TaskScores, path: Path, seed: int) -> None:
         caption=describe([one for curve in curves.values() for one in curve]) + ".",
         limits=(0, 1) if all(metric.bounds == (0, 1) for metric in shown) else None,
     )
-    plots.save(figure, path)
+    save_figure(figure, path)

@@ -11,7 +11,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from probes import plots
+from probes.drawing import save_figure
 from probes.effect_plots import step_layer_maps
 from probes.effects import Bootstrap, grid
 from stores import SelectionError
@@ -216,7 +216,7 @@ def test_the_same_result_gives_the_same_picture(tmp_path):
         pictures.append(made.getvalue())
     assert pictures[0] == pictures[1]
     figure = step_layer_maps(shares(), "goal_donor", bootstrap=QUICK)
-    assert plots.save(figure, tmp_path / "maps.pdf").read_bytes().startswith(b"%PDF")
+    assert save_figure(figure, tmp_path / "maps.pdf").read_bytes().startswith(b"%PDF")
 
 
 def test_no_text_is_cut_off_at_the_edge():

@@ -56,15 +56,6 @@ def test_the_palette_stays_apart_for_red_green_blind_eyes():
     assert min(apart) > 0.1
 
 
-@pytest.mark.parametrize("ending", ["png", "svg", "pdf"])
-def test_a_figure_is_saved_as_its_name_says(tmp_path, ending):
-    path = plots.save(
-        plots.by_step({"a": curve()}, title="", ylabel="", caption=""), tmp_path / "new" / f"curve.{ending}"
-    )
-    start = {"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF"}[ending]
-    assert path.read_bytes().startswith(start)
-
-
 def test_curves_of_different_length_are_refused():
     with pytest.raises(ValueError, match="same number of steps"):
         plots.by_step({"a": curve(steps=3), "b": curve(steps=4)}, title="", ylabel="", caption="")

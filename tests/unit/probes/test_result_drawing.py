@@ -59,6 +59,8 @@ def test_a_figure_is_saved_in_the_format_of_its_name_and_folders_are_made(tmp_pa
     path = save_figure(figure(), tmp_path / "new" / "a.png")
     with Image.open(path) as picture:
         assert picture.width > 3 * 200
+    for suffix, start in ((".svg", b"<?xml"), (".pdf", b"%PDF")):
+        assert save_figure(figure(), tmp_path / f"a{suffix}").read_bytes().startswith(start)
     with pytest.raises(StoreError, match="a.gif: the name has to end in .png, .svg or .pdf"):
         save_figure(figure(), tmp_path / "a.gif")
     (tmp_path / "taken.png").mkdir()
