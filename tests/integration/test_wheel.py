@@ -70,7 +70,7 @@ def test_holds_every_source_file(wheel: Path) -> None:
     sources = [
         path.relative_to(ROOT).as_posix()
         for package in PACKAGES
-        for pattern in ("*.py", "*.tcss")
+        for pattern in ("*.py", "*.tcss", "*.html", "*.css")
         for path in (ROOT / package).rglob(pattern)
     ]
     assert set(sources) - names == set()
