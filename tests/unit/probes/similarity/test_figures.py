@@ -55,7 +55,7 @@ def test_curves_are_one_minus_the_measure_with_the_band_turned_over(deep):
     assert len(lines) == plots.MOST_CURVES
     values = result.dataset.sel(layer=9)
     assert np.allclose(lines["layer 9"].get_ydata(), 1 - values["cka"])
-    band = axes.collections[-1].get_paths()[0].vertices[:, 1]
+    band = np.asarray(axes.collections[-1].get_paths()[0].vertices)[:, 1]
     assert band.min() == pytest.approx(float((1 - values["high"]).min()))
     assert band.max() == pytest.approx(float((1 - values["low"]).max()))
     assert "9 of 10 layers are shown" in caption(figure)
