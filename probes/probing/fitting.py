@@ -47,7 +47,10 @@ class FoldProbes:
         folds = self.folds[samples]
         for fold in range(len(self.bias)):
             rows = np.flatnonzero(folds == fold)
-            result[rows] = features[rows] @ self.weights[fold].astype(features.dtype) + self.bias[fold]
+            # In float64: channels with a great mean cancel against the bias.
+            result[rows] = (
+                features[rows].astype(np.float64, copy=False) @ self.weights[fold] + self.bias[fold]
+            )
         return result
 
 

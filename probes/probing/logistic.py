@@ -47,7 +47,10 @@ _SLOW = 0.7
 _AWAY = 4.0
 """One that grows by more is not converging."""
 
-_PILOT_STEPS = 30
+_TURNED = 0.5
+"""A step is too long if the slope at its end is as steep the other way as this share of that at its start."""
+
+_PILOT_STEPS = 60
 _CHORD_STEPS = 60
 
 
@@ -201,23 +204,30 @@ class _Chord:
         penalty = np.append(total * strength * coordinates(table, everything, None).scale ** 2, 0.0)
         # The way there needs no more rows than tell its directions apart; only the last Hessian is of all.
         thin = max(1, int(total) // (_ENOUGH * table.channels))
-        decrement = np.inf
+        before, taken, length = weights, np.zeros_like(weights), 1.0
+        slope = np.inf
         for _ in range(_PILOT_STEPS):
             gradient, hessians = self._curvature(weights, class_weights, everything, thin)
             gradient += penalty[:, None] * weights
+            # Beyond the minimum along the last step the slope turns round; far beyond, it was too long.
+            if (gradient * taken).sum() < -_TURNED * slope:
+                length /= 2
+                weights = before - length * taken
+                continue
             hessian = hessians.sum(0)
             hessian[np.diag_indices_from(hessian)] += np.tile(penalty, self.outputs)
             self._tie(hessian, size, total)
-            step = np.linalg.solve(hessian, gradient.ravel(order="F")).reshape(gradient.shape, order="F")
-            last, decrement = decrement, float((gradient * step).sum()) / total
-            if thin == 1 and decrement < _NEAR:
-                # The Hessian is that of the point before, which at this distance makes little difference.
-                return _Pilot(weights - step, hessians)
-            if not decrement <= 4 * last:
+            taken = np.linalg.solve(hessian, gradient.ravel(order="F")).reshape(gradient.shape, order="F")
+            slope = float((gradient * taken).sum())
+            if not np.isfinite(slope):
                 return None
-            if decrement < _NEAR:
-                thin, decrement = 1, np.inf
-            weights = weights - step
+            if slope < _NEAR * total:
+                if thin == 1:
+                    # The Hessian is that of the point before, which so near makes little difference.
+                    return _Pilot(weights - taken, hessians)
+                thin, slope = 1, np.inf
+            before, length = weights, 1.0
+            weights = before - taken
         return None
 
     def _curvature(

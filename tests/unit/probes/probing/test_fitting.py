@@ -221,3 +221,14 @@ def test_features_that_are_not_finite_are_refused():
     features[3, 1] = np.nan
     with pytest.raises(SelectionError, match=r"features of 1 of 180 rows are NaN or infinite"):
         ours(features, problem, Plan())
+
+
+@pytest.mark.parametrize("kind", ["binary", "classes"])
+def test_labels_that_are_all_but_separable_make_no_step_too_long(kind, monkeypatch):
+    """Full Newton steps run away where hardly a row is near the border; so would a Hessian from there."""
+    features, problem = planted(kind=kind, samples=24, places=40, strength=8.0)
+    plan = Plan(strengths=(1e-6,))
+    expected = plainly(features, problem, plan)[1]
+    monkeypatch.setattr(logistic, "_fit_one", lambda *_: pytest.fail("fitted one by one"))
+    predictions = ours(features, problem, plan)[1]
+    np.testing.assert_allclose(predictions, expected, atol=1e-4 * np.abs(expected).max())
