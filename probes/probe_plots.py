@@ -195,7 +195,9 @@ def _curve(
     marker: str | None = None,
 ) -> None:
     value, low, high = (here[name].values for name in names)
-    axes.fill_between(at, low, high, facecolor=(colour, 0.13), edgecolor=(colour, 0.5), linewidth=0.6)
+    # Bands of baselines lie behind, without an edge.
+    strength, edge = (0.15, 0.6) if marker else (0.08, 0.0)
+    axes.fill_between(at, low, high, facecolor=(colour, strength), edgecolor=(colour, edge), linewidth=0.8)
     axes.plot(
         at, value, color=colour, linestyle=style, marker=marker, markersize=4.5, linewidth=1.7, label=label
     )

@@ -150,7 +150,7 @@ def report(
         print_json(as_data(saved))
         return saved
     for line in saved.summary():
-        out().print(line, markup=False)
+        out().print(line, markup=False, soft_wrap=True)
     out().print(f"result: {saved.path}", markup=False, soft_wrap=True)
     return saved
 

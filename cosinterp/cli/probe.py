@@ -209,10 +209,10 @@ def probe(
     name = name or default_name(TRANSFER if transfer else PROBE, study.asked)
     if dry_run:
         for line in plan_lines(study, cells, name):
-            out().print(line, markup=False)
+            out().print(line, markup=False, soft_wrap=True)
         return
     flags.check_result(opened.path, name, force, plot)
-    err().print(plan_lines(study, cells, name)[0], markup=False)
+    err().print(plan_lines(study, cells, name)[0], markup=False, soft_wrap=True)
     command = command_line(sys.argv)
     with counting("probing", cells) as count:
         if carried is None:

@@ -33,8 +33,8 @@ def summary(dataset: xarray.Dataset) -> list[str]:
 
 
 def table(dataset: xarray.Dataset) -> pandas.DataFrame:
-    """A row a cell: ``step``, ``layer``, ``metric``, ``value``, ``low``, ``high``, ``n``, ``samples``, the other
-    scores, control, selectivity, p, q, code, and each baseline with what is above it."""
+    """A row a cell: ``step``, ``layer``, ``metric``, ``value``, ``low``, ``high``, ``n``, ``samples``,
+    the other scores, control, selectivity, p, q, code, and each baseline with what is above it."""
     import pandas as pd
 
     columns = {"value": dataset["score"], "low": dataset["low"], "high": dataset["high"]}
@@ -47,7 +47,9 @@ def table(dataset: xarray.Dataset) -> pandas.DataFrame:
     columns |= plain | {"strength": dataset["strength"].median("fold")}
     for baseline in dataset["baseline"].values.tolist() if "baseline" in dataset.coords else ():
         here = dataset.sel(baseline=baseline)
-        columns |= {f"{baseline}{end}": here[f"baseline_score{end}"] for end in ("", "_low", "_high")}
+        columns |= {
+            f"baseline_{baseline}{end}": here[f"baseline_score{end}"] for end in ("", "_low", "_high")
+        }
         columns |= {f"above_{baseline}{end}": here[f"above{end}"] for end in ("", "_low", "_high")}
     steps, layers = np.meshgrid(dataset["step"].values, dataset["layer"].values, indexing="ij")
     made = pd.DataFrame({"step": steps.reshape(-1), "layer": layers.reshape(-1)})
@@ -190,7 +192,7 @@ def _above(dataset: xarray.Dataset) -> list[str]:
             if cells.all()
             else cells_text(cells, steps, layers)
         )
-        lines.append(f"above {name} (interval of the difference by sample above 0): {there}")
+        lines.append(f"above {name} (interval of the difference above 0): {there}")
     return lines
 
 

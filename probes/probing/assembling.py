@@ -7,8 +7,8 @@
 ``strength``                        (step, layer, fold)      what was chosen in the inner folds
 ``code_length``, ``compression``    (step, layer)            of the online code, in bits
 ``baseline_score``, and its ends    (baseline, step, layer)  the main score of a baseline
-``above``, and its ends             (baseline, step, layer)  by_sample less that of the baseline, mean over
-                                                             samples
+``above``, and its ends             (baseline, step, layer)  the main score less that of the baseline, of
+                                                             same draws of samples
 ``by_sample``                       (sample, step, layer)    the main score of each sample's held-out rows
 ``share``                           (class)                  how often each class is
 ==================================  =======================  ===============================================
@@ -22,7 +22,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from probes import statistics
 from probes.probing.evaluate import CellScores
 from probes.probing.grid import Cell, GridScores
 from probes.probing.multiple_tests import benjamini_hochberg, family_wise
@@ -168,24 +167,13 @@ def _baselines(
     parts: dict[str, list[NDArray[np.float64]]] = {}
     for there in scores.baselines.values():
         main = [next(iter(there[cell].scores.values())) for cell in cells]
-        above = [_above(scores.cells[cell], there[cell], plan) for cell in cells]
+        above = [scores.cells[cell].scored.above(there[cell].scored, plan) for cell in cells]
         for name, estimates in (("baseline", main), ("above", above)):
             for end, (_, values) in zip(_ENDS, grid.estimates(estimates), strict=True):
                 parts.setdefault(f"{name}_score{end}" if name == "baseline" else name + end, []).append(
                     values
                 )
     return {name: (("baseline", *GRID), np.stack(values)) for name, values in parts.items()}
-
-
-def _above(cell: CellScores, baseline: CellScores, plan: Plan) -> Estimate | None:
-    """How much higher the cell scores, mean over samples."""
-    difference = cell.per_sample - baseline.per_sample
-    known = np.flatnonzero(np.isfinite(difference))
-    if known.size == 0:
-        return None
-    return statistics.mean(
-        difference[known], known.tolist(), seed=plan.seed, draws=plan.draws, level=plan.level
-    )
 
 
 def _notes(cells: Sequence[Cell], found: Sequence[CellScores]) -> list[str]:

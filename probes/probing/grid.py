@@ -83,13 +83,17 @@ def probe_grid(
     Raises:
         SelectionError, StoreError: as `Features.of_cells` and `evaluate`.
     """
-    steps, layers = features.chosen.steps, features.chosen.layers
+    steps, layers, problem = features.chosen.steps, features.chosen.layers, features.rows.problem
     tasks = list(_tasks(_sources(features, baselines, untrained), steps, layers, together))
     total = count_cells(features, baselines, untrained)
     done = 0
     scores = GridScores()
-    for task, found in carried_out(partial(_carry_out, features.rows.problem, plan), tasks, jobs):
+    for task, found in carried_out(partial(_carry_out, problem, plan), tasks, jobs):
         done += len(task.layers)
+        # Another process sends the problem along; one is enough.
+        found = {
+            layer: replace(one, scored=replace(one.scored, problem=problem)) for layer, one in found.items()
+        }
         if not task.source.name:
             scores.cells |= {(task.step, layer): one for layer, one in found.items()}
         else:
