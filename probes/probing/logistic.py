@@ -21,7 +21,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import cho_factor, cho_solve
+from scipy.linalg import LinAlgError, cho_factor, cho_solve
 from scipy.special import softmax
 
 from probes.probing.coordinates import Coordinates, coordinates
@@ -120,6 +120,23 @@ def _residuals(scores: NDArray[np.floating], label: int) -> NDArray[np.floating]
     return residuals
 
 
+Factor = tuple[NDArray[np.float64], bool]
+"""What `cho_factor` gives."""
+
+
+def _cholesky(matrix: NDArray[np.float64]) -> Factor | None:
+    """None where rounding has left a matrix without a positive curvature in some direction."""
+    try:
+        return cho_factor(matrix)
+    except LinAlgError:
+        return None
+
+
+def _solved(factor: Factor, right: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Of a right side (channel, output) whose outputs are the slow axis of the matrix."""
+    return cho_solve(factor, right.ravel(order="F")).reshape(right.shape, order="F")
+
+
 @dataclass(frozen=True)
 class _Pilot:
     """Newton's method on all rows, at one strength: where it ended, and its Hessian by group.
@@ -139,7 +156,7 @@ class _Chord:
         self.table, self.ask, self.places, self.fits = table, ask, places, fits
         self.outputs = outputs_of(table)
         self.tolerance = _TOLERANCE[table.features.dtype.name]
-        self.factors: dict[int, tuple[NDArray[np.float64], bool]] = {}
+        self.factors: dict[int, Factor] = {}
         self.before = np.full(len(ask), np.inf)
         self.done = np.zeros(len(ask), dtype=bool)
         self.row_weights = ask.class_weights(table)
@@ -156,8 +173,10 @@ class _Chord:
                 break
             start = pilot.weights
             for probe in np.flatnonzero(self.ask.pairs[:, 1] == one).tolist():
-                self._start(probe, pilot)
-                self.factors[probe] = self._factored(probe, pilot.hessians)
+                factor = self._factored(probe, pilot.hessians)
+                if factor is not None:
+                    self.factors[probe] = factor
+                    self._start(probe, pilot)
         active = np.array(sorted(self.factors), dtype=np.intp)
         for _ in range(_CHORD_STEPS):
             gradients = self._gradients(active)
@@ -180,7 +199,10 @@ class _Chord:
         if not fell <= _SLOW and decrement > self.tolerance:
             if not fell <= _AWAY:
                 return False
-            self.factors[probe] = self._renewed(probe)
+            factor = self._renewed(probe)
+            if factor is None:
+                return False
+            self.factors[probe] = factor
             step, decrement = self._newton(probe, reduced)
         self.before[probe] = decrement
         moved = place.to_table(step[:-1])
@@ -191,7 +213,7 @@ class _Chord:
 
     def _newton(self, probe: int, reduced: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
         """The step by the Hessian that is kept, and the squared Newton decrement."""
-        step = cho_solve(self.factors[probe], reduced.ravel(order="F")).reshape(reduced.shape, order="F")
+        step = _solved(self.factors[probe], reduced)
         return step, float((reduced * step).sum())
 
     def _pilot(self, strength: float, start: NDArray[np.float64] | None) -> _Pilot | None:
@@ -217,10 +239,11 @@ class _Chord:
             hessian = hessians.sum(0)
             hessian[np.diag_indices_from(hessian)] += np.tile(penalty, self.outputs)
             self._tie(hessian, size, total)
-            taken = np.linalg.solve(hessian, gradient.ravel(order="F")).reshape(gradient.shape, order="F")
-            slope = float((gradient * taken).sum())
-            if not np.isfinite(slope):
+            factor = _cholesky(hessian)
+            if factor is None:
                 return None
+            taken = _solved(factor, gradient)
+            slope = float((gradient * taken).sum())
             if slope < _NEAR * total:
                 if thin == 1:
                     # The Hessian is that of the point before, which so near makes little difference.
@@ -276,7 +299,7 @@ class _Chord:
         self.fits.weights[probe] = near
         self.fits.bias[probe] = pilot.weights[-1] + place.mean @ (pilot.weights[:-1] - near)
 
-    def _factored(self, probe: int, hessians: NDArray[np.float64]) -> tuple[NDArray[np.float64], bool]:
+    def _factored(self, probe: int, hessians: NDArray[np.float64]) -> Factor | None:
         """The Hessian of one probe's objective in its own coordinates, factored, from sums by group."""
         place = self._place(probe)
         outputs, size = self.outputs, self.table.channels + 1
@@ -297,9 +320,9 @@ class _Chord:
         penalty = np.append(np.full(kept, self.strengths[probe]), 0.0)
         flat[np.diag_indices_from(flat)] += np.tile(penalty, outputs)
         self._tie(flat, kept + 1, 1.0)
-        return cho_factor(flat)
+        return _cholesky(flat)
 
-    def _renewed(self, probe: int) -> tuple[NDArray[np.float64], bool]:
+    def _renewed(self, probe: int) -> Factor | None:
         """The Hessian where the probe is now, on its own rows."""
         weights = np.concatenate([self.fits.weights[probe], self.fits.bias[probe][None]])
         class_weights = self.ask.class_weights(self.table)[probe]
