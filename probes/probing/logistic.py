@@ -22,7 +22,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import LinAlgError, cho_factor, cho_solve
-from scipy.special import softmax
+from scipy.special import log_softmax, softmax
 
 from probes.probing.coordinates import Coordinates, coordinates
 from probes.probing.fits import Ask, Fits, outputs_of
@@ -91,21 +91,13 @@ def held_out_losses(table: Table, ask: Ask, fits: Fits, held_out: NDArray[np.boo
     return losses
 
 
-def log_probabilities(scores: NDArray[np.floating]) -> NDArray[np.float64]:
-    """(..., class) natural logarithms, of scores (..., output)."""
-    scores = scores.astype(np.float64, copy=False)
-    if scores.shape[-1] == 1:
-        scores = np.concatenate([np.zeros_like(scores), scores], axis=-1)
-    return scores - np.logaddexp.reduce(scores, axis=-1, keepdims=True)
-
-
 def _loss(scores: NDArray[np.floating], label: int) -> NDArray[np.float64]:
     """(probe,) summed over rows, of scores (row, probe, output)."""
     if scores.shape[-1] == 1:
         margin = scores[..., 0] if label else -scores[..., 0]
         # log(1 + exp(-margin)), which float32 can hold whatever the margin is.
         return (np.maximum(-margin, 0) + np.log1p(np.exp(-np.abs(margin)))).sum(0, dtype=np.float64)
-    return -log_probabilities(scores)[..., label].sum(0)
+    return -log_softmax(scores.astype(np.float64, copy=False), axis=-1)[..., label].sum(0)
 
 
 def _residuals(scores: NDArray[np.floating], label: int) -> NDArray[np.floating]:
