@@ -1,4 +1,8 @@
-"""A table as it is read: what all rows share above it, the rest as texts, and how many rows are not shown."""
+"""A table as it is read: what all rows share above it, the rest as texts, and how many rows are not shown.
+
+A number and its interval, the columns ``x``, ``x_low`` and ``x_high``, or ``value``, ``low`` and ``high``,
+are one column here: ``0.62 [0.52, 0.72]``.
+"""
 
 from __future__ import annotations
 
@@ -40,9 +44,12 @@ def table_view(table: pandas.DataFrame, most: int) -> TableView:
     """What is shown of a table of which there is room for ``most`` rows."""
     names = [str(name) for name in table.columns]
     shared = [name for name in names if _is_shared(table, name)]
-    columns = [name for name in names if name not in shared]
     head = table.head(most)
-    texts = [[cell_text(value) for value in head[name].tolist()] for name in columns]
+    ends = {name: _ends(name, names) for name in names}
+    joined = {end for pair in ends.values() if pair for end in pair}
+    shared = [name for name in shared if name not in joined and not ends[name]]
+    columns = [name for name in names if name not in shared and name not in joined]
+    texts = [_texts(head, name, ends[name]) for name in columns]
     return TableView(
         shared=[(name, cell_text(table[name].iloc[0])) for name in shared],
         columns=columns,
@@ -69,6 +76,23 @@ def cell_text(value: Any) -> str:
             return text.rstrip("0").rstrip(".") if value == int(value) and "." in text else text
         return f"{value:.2e}"
     return str(value)
+
+
+def _ends(name: str, names: list[str]) -> tuple[str, str] | None:
+    """The columns of the interval of a number, if they are there."""
+    low, high = ("low", "high") if name == "value" else (f"{name}_low", f"{name}_high")
+    return (low, high) if low in names and high in names else None
+
+
+def _texts(table: pandas.DataFrame, name: str, ends: tuple[str, str] | None) -> list[str]:
+    values = [cell_text(value) for value in table[name].tolist()]
+    if ends is None:
+        return values
+    pairs = [[cell_text(value) for value in table[end].tolist()] for end in ends]
+    return [
+        value if _NOTHING in (low, high) else f"{value} [{low}, {high}]"
+        for value, low, high in zip(values, *pairs, strict=True)
+    ]
 
 
 def _is_shared(table: pandas.DataFrame, name: str) -> bool:

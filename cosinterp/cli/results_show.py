@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 from cosinterp.cli.plain import table
 from probes.report.facts import flat
-from probes.table_view import table_view
+from probes.table_view import TableView, table_view
 
 if TYPE_CHECKING:
     import pandas
@@ -16,16 +17,16 @@ if TYPE_CHECKING:
     from probes.result import Result
 
 _MOST_TEXT = 160
+_BETWEEN = 2
 
 
 def lines_of(result: Result, console: Console) -> None:
     """The title, what it says, what was asked of which model, and with what it was made."""
     told = result.provenance
     console.print(f"{result.name}: {result.title}", style="bold", markup=False, soft_wrap=True)
-    for line in result.summary():
+    notes = (f"note: {note}" for note in told.get("notes") or ())
+    for line in dict.fromkeys([*result.summary(), *notes]):
         console.print(f"  {line}", markup=False, soft_wrap=True)
-    for note in told.get("notes") or ():
-        console.print(f"  note: {note}", markup=False, soft_wrap=True)
     sizes = ", ".join(f"{name} {size}" for name, size in result.dataset.sizes.items())
     heads = [("kind", result.kind), ("holds", sizes), ("created", str(told.get("created", "")))]
     heads += [(name, str(told[name])) for name in ("store", "device") if told.get(name)]
@@ -55,15 +56,27 @@ def table_of(result: Result, rows: int, console: Console) -> None:
     if view.shared:
         shared = ", ".join(f"{name} {text}" for name, text in view.shared)
         console.print(f"  the same in all rows: {shared}", markup=False, soft_wrap=True)
-    made = table("", *view.columns)
-    for column, is_number in zip(made.columns, view.is_number, strict=True):
+    count = _fitting(view, console.width) if console.is_terminal else len(view.columns)
+    made = table("", *view.columns[:count])
+    for column, is_number in zip(made.columns, view.is_number, strict=False):
         column.justify = "right" if is_number else "left"
+        column.no_wrap = True
     for row in view.rows:
-        made.add_row(*row)
+        made.add_row(*row[:count])
     if view.rows:
         console.print(made)
+    if count < len(view.columns):
+        hidden = ", ".join(view.columns[count:])
+        console.print(f"  no room for {hidden}: results export has them", markup=False, soft_wrap=True)
     if view.more:
         console.print(f"  {view.more} more of {total} rows: --rows, or results export", markup=False)
+
+
+def _fitting(view: TableView, width: int) -> int:
+    """How many of the first columns go into a line of a terminal; at least one."""
+    texts = zip(view.columns, *view.rows, strict=True)
+    ends = accumulate(max(map(len, column)) + _BETWEEN for column in texts)
+    return max(1, sum(end <= width for end in ends))
 
 
 def as_data(result: Result) -> dict[str, Any]:

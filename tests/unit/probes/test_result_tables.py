@@ -51,3 +51,24 @@ def test_one_row_shares_nothing_and_no_row_is_no_mistake() -> None:
     assert (one.shared, one.rows, one.more) == ([], [["resid", "3"]], 0)
     none = table_view(pd.DataFrame({"site": [], "n": []}), 5)
     assert (none.columns, none.rows, none.more) == (["site", "n"], [], 0)
+
+
+def test_a_number_and_its_interval_are_one_column() -> None:
+    table = pd.DataFrame(
+        {
+            "layer": [0, 1],
+            "value": [0.5, 0.625],
+            "low": [0.25, 0.5],
+            "high": [0.75, np.nan],
+            "control": [0.5, 0.5],
+            "control_low": [0.4, 0.4],
+            "control_high": [0.6, 0.6],
+            "a_low": [1, 2],
+        }
+    )
+    view = table_view(table, 10)
+    assert view.columns == ["layer", "value", "control", "a_low"]
+    assert view.rows == [
+        ["0", "0.500 [0.250, 0.750]", "0.500 [0.400, 0.600]", "1"],
+        ["1", "0.625", "0.500 [0.400, 0.600]", "2"],
+    ]

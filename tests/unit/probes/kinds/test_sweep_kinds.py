@@ -133,7 +133,7 @@ def test_the_dots_are_the_strongest_cells_with_their_intervals_and_controls() ->
     figure = made.figure("x0_recovered-strongest")
     assert [axes.get_title("left") for axes in figure.axes] == ["sufficiency", "necessity"]
     axes = figure.axes[0]
-    assert [label.get_text() for label in axes.get_yticklabels()][0] == "step 0, layer 3"
+    assert axes.get_yticklabels()[0].get_text() == "step 0, layer 3"
     assert len(axes.get_yticklabels()) == 8
     points = [line.get_xdata()[0] for line in axes.get_lines() if line.get_marker() == "o"]
     assert points[0] == pytest.approx(0.75 + 0.0055)
