@@ -65,9 +65,11 @@ def cell_text(value: Any) -> str:
     >>> cell_text(0.12345), cell_text(float("nan")), cell_text(1234.5), cell_text(3)
     ('0.123', '–', '1234', '3')
     """
+    import pandas as pd
+
     if isinstance(value, np.generic):
         value = value.item()
-    if value is None or (isinstance(value, float) and not math.isfinite(value)):
+    if pd.isna(value) or (isinstance(value, float) and math.isinf(value)):
         return _NOTHING
     if isinstance(value, float):
         if value == 0 or 1e-3 <= abs(value) < 1e6:

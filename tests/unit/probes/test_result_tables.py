@@ -12,6 +12,7 @@ from probes.table_view import cell_text, table_view
 @pytest.mark.parametrize(
     ("value", "text"),
     [
+        (pd.NA, "–"),
         (0.0, "0"),
         (1.0, "1"),
         (-2.5, "-2.50"),
