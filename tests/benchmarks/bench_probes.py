@@ -1,6 +1,7 @@
 """Token-level probes of a grid of cells, as a ratio to a plain loop of scikit-learn.
 
     python -m tests.benchmarks.bench_probes STORE [--cells 6] [--samples 64] [--seed 0] [--ways fixed,chosen]
+    python -m tests.benchmarks.bench_probes STORE --parts
 
 One seed of each sample of a store of maze-wan; the label of a token is whether its place is on the path.
 Cells are spread evenly over the grid of all steps and layers. Both sides get the same rows in memory, the
@@ -14,6 +15,8 @@ held-out rows:
 ``default`` the plain loop takes C = 1 as it comes, 5 fits a cell, while the other side chooses among six
             strengths: what choosing costs over not choosing.
 
+``--parts`` gives the processor time of what `evaluate` does at one cell in the middle of the grid instead.
+
 Reading is not timed. Set OMP_NUM_THREADS=1 for one thread. Ratios above 1: the plain loop is slower by so
 much.
 """
@@ -25,6 +28,7 @@ import os
 import platform
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +37,7 @@ from sklearn.metrics import balanced_accuracy_score
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from probes.probing.evaluate import evaluate
 from probes.probing.fitting import fit_folds
 from probes.probing.folds import Folds, deal
 from probes.probing.plan import STRENGTHS, Plan
@@ -55,17 +60,64 @@ def main() -> None:
     options.add_argument("--samples", type=int, default=64)
     options.add_argument("--seed", type=int, default=0)
     options.add_argument("--ways", default="fixed,chosen")
+    options.add_argument("--parts", action="store_true")
     chosen = options.parse_args()
     ways = chosen.ways.split(",")
     if not set(ways) <= set(WAYS):
         options.error(f"ways are {', '.join(WAYS)}")
-    measure(open_store(chosen.store), chosen.cells, chosen.samples, chosen.seed, ways)
+    store = open_store(chosen.store)
+    base = store.runs(variant="base")
+    names = sorted({run.sample for run in base if run.seed == chosen.seed})[: chosen.samples]
+    if chosen.parts:
+        measure_parts(store, names, chosen.seed)
+    else:
+        measure(store, chosen.cells, names, chosen.seed, ways)
 
 
-def measure(store: Store, cells: int, samples: int, seed: int, ways: list[str]) -> None:
-    names = sorted({run.sample for run in store.runs() if run.seed == seed and run.variant == "base"})[
-        :samples
-    ]
+def measure_parts(store: Store, names: list[str], seed: int) -> None:
+    """Prints what the parts of one cell cost, each by asking for it and nothing else beside the fits."""
+    problem = problem_of(store, names, seed)
+    problem = replace(problem, types=problem.slots)
+    with store.run(names[0], seed) as run:
+        site = run.site("resid")
+        step, layer = site.steps[len(site.steps) // 2], site.layers[len(site.layers) // 2]
+    features = read(store, names, seed, step, layer)
+    alone = Plan(permutations=0, mdl=False, control=False)
+    plans = {
+        "control task": replace(alone, control=True),
+        "1,000 permutations": replace(alone, permutations=1000),
+        "code length": replace(alone, mdl=True),
+    }
+    evaluate(features, problem, alone)  # Imports what it needs.
+    fits = processor_time(lambda: evaluate(features, problem, alone))
+    print(f"{problem.rows} rows, step {step}, layer {layer}: fits, scores and intervals {fits:.1f} s")
+    for name, plan in plans.items():
+        print(f"  {name}: {processor_time(lambda p=plan: evaluate(features, problem, p)) - fits:.1f} s more")
+    left = (problem.labels == 0) & (problem.slots % 16 < 8)
+    thirds = replace(
+        problem,
+        kind="classes",
+        classes=(*problem.classes, "left"),
+        labels=np.where(left, 2, problem.labels),
+    )
+    three = processor_time(lambda: evaluate(features, thirds, alone))
+    print(f"  of three classes instead of two: {three:.1f} s")
+
+
+def processor_time(action: Callable[[], object]) -> float:
+    start = time.process_time()
+    action()
+    return time.process_time() - start
+
+
+def read(store: Store, names: list[str], seed: int, step: int, layer: int) -> Features:
+    """(row, channel) of all tokens of the samples."""
+    slabs = [store.read("resid", step, layer, name, seed) for name in names]
+    return np.concatenate([slab.reshape(-1, slab.shape[-1]) for slab in slabs]).astype(np.float32)
+
+
+def measure(store: Store, cells: int, names: list[str], seed: int, ways: list[str]) -> None:
+    """Prints the ratios of each cell and way, and of all together."""
     with store.run(names[0], seed) as run:
         layout = run.site("resid")
         grid = [(int(step), int(layer)) for step in layout.steps for layer in layout.layers]
@@ -78,9 +130,7 @@ def measure(store: Store, cells: int, samples: int, seed: int, ways: list[str]) 
     )
     totals = {way: np.zeros(5) for way in ways}
     for step, layer in picked:
-        features = np.concatenate(
-            [store.read("resid", step, layer, name, seed).reshape(-1, layout.channels) for name in names]
-        ).astype(np.float32)
+        features = read(store, names, seed, step, layer)
         for way in ways:
             folds = deal(problem, plan_of(way))
             plain, plain_score = timed(lambda w=way, x=features, f=folds: plainly(w, x, problem, f), problem)
