@@ -109,8 +109,8 @@ def transfer_matrix(dataset: xarray.Dataset, along: str, fixed: int) -> Figure:
     colours = _colours(float(dataset.attrs["chance"]), 1.0)
     figure, axes = _map_figure(len(rows), len(columns), title, _where(dataset), caption, colours)
     draw_cells(axes, values, rows, columns, colours, max(values.shape) <= MOST_NUMBERS)
-    axes.set_ylabel(f"fitted at {_LABELS[along]}")
-    axes.set_xlabel(f"tested at {_LABELS[along]}")
+    axes.set_ylabel(f"fitted at {along}")
+    axes.set_xlabel(f"tested at {along}")
     return figure
 
 

@@ -192,7 +192,7 @@ def _above(dataset: xarray.Dataset) -> list[str]:
             if cells.all()
             else cells_text(cells, steps, layers)
         )
-        lines.append(f"above {name} (interval of the difference above 0): {there}")
+        lines.append(f"above {name} (interval of the difference above 0, each cell by itself): {there}")
     return lines
 
 
