@@ -131,8 +131,10 @@ def best_cell(dataset: xarray.Dataset) -> tuple[int, int]:
 
 
 def interval(here: xarray.Dataset, name: str, low: str, high: str) -> str:
-    """A number with its interval."""
-    return f"{float(here[name]):.3f} [{float(here[low]):.3f}, {float(here[high]):.3f}]"
+    """A number with its interval, or a word where there is none."""
+    value, ends = float(here[name]), (float(here[low]), float(here[high]))
+    known = np.isfinite(ends).all()
+    return f"{value:.3f} " + (f"[{ends[0]:.3f}, {ends[1]:.3f}]" if known else "(no interval)")
 
 
 def _decodable(dataset: xarray.Dataset) -> list[str]:
