@@ -23,7 +23,9 @@ from stores.layout import BASE
 
 MEMORY = 4 * 2**30
 OVERHEAD = 3.0
-"""What fitting takes beside the features of a cell, in multiples of them."""
+"""What fitting takes beside the features of a cell, in multiples of them.
+
+Measured: 2.4, of 327,680 rows of 192 channels."""
 
 
 @dataclass(frozen=True)
