@@ -93,19 +93,16 @@ def long_table(dataset: xarray.Dataset) -> pandas.DataFrame:
     import pandas as pd
 
     axes = list(dict.fromkeys(str(dim) for name in names(dataset) for dim in dataset[name].dims))
+    labels = {axis: dataset[axis].values.tolist() for axis in axes}
     rows: list[Mapping[str, Any]] = []
     for name in names(dataset):
-        variable = dataset[name]
-        for index in np.ndindex(variable.shape):
-            place = dict(zip(map(str, variable.dims), index, strict=True))
-            n = int(dataset[f"{name}_n"].values[index])
-            if n == 0:
-                continue
-            labels: dict[str, Any] = {
-                axis: dataset[axis].values[place[axis]].item() if axis in place else None for axis in axes
-            }
-            parts = {part: dataset[f"{name}_{part}"].values[index].item() for part in PARTS}
-            rows.append({"quantity": name, **labels, "value": variable.values[index].item(), **parts})
+        # Cells of an xarray Dataset are dear one by one.
+        values = {"value": dataset[name].values} | {part: dataset[f"{name}_{part}"].values for part in PARTS}
+        dims = [str(dim) for dim in dataset[name].dims]
+        for index in zip(*np.nonzero(values["n"]), strict=True):
+            place = {dim: labels[dim][at] for dim, at in zip(dims, index, strict=True)}
+            cells = {part: of[index].item() for part, of in values.items()}
+            rows.append({"quantity": name, **dict.fromkeys(axes), **place, **cells})
     table = pd.DataFrame(rows, columns=["quantity", *axes, "value", *PARTS])
     # Whole numbers stay whole where some rows have none.
     whole = {axis: "Int64" for axis in axes if axis in ("step", "votes")}

@@ -25,28 +25,29 @@ _GREY = "#555555"
 
 
 def figures(dataset: xarray.Dataset) -> dict[str, Callable[[], Figure]]:
-    """The figures that a result has, by name; each is drawn when it is called."""
+    """The figures that a result has, by name, those that say most first; each is drawn when it is called."""
     from probes.convergence.braid import braid
 
-    made: dict[str, Callable[[], Figure]] = {}
     readings = dataset["reading"].values.tolist() if "reading" in dataset else []
-    for reading in readings:
-        made["agreement" if reading == readings[0] else f"agreement-{reading}"] = partial(
-            agreement, dataset, reading
-        )
+    is_grouped = dataset.sizes["group"] > 1
+    made: dict[str, Callable[[], Figure]] = {}
+    if readings:
+        made["agreement"] = partial(agreement, dataset, readings[0])
+        made["commitment"] = partial(commitment, dataset)
+        if is_grouped:
+            made["commitment-by-group"] = partial(by_group, dataset, "committed", readings[0])
+        made["braid"] = partial(braid, dataset)
     made["distance"] = partial(distance, dataset)
     if readings:
-        made |= {"distinct": partial(distinct, dataset), "commitment": partial(commitment, dataset)}
-        made["braid"] = partial(braid, dataset)
-        for reading in readings:
-            if np.isfinite(dataset["right_by_votes"].sel(reading=reading).values).any():
-                made["votes" if reading == readings[0] else f"votes-{reading}"] = partial(
-                    votes, dataset, reading
-                )
-    if dataset.sizes["group"] > 1:
+        made |= {f"agreement-{reading}": partial(agreement, dataset, reading) for reading in readings[1:]}
+        made["distinct"] = partial(distinct, dataset)
+    for reading in readings:
+        if np.isfinite(dataset["right_by_votes"].sel(reading=reading).values).any():
+            name = "votes" if reading == readings[0] else f"votes-{reading}"
+            made[name] = partial(votes, dataset, reading)
+    if is_grouped:
         made["distance-by-group"] = partial(by_group, dataset, "distance", None)
         if readings:
-            made["commitment-by-group"] = partial(by_group, dataset, "committed", readings[0])
             made["agreement-by-group"] = partial(by_group, dataset, "agreement", readings[0])
     return made
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from probes.convergence.estimated import estimate_at, long_table, names
 from probes.convergence.groups import ALL
@@ -14,24 +14,27 @@ from probes.kinds import Kind
 from probes.statistics import Estimate
 
 if TYPE_CHECKING:
-    import pandas
     import xarray
     from matplotlib.figure import Figure
 
 
 def _summary(dataset: xarray.Dataset) -> list[str]:
-    lines = [_distances(dataset)]
-    if "reading" in dataset:
-        for reading in dataset["reading"].values.tolist():
-            lines += _answers(dataset, reading)
+    """What says most comes first: who has little room shows only that."""
+    readings = dataset["reading"].values.tolist() if "reading" in dataset else []
+    lines = []
+    for reading in readings:
+        lines += [_commitment(dataset, reading), _corrections(dataset, reading), *_right(dataset, reading)]
+    lines += [_distances(dataset), _intervals(dataset)]
+    for reading in readings:
+        lines += [*_agreement(dataset, reading), *_ends(dataset, reading), *_votes(dataset, reading)]
+    if readings:
         lines.append(_settling(dataset))
     lines += [_group(dataset, group) for group in dataset["group"].values.tolist()[1:]]
-    lines.append(_intervals(dataset))
     return lines + [f"Note: {note}." for note in json.loads(dataset.attrs["notes"])]
 
 
 def _distances(dataset: xarray.Dataset) -> str:
-    first, last = dataset["step"].values[[0, -1]].tolist()
+    first, last = _end_steps(dataset)
     ends = [estimate_at(dataset, "distance", group=ALL, step=step) for step in (first, last)]
     text = (
         f"Distance of seeds: {_told(ends[0])} at step {first}, {_told(ends[1])} at step {last} "
@@ -47,69 +50,82 @@ def _distances(dataset: xarray.Dataset) -> str:
     return f"{text}."
 
 
-def _answers(dataset: xarray.Dataset, reading: str) -> list[str]:
+def _commitment(dataset: xarray.Dataset, reading: str) -> str:
+    commit = estimate_at(dataset, "commit", group=ALL, reading=reading)
+    label = _label(dataset, reading)
+    if not commit.n:
+        return f"{label}: no run ends with an answer."
+    return (
+        f"{label}: final answers are held from step {_told(commit, 1)} on (n = {commit.n} runs of "
+        f"{commit.samples} samples that end with one)."
+    )
+
+
+def _corrections(dataset: xarray.Dataset, reading: str) -> str:
     place = {"group": ALL, "reading": reading}
-    label = str(dataset["reading_label"].sel(reading=reading).item())
-    first, last = dataset["step"].values[[0, -1]].tolist()
-
-    def ends(name: str) -> str:
-        one, other = (estimate_at(dataset, name, **place, step=step) for step in (first, last))
-        return f"{_told(one)} at step {first}, {_told(other)} at step {last}"
-
-    lines = []
-    commit = estimate_at(dataset, "commit", **place)
-    if commit.n:
-        lines.append(
-            f"{label}: final answers are held from step {_told(commit, 1)} on (n = {commit.n} runs of "
-            f"{commit.samples} samples that end with one)."
-        )
-    else:
-        lines.append(f"{label}: no run ends with an answer.")
-    if (pairs := estimate_at(dataset, "agreement", **place, step=first)).n:
-        lines.append(
-            f"{label}: distinct answers of a sample's seeds {ends('distinct')}; same answer "
-            f"{ends('agreement')} (n = {pairs.n} samples), of the pairs that both answer "
-            f"{ends('agreement_answered')}."
-        )
-    is_known = estimate_at(dataset, "ends_right", **place).n > 0
-    if is_known:
-        runs = estimate_at(dataset, "ends_right", **place)
-        lines.append(
-            f"{label}: right {ends('right')} (n = {runs.n} runs of {runs.samples} samples)"
-            + (
-                f"; pairs of seeds that are both right {ends('agreement_right')}, were seeds independent "
-                f"{ends('agreement_chance')}."
-                if pairs.n
-                else "."
-            )
-        )
     changed = estimate_at(dataset, "corrections", **place)
     text = (
-        f"{label}: {_told(estimate_at(dataset, 'changes', **place))} changes and {_told(changed)} "
-        f"corrections a run (held for {dataset.attrs['hold']} steps or more, then replaced); "
-        f"{_told(estimate_at(dataset, 'corrected', **place))} of runs have one"
+        f"{_label(dataset, reading)}: {_told(estimate_at(dataset, 'changes', **place))} changes and "
+        f"{_told(changed)} corrections a run (held for {dataset.attrs['hold']} steps or more, then "
+        f"replaced); {_told(estimate_at(dataset, 'corrected', **place))} of runs have one"
     )
-    if is_known:
-        kinds = {kind: estimate_at(dataset, kind, **place) for kind in CORRECTIONS}
-        told = [f"{kind.replace('_', ' ')} {_told(one, 3)}" for kind, one in kinds.items() if one.value]
-        text += f"; a run: {', '.join(told)}" if told else ""
-        became, lost = (estimate_at(dataset, name, **place) for name in ("becomes_right", "loses_right"))
+    kinds = {kind: estimate_at(dataset, kind, **place) for kind in CORRECTIONS}
+    told = [f"{kind.replace('_', ' ')} {_told(one, 3)}" for kind, one in kinds.items() if one.n and one.value]
+    if told:
+        text += f"; a run: {', '.join(told)}"
+    return f"{text} {_runs_text(changed)}."
+
+
+def _right(dataset: xarray.Dataset, reading: str) -> list[str]:
+    runs = estimate_at(dataset, "ends_right", group=ALL, reading=reading)
+    if not runs.n:
+        return []
+    text = f"{_label(dataset, reading)}: right {_at_ends(dataset, 'right', reading)} {_runs_text(runs)}"
+    if _has_pairs(dataset, reading):
         text += (
-            f"; {_told(became)} of runs are not right at first and end right, {_told(lost)} were right and "
-            "do not end so"
+            f"; pairs of seeds that are both right {_at_ends(dataset, 'agreement_right', reading)}, were "
+            f"seeds independent {_at_ends(dataset, 'agreement_chance', reading)}"
         )
-    lines.append(f"{text} (n = {changed.n} runs of {changed.samples} samples).")
+    return [f"{text}."]
+
+
+def _agreement(dataset: xarray.Dataset, reading: str) -> list[str]:
+    if not _has_pairs(dataset, reading):
+        return []
+    pairs = estimate_at(dataset, "agreement", group=ALL, reading=reading, step=_end_steps(dataset)[0])
+    text = (
+        f"{_label(dataset, reading)}: distinct answers of a sample's seeds "
+        f"{_at_ends(dataset, 'distinct', reading)}; same answer {_at_ends(dataset, 'agreement', reading)} "
+        f"(n = {pairs.n} samples), of the pairs that both answer "
+        f"{_at_ends(dataset, 'agreement_answered', reading)}."
+    )
+    return [text]
+
+
+def _ends(dataset: xarray.Dataset, reading: str) -> list[str]:
+    became, lost = (
+        estimate_at(dataset, name, group=ALL, reading=reading) for name in ("becomes_right", "loses_right")
+    )
+    if not became.n:
+        return []
+    text = (
+        f"{_label(dataset, reading)}: {_told(became)} of runs are not right at first and end right, "
+        f"{_told(lost)} were right and do not end so {_runs_text(became)}."
+    )
+    return [text]
+
+
+def _votes(dataset: xarray.Dataset, reading: str) -> list[str]:
+    last = _end_steps(dataset)[1]
     votes = {
         count: estimate_at(dataset, "right_by_votes", reading=reading, votes=count, step=last)
         for count in dataset["votes"].values.tolist()
     }
     known = [f"{count}: {_told(one)} (n = {one.n})" for count, one in votes.items() if one.n]
-    if known and len(votes) > 1:
-        lines.append(
-            f"{label}: right at the end, by how many other seeds give the same answer there: "
-            f"{', '.join(known)}."
-        )
-    return lines
+    if not known or len(votes) < 2:
+        return []
+    what = "right at the end, by how many other seeds give the same answer there"
+    return [f"{_label(dataset, reading)}: {what}: {', '.join(known)}."]
 
 
 def _settling(dataset: xarray.Dataset) -> str:
@@ -120,17 +136,17 @@ def _settling(dataset: xarray.Dataset) -> str:
     told = ", ".join(f"{metric} {_told(one, 1)}" for metric, one in settled.items() if one.n)
     one = next(iter(settled.values()))
     words = dataset["settle"].attrs["long_name"]
-    return f"{words[:1].upper()}{words[1:]}: {told} (n = {one.n} runs of {one.samples} samples)."
+    return f"{words[:1].upper()}{words[1:]}: {told} {_runs_text(one)}."
 
 
 def _group(dataset: xarray.Dataset, group: str) -> str:
-    last = dataset["step"].values[-1].item()
+    last = _end_steps(dataset)[1]
     apart = estimate_at(dataset, "distance", group=group, step=last)
     parts = [f"distance of seeds at step {last} {_told(apart)} (n = {apart.n} samples)"] if apart.n else []
     if "reading" in dataset:
         for reading in dataset["reading"].values.tolist():
             place = {"group": group, "reading": reading}
-            label = str(dataset["reading_label"].sel(reading=reading).item())
+            label = _label(dataset, reading)
             for name, what, digits in (
                 ("commit", f"{label} held from step", 1),
                 ("corrections", f"corrections of {label} a run", 2),
@@ -156,21 +172,42 @@ def _intervals(dataset: xarray.Dataset) -> str:
     return f"Intervals: {level:.0%}, by sample: {', or '.join(methods)}{drawn}."
 
 
+def _label(dataset: xarray.Dataset, reading: str) -> str:
+    return str(dataset["reading_label"].sel(reading=reading).item())
+
+
+def _end_steps(dataset: xarray.Dataset) -> tuple[int, int]:
+    first, last = dataset["step"].values[[0, -1]].tolist()
+    return first, last
+
+
+def _at_ends(dataset: xarray.Dataset, name: str, reading: str) -> str:
+    told = (
+        f"{_told(estimate_at(dataset, name, group=ALL, reading=reading, step=step))} at step {step}"
+        for step in _end_steps(dataset)
+    )
+    return ", ".join(told)
+
+
+def _has_pairs(dataset: xarray.Dataset, reading: str) -> bool:
+    first = _end_steps(dataset)[0]
+    return estimate_at(dataset, "agreement", group=ALL, reading=reading, step=first).n > 0
+
+
+def _runs_text(one: Estimate) -> str:
+    return f"(n = {one.n} runs of {one.samples} samples)"
+
+
 def _told(one: Estimate, digits: int = 2) -> str:
     if not math.isfinite(one.low):
         return f"{one.value:.{digits}f} (no interval)"
     return f"{one.value:.{digits}f} [{one.low:.{digits}f}, {one.high:.{digits}f}]"
 
 
-def _table(dataset: xarray.Dataset) -> pandas.DataFrame:
-    return long_table(dataset)
-
-
 def _figures(dataset: xarray.Dataset) -> Mapping[str, Callable[[], Figure]]:
     from probes.convergence import plots
 
-    made: dict[str, Any] = plots.figures(dataset)
-    return made
+    return plots.figures(dataset)
 
 
-KIND = Kind("How seeds agree by step, and when runs commit", _summary, _table, _figures)
+KIND = Kind("How seeds agree by step, and when runs commit", _summary, long_table, _figures)
