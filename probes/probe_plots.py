@@ -54,12 +54,16 @@ def selectivity_map(dataset: xarray.Dataset) -> Figure:
 
 
 def compression_map(dataset: xarray.Dataset) -> Figure:
-    """How many times shorter the labels are by the online code than by the uniform one."""
-    caption = "Online code: uniform code length over code length; 1 where nothing was learnt. "
-    top = max(float(np.nanmax(dataset["compression"].values)), 1.1)
-    title = f"{_target(dataset)}: compression of the labels"
+    """How many times shorter the labels are by the online code than by that of someone without features."""
+    caption = (
+        "Online code: code length without features, from how labels are distributed, over code length with "
+        "them; 1 where they tell nothing. "
+    )
+    name = "compression_over_prior"
+    top = max(float(np.nanmax(dataset[name].values)), 1.1)
+    title = f"{_target(dataset)}: compression of the labels by the features"
     nothing = np.zeros(dataset["score"].shape, dtype=bool)
-    return _map(dataset, "compression", title, caption + _caption(dataset), _colours(1.0, top), nothing)
+    return _map(dataset, name, title, caption + _caption(dataset), _colours(1.0, top), nothing)
 
 
 def curves(dataset: xarray.Dataset, along: str) -> Figure:
@@ -82,9 +86,7 @@ def curves(dataset: xarray.Dataset, along: str) -> Figure:
     for number, baseline in enumerate(here["baseline"].values.tolist() if "baseline" in here.coords else ()):
         one = here.sel(baseline=baseline)
         colour = OKABE_ITO[2 + number % (len(OKABE_ITO) - 2)]
-        # One label for all rows scores the same in every draw of samples.
-        ends = names[:1] * 3 if baseline == "step" else names
-        _curve(axes, at, one, ends, f"baseline: {baseline}", colour, _STYLES[number % len(_STYLES)])
+        _curve(axes, at, one, names, f"baseline: {baseline}", colour, _STYLES[number % len(_STYLES)])
     axes.axhline(float(dataset.attrs["chance"]), color="#999999", linewidth=1, zorder=0)
     axes.set_xlabel(_LABELS[along])
     axes.set_ylabel(metric_name(dataset))

@@ -71,7 +71,7 @@ def figures(dataset: xarray.Dataset) -> Mapping[str, Callable[[], Figure]]:
     found["by-step"] = partial(probe_plots.curves, dataset, "step")
     if np.isfinite(dataset["selectivity"].values).any():
         found["selectivity"] = partial(probe_plots.selectivity_map, dataset)
-    if np.isfinite(dataset["compression"].values).any():
+    if np.isfinite(dataset["compression_over_prior"].values).any():
         found["compression"] = partial(probe_plots.compression_map, dataset)
     return found
 
@@ -170,10 +170,18 @@ def _best(dataset: xarray.Dataset) -> list[str]:
             f"selectivity {interval(here, 'selectivity', 'selectivity_low', 'selectivity_high')}"
         )
     if np.isfinite(float(here["compression"])):
-        text += f"; labels compressed {float(here['compression']):.2f} times"
+        text += (
+            f"; labels compressed {float(here['compression']):.2f} times, "
+            f"{float(here['compression_over_prior']):.2f} times beyond {_without_features(dataset)} alone"
+        )
     if dataset["score"].size > 1:
         text += f" (the best of {dataset['score'].size}, so somewhat flattered)"
     return [text]
+
+
+def _without_features(dataset: xarray.Dataset) -> str:
+    """What the code goes by that has no features."""
+    return "their mean and variance" if dataset.attrs["kind"] == "number" else "class frequencies"
 
 
 def _above(dataset: xarray.Dataset) -> list[str]:

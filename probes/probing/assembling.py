@@ -5,10 +5,13 @@
 ``NAME``, ``NAME_low``...           (step, layer)            other scores, ``control`` and ``selectivity``
 ``p``, ``p_cell``, ``q``            (step, layer)            family-wise, alone, and Benjamini-Hochberg
 ``strength``                        (step, layer, fold)      what was chosen in the inner folds
-``code_length``, ``compression``    (step, layer)            of the online code, in bits
+``code_length``, ``code_uniform``,  (step, layer)            of the online code, the uniform code, and the
+``code_prior``                                               online code without features, in bits
+``compression``                     (step, layer)            code_uniform / code_length
+``compression_over_prior``          (step, layer)            code_prior / code_length
 ``baseline_score``, and its ends    (baseline, step, layer)  the main score of a baseline
 ``above``, and its ends             (baseline, step, layer)  the main score less that of the baseline, of
-                                                             same draws of samples
+                                                             the same draws of samples
 ``by_sample``                       (sample, step, layer)    the main score of each sample's held-out rows
 ``share``                           (class)                  how often each class is
 ==================================  =======================  ===============================================
@@ -17,11 +20,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from probes.probing.baselines import STEP
 from probes.probing.evaluate import CellScores
 from probes.probing.grid import Cell, GridScores
 from probes.probing.multiple_tests import benjamini_hochberg, family_wise
@@ -35,6 +40,14 @@ if TYPE_CHECKING:
 GRID = ("step", "layer")
 CHANCE = {"r2": 0.0, "roc_auc": 0.5}
 _ENDS = ("", "_low", "_high")
+_CODES = {
+    "code_length": "length",
+    "code_uniform": "uniform",
+    "code_prior": "prior",
+    "compression": "compression",
+    "compression_over_prior": "compression_over_prior",
+}
+"""Variables, and what they are called of a `Code`."""
 
 
 def assemble(study: Study, scores: GridScores) -> xarray.Dataset:
@@ -65,7 +78,7 @@ def assemble(study: Study, scores: GridScores) -> xarray.Dataset:
         np.stack([one.probes.strengths for one in found]).reshape(grid.steps, grid.layers, -1),
     )
     codes = [one.code for one in found]
-    for name, attribute in (("code_length", "length"), ("code_uniform", "uniform"), ("compression",) * 2):
+    for name, attribute in _CODES.items():
         variables[name] = grid.numbers([np.nan if one is None else getattr(one, attribute) for one in codes])
     by_sample = np.stack([one.per_sample for one in found], axis=1)
     variables["by_sample"] = (("sample", *GRID), by_sample.reshape(-1, grid.steps, grid.layers))
@@ -165,8 +178,11 @@ def _baselines(
     scores: GridScores, cells: Sequence[Cell], grid: _Grid, plan: Plan
 ) -> dict[str, tuple[tuple[str, ...], NDArray[np.float64]]]:
     parts: dict[str, list[NDArray[np.float64]]] = {}
-    for there in scores.baselines.values():
+    for baseline, there in scores.baselines.items():
         main = [next(iter(there[cell].scores.values())) for cell in cells]
+        if baseline == STEP:
+            # Without features the score is chance by its definition, whichever samples are drawn.
+            main = [replace(one, low=np.nan, high=np.nan) for one in main]
         above = [scores.cells[cell].scored.above(there[cell].scored, plan) for cell in cells]
         for name, estimates in (("baseline", main), ("above", above)):
             for end, (_, values) in zip(_ENDS, grid.estimates(estimates), strict=True):

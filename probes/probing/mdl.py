@@ -16,8 +16,8 @@ blocks before it shortest, the strongest of equals, so the first by the stronges
 (not balanced), since a code needs probabilities that are right. Blocks end at the fractions `FRACTIONS` of
 the samples, whose order is drawn by the seed.
 
-Source: Voita and Titov, EMNLP 2020, arXiv 2003.12298, section 2.2.2; Dawid, J. R. Stat. Soc. A 147 (1984)
-    278.
+Sources: Voita and Titov, EMNLP 2020, arXiv 2003.12298, section 2.2.2; Dawid, J. R. Stat. Soc. A 147 (1984)
+278, for the prequential code.
 """
 
 from __future__ import annotations
@@ -53,8 +53,9 @@ class Code:
         uniform: of all labels by the uniform code.
         prior: of all labels by the online code of someone without features, who knows only how the labels
             before were distributed: what is saved by rare classes being rare.
-        compression: uniform / length; about 1 where nothing is learnt, less where the code is worse than
-            none.
+        compression: uniform / length. Labels of which one class is rare are compressed by that alone.
+        compression_over_prior: prior / length, what the features save: about 1 where they say nothing, less
+            where it costs more to learn from them than they tell.
         rows: labels that were sent.
         blocks: blocks that they were sent in.
     """
@@ -63,6 +64,7 @@ class Code:
     uniform: float
     prior: float
     compression: float
+    compression_over_prior: float
     rows: int
     blocks: int
 
@@ -106,7 +108,8 @@ def online_code(features: NDArray[np.floating], problem: Problem, plan: Plan) ->
         total += float(length[chosen])
         sent += length
     prior = float(uniform[~known].sum() + _without_features(table, before)[known].sum())
-    return Code(total, float(uniform.sum()), prior, float(uniform.sum()) / total, int(rows.sum()), count)
+    plain = float(uniform.sum())
+    return Code(total, plain, prior, plain / total, prior / total, int(rows.sum()), count)
 
 
 def _of_classes(table: Table, ask: Ask, held_out: NDArray[np.bool_]) -> NDArray[np.float64]:

@@ -91,6 +91,7 @@ def test_the_code_length_is_its_definition(kind, made, missing):
     assert code.uniform == pytest.approx(uniform, rel=1e-8)
     assert code.prior == pytest.approx(prior, rel=1e-8)
     assert code.compression == pytest.approx(uniform / total, rel=1e-8)
+    assert code.compression_over_prior == pytest.approx(prior / total, rel=1e-8)
     assert code.rows == problem.labelled.sum()
 
 
@@ -104,6 +105,15 @@ def test_more_signal_is_a_shorter_code_and_none_is_no_shorter_than_without_featu
     assert codes[0].compression < codes[1].compression < codes[2].compression
     assert codes[0].length > 0.98 * codes[0].prior
     assert codes[2].length < 0.9 * codes[2].prior
+
+
+def test_a_rare_class_compresses_by_being_rare_and_not_by_features_of_noise():
+    rng = np.random.default_rng(0)
+    features, problem = planted(samples=32, places=30)
+    rare = problem_of((rng.random(problem.rows) < 0.05).astype(int), problem.samples, problem.slots)
+    code = online_code(features, rare, Plan())
+    assert code.compression > 2
+    assert 0.9 < code.compression_over_prior < 1.02
 
 
 def test_blocks_are_of_whole_samples_in_an_order_of_the_seed():
