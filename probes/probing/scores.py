@@ -27,6 +27,12 @@ from probes.probing.plan import Plan
 from probes.probing.problem import Problem
 from probes.statistics import Estimate
 
+TIE = 1e-6
+"""Scores of classes that differ by no more are equal, and the first class is chosen.
+
+Classes weigh the same, so features that say nothing give equal scores up to rounding, which is not to decide.
+"""
+
 Statistic = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
 
@@ -125,7 +131,7 @@ def _of_classes(
     folds: NDArray[np.int64],
 ) -> tuple[dict[str, Statistic], NDArray[np.float64]]:
     classes = len(problem.classes)
-    chosen = predictions.argmax(1) if classes > 2 else (predictions[:, 0] > 0).astype(np.int64)
+    chosen = _chosen(predictions)
     keys, size = codes * classes + labels, len(folds) * classes
     rows = np.bincount(keys, minlength=size).reshape(-1, classes).astype(float)
     hits = np.bincount(keys, chosen == labels, minlength=size).reshape(-1, classes)
@@ -141,6 +147,13 @@ def _of_classes(
     if classes == 2:
         found["roc_auc"] = _roc_auc(labels, predictions[:, 0], codes, folds, rows)
     return found, balanced_accuracy(np.eye(len(folds)))
+
+
+def _chosen(predictions: NDArray[np.float64]) -> NDArray[np.int64]:
+    """(row,) the class of the greatest score."""
+    if predictions.shape[1] == 1:
+        return (predictions[:, 0] > TIE).astype(np.int64)
+    return (predictions >= predictions.max(1, keepdims=True) - TIE).argmax(1)
 
 
 def _roc_auc(

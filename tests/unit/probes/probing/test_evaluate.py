@@ -46,6 +46,22 @@ def test_nothing_is_found_in_noise(kind):
     assert found.code.length > 0.98 * found.code.prior
 
 
+@pytest.mark.parametrize("model", ["logistic", "ridge"])
+@pytest.mark.parametrize("classes", [2, 3, 4])
+@pytest.mark.parametrize("places", [3, 20])
+def test_features_that_say_nothing_score_chance_whichever_samples_are_left_out(model, classes, places):
+    """Rounding would choose one class in a fold and another in the next."""
+    rng = np.random.default_rng(classes)
+    _, like = planted(samples=24, places=places)
+    labels = rng.choice(
+        classes, size=like.rows, p=np.arange(3, classes + 3) / np.arange(3, classes + 3).sum()
+    )
+    problem = problem_of(labels, like.samples, like.slots, kind="binary" if classes == 2 else "classes")
+    plan = Plan(model=model, outer=3, inner=2, permutations=0, mdl=False, control=False, draws=50)
+    found = evaluate(np.ones((problem.rows, 1), np.float32), problem, plan).scored
+    np.testing.assert_allclose(found.main(1 - np.eye(24)), 1 / classes, atol=1e-12)
+
+
 def test_a_probe_that_knows_the_place_alone_is_not_selective():
     """Labels of the place and nothing else: they are read well, and so are those of the control task."""
     _, problem = planted(samples=20, places=10)
