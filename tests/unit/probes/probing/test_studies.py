@@ -16,6 +16,8 @@ from stores import Store
 from tests.unit.probes.probing.planted_stores import CELLS, CHANNELS, GRID, labels_of, plant, size_of
 
 PERMUTATIONS = 99
+QUICK = {"strengths": (1e-2, 1.0), "draws": 100}
+ASKED = QUICK | {"permutations": 20, "steps": "1", "layers": "1,2", "seed": 3}
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +32,12 @@ def untrained(tmp_path_factory: pytest.TempPathFactory) -> Store:
 
 @pytest.fixture(scope="module")
 def found(store: Store, untrained: Store) -> Result:
-    return probe(store, "truth:mark", permutations=PERMUTATIONS, untrained=untrained.path, draws=200)
+    return probe(store, "truth:mark", permutations=PERMUTATIONS, untrained=untrained.path, **QUICK)
+
+
+@pytest.fixture(scope="module")
+def of_two_cells(store: Store) -> Result:
+    return probe(store, "truth:mark", **ASKED)
 
 
 def cells_below(result: Result, alpha: float = 0.05) -> set[tuple[int, int]]:
@@ -49,7 +56,7 @@ def test_a_mark_of_tokens_is_found_where_it_was_planted_and_nowhere_else(found: 
 
 def test_a_number_of_runs_is_found_where_it_was_planted_and_nowhere_else(tmp_path: Path) -> None:
     store = plant(tmp_path / "store", samples=30, seeds=1)
-    result = probe(store, "size", permutations=PERMUTATIONS, draws=100)
+    result = probe(store, "size", permutations=PERMUTATIONS, baselines=False, **QUICK)
     assert cells_below(result) == set(CELLS)
     assert result.dataset.attrs["metric"] == "r2"
     assert float(result.dataset["score"].sel(step=1, layer=1)) > 0.8
@@ -59,6 +66,8 @@ def test_baselines_stand_beside_and_are_passed_only_where_something_was_planted(
     dataset = found.dataset
     assert dataset["baseline"].values.tolist() == ["step", "position", "condition", "latent", "untrained"]
     assert np.allclose(dataset["baseline_score"].sel(baseline="step"), 0.5)
+    assert np.isnan(dataset["baseline_score_low"].sel(baseline="step")).all()
+    assert np.isfinite(dataset["above_low"].sel(baseline="step")).all()
     for name in ("position", "condition", "latent", "untrained"):
         here = dataset.sel(baseline=name)
         assert np.allclose(here["above"], dataset["score"] - here["baseline_score"])
@@ -76,8 +85,13 @@ def test_a_result_says_what_was_found_and_how(found: Result, tmp_path: Path) -> 
     assert "step 1: layer 1; step 2: layer 2" in told
     assert "768 tokens of 24 runs of 12 samples" in told
     assert "seed 0" in told
+    assert "beyond class frequencies alone" in told
     table = found.table()
     assert len(table) == 9
+    over = table["code_prior"] / table["code_length"]
+    np.testing.assert_allclose(table["compression_over_prior"], over)
+    compressed = table[over > 1.2]
+    assert list(zip(compressed["step"], compressed["layer"], strict=True)) == list(CELLS)
     assert {"step", "layer", "value", "low", "high", "n", "baseline_step", "above_latent_low"} <= set(table)
     assert table["step"].tolist() == [0, 0, 0, 1, 1, 1, 2, 2, 2]
     for figure in found.figures():
@@ -91,28 +105,24 @@ def test_a_result_is_saved_and_opened_as_it_was(found: Result, tmp_path: Path) -
     assert again.provenance["asked"]["target"] == "truth:mark"
 
 
-def test_the_same_question_gives_the_same_numbers_again(store: Store) -> None:
-    asked = {"permutations": 20, "draws": 100, "steps": "1", "layers": "1,2", "seed": 3}
-    one, other = (probe(store, "truth:mark", **asked).dataset for _ in range(2))
-    assert one.equals(other)
+def test_the_same_question_gives_the_same_numbers_again(store: Store, of_two_cells: Result) -> None:
+    assert of_two_cells.dataset.equals(probe(store, "truth:mark", **ASKED).dataset)
 
 
-def test_processes_side_by_side_change_nothing(store: Store) -> None:
-    asked = {"permutations": 20, "draws": 100, "steps": "1", "layers": "1,2"}
-    one, other = (probe(store, "truth:mark", jobs=jobs, **asked).dataset for jobs in (1, 2))
-    assert one.equals(other)
+def test_processes_side_by_side_change_nothing(store: Store, of_two_cells: Result) -> None:
+    assert of_two_cells.dataset.equals(probe(store, "truth:mark", jobs=2, **ASKED).dataset)
 
 
-def test_little_memory_changes_nothing(store: Store) -> None:
-    asked = {"permutations": 0, "draws": 100, "steps": "1"}
-    cell = study_of(store, "truth:mark", steps="1").features.bytes_of_cell()
-    one = probe(store, "truth:mark", **asked).dataset
-    assert study_of(store, "truth:mark", steps="1", memory=5 * cell).together < 3
-    assert one.equals(probe(store, "truth:mark", memory=5 * cell, **asked).dataset)
+def test_little_memory_changes_nothing(store: Store, of_two_cells: Result) -> None:
+    plenty = study_of(store, "truth:mark", **ASKED)
+    little = 4 * plenty.features.bytes_of_cell()
+    assert plenty.together == 2
+    assert study_of(store, "truth:mark", memory=little, **ASKED).together == 1
+    assert of_two_cells.dataset.equals(probe(store, "truth:mark", memory=little, **ASKED).dataset)
 
 
 def test_probes_carry_over_between_planted_cells_and_nowhere_else(store: Store) -> None:
-    result = probe_transfer(store, "truth:mark", draws=100, transfer_steps="1", transfer_layers="1")
+    result = probe_transfer(store, "truth:mark", transfer_steps="1", transfer_layers="1", **QUICK)
     score = result.dataset["score"].squeeze(["train_step", "train_layer"])
     high = {
         (step, layer)
@@ -127,12 +137,13 @@ def test_probes_carry_over_between_planted_cells_and_nowhere_else(store: Store) 
 
 
 def test_a_probe_tested_where_it_was_fitted_scores_as_in_the_grid(store: Store) -> None:
-    asked = {"draws": 100, "steps": "1-2", "layers": "1"}
-    own = probe(store, "truth:mark", permutations=0, **asked).dataset["score"]
+    alone = {"control": False, "mdl": False, "baselines": False}
+    asked = QUICK | {"steps": "1-2", "layers": "1", "permutations": 0}
+    score = probe(store, "truth:mark", **alone, **asked).dataset["score"]
     carried = probe_transfer(store, "truth:mark", **asked).dataset["score"]
     for step in (1, 2):
         there = carried.sel(train_step=step, train_layer=1, test_step=step, test_layer=1)
-        assert float(there) == pytest.approx(float(own.sel(step=step, layer=1)), abs=1e-12)
+        assert float(there) == pytest.approx(float(score.sel(step=step, layer=1)), abs=1e-12)
 
 
 def test_no_parameter_says_which_sample_a_row_is_of(store: Store) -> None:
@@ -144,7 +155,8 @@ def test_no_parameter_says_which_sample_a_row_is_of(store: Store) -> None:
 
 
 def test_folds_hold_samples_whole(store: Store) -> None:
-    study = study_of(store, "truth:mark", permutations=0, draws=100, steps="1", layers="1")
+    asked = QUICK | {"permutations": 0, "control": False, "mdl": False, "baselines": False}
+    study = study_of(store, "truth:mark", steps="1", layers="1", **asked)
     cell = study.run().cells[1, 1]
     # Of a sample all rows, whatever token, frame or seed, are predicted by the probe of one fold.
     assert cell.probes.folds.shape == (12,)
