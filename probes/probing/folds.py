@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from probes.probing.plan import Plan
 from probes.probing.problem import Problem
 from stores.errors import SelectionError
+from stores.units import count_text
 
 
 @dataclass(frozen=True)
@@ -64,28 +66,45 @@ def deal(problem: Problem, plan: Plan) -> Folds:
     """Deals samples into folds, in an order shuffled by the plan's seed.
 
     Samples with the same most common class follow one another in that order, so that classes of runs are
-    spread evenly over the folds, outer and inner. Samples without labels are dealt too: they have no part in
-    fitting and scoring.
+    spread evenly over the folds, outer and inner. Where a class has hardly as many samples as there are folds
+    and is missing in a training set all the same, other orders are tried, classes mixed. Samples without
+    labels are dealt too: they have no part in fitting and scoring.
 
     Raises:
         SelectionError: too few samples with labels for the folds, or a class that is missing in a training
-            set.
+            set, in whatever order.
     """
     known = np.bincount(problem.samples[problem.labelled], minlength=problem.sample_count) > 0
     rng = np.random.default_rng([plan.seed, _FOLDS])
     shuffled = rng.permutation(problem.sample_count)
-    order = shuffled[np.lexsort((_strata(problem)[shuffled], ~known[shuffled]))]
-    position = np.empty(problem.sample_count, dtype=np.int64)
-    position[order] = np.arange(problem.sample_count)
-    # Every combination of the two folds once a cycle; the shift brings those that share a divisor apart.
-    cycle = math.lcm(plan.outer, plan.inner)
-    folds = Folds(position % plan.outer, (position + position // cycle) % plan.inner, plan.outer, plan.inner)
-    check(problem, folds)
+    strata = _strata(problem)
+    folds = _dealt(shuffled[np.lexsort((strata[shuffled], ~known[shuffled]))], plan)
+    try:
+        check(problem, folds)
+    except SelectionError:
+        for _ in range(_ORDERS if problem.classes else 0):
+            shuffled = rng.permutation(problem.sample_count)
+            folds = _dealt(shuffled[np.argsort(~known[shuffled], kind="stable")], plan)
+            with suppress(SelectionError):
+                check(problem, folds)
+                return folds
+        raise
     return folds
 
 
 _FOLDS = 1
 """Tells this use of the seed from the others."""
+
+_ORDERS = 200
+"""Orders that are tried where the even one leaves a training set without a class."""
+
+
+def _dealt(order: NDArray[np.int64], plan: Plan) -> Folds:
+    position = np.empty(len(order), dtype=np.int64)
+    position[order] = np.arange(len(order))
+    # Every combination of the two folds once a cycle; the shift brings those that share a divisor apart.
+    cycle = math.lcm(plan.outer, plan.inner)
+    return Folds(position % plan.outer, (position + position // cycle) % plan.inner, plan.outer, plan.inner)
 
 
 def _strata(problem: Problem) -> NDArray[np.int64]:
@@ -112,7 +131,8 @@ def check(problem: Problem, folds: Folds) -> None:
     held_out = folds.inner_held_out @ rows
     if samples < folds.outer_count or (held_out == 0).any():
         raise SelectionError(
-            f"{samples} samples with labels are too few for {asked}; choose more samples or fewer folds"
+            f"{count_text(samples, 'sample')} with labels, too few for {asked}; choose more samples or fewer "
+            "folds"
         )
     sets = np.concatenate([folds.outer_sets, folds.inner_sets.reshape(-1, folds.group_count)])
     for code, name in enumerate(problem.classes):
@@ -120,6 +140,6 @@ def check(problem: Problem, folds: Folds) -> None:
         if ((sets @ np.bincount(groups[of_class], minlength=folds.group_count)) == 0).any():
             have = len(np.unique(problem.samples[labelled][of_class]))
             raise SelectionError(
-                f'the class "{name}" is missing in a training set: {have} of {samples} samples have it, '
-                f"too few for {asked}; choose more samples or fewer folds"
+                f'the class "{name}" is missing in a training set: {have} of {count_text(samples, "sample")} '
+                f"with labels have it, too few for {asked}; choose more samples or fewer folds"
             )

@@ -74,7 +74,7 @@ def test_too_few_samples_with_labels_are_refused():
     samples, slots, _ = layout(20, places=1)
     labels = np.full(20, np.nan)
     labels[:4] = range(4)
-    with pytest.raises(SelectionError, match=r"4 samples with labels are too few for 5 folds with 3 inner"):
+    with pytest.raises(SelectionError, match=r"4 samples with labels, too few for 5 folds with 3 inner"):
         deal(problem_of(labels, samples, slots), Plan(model="ridge"))
 
 
@@ -84,6 +84,17 @@ def test_a_class_that_a_training_set_lacks_is_named():
     labels[4] = 1
     with pytest.raises(SelectionError, match=r'the class "c1" is missing in a training set: 1 of 20 samples'):
         deal(problem_of(labels, samples, slots), Plan())
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_class_of_few_samples_is_dealt_so_that_no_training_set_lacks_it(seed):
+    """Of 8 runs, 4 of each class, the even order leaves an inner training set without one."""
+    samples, slots, _ = layout(8, places=1)
+    problem = problem_of(np.arange(8) % 2, samples, slots)
+    folds = deal(problem, Plan(outer=3, inner=2, seed=seed))
+    sets = np.concatenate([folds.outer_sets, folds.inner_sets.reshape(-1, folds.group_count)])
+    for label in (0, 1):
+        assert (sets @ np.bincount(folds.groups[label::2], minlength=folds.group_count) > 0).all()
 
 
 def test_samples_without_labels_do_not_make_folds_uneven():
