@@ -115,7 +115,7 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("size>100", {}, 'all labels are "no": one class only'),
     ("goal", {"labels": "number"}, '"a" is no number'),
     ("size", {"model": "logistic"}, "choose --model ridge, or --labels classes"),
-    ("truth:mark", {"samples": "sample-00"}, "1 samples? with labels .* too few for 5 folds"),
+    ("truth:mark", {"samples": "sample-00"}, "1 sample with labels, too few for 5 folds"),
     ("truth:mark", {"samples": ["sample-00", "sample-01"]}, "2 samples with labels, too few for 5 folds"),
     ("goal", {"samples": "sample-0*"}, 'the class "[a-d]" is missing in a training set|too few'),
     ("truth:mark", {"layers": "0,9"}, "there is no layer 9; .* has layers 0-2"),
