@@ -10,6 +10,7 @@ from stores.entries import RunEntry
 from stores.errors import SelectionError
 from stores.filters import Seeds
 from stores.layout import BASE
+from stores.selection import compact
 
 if TYPE_CHECKING:
     from stores.store import Store
@@ -41,7 +42,10 @@ def chosen_runs(
     found = store.runs(names, seeds, variant)
     if not found:
         what = f"no runs{of_variant}" if seeds is None else f"no runs{of_variant} of these seeds"
-        raise SelectionError(f"{store.path} has {what}" + (f" of {_listed(asked)}" if asked else ""))
+        of_samples = f" of {_listed(asked)}" if asked else ""
+        seeds_there = compact({entry.seed for entry in store.runs(names, None, variant)})
+        there_are = f"; it has seeds {seeds_there}" if seeds_there else ""
+        raise SelectionError(f"{store.path} has {what}{of_samples}{there_are}")
     return found
 
 

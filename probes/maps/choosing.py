@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from pathlib import Path
 
 from probes.maps.places import Kept
 from stores import RunEntry, SelectionError, Store, StoreError, open_store, selection
+from stores.chosen_runs import SampleNames, chosen_runs
+from stores.filters import Seeds
 from stores.layout import BASE
 from stores.reader import Run
 from stores.sites import default_branch
 
 _RUN = re.compile(r"(?P<sample>[^/]+)/(?P<seed>[0-9]{1,18})(?:\.(?P<variant>[a-z][a-z0-9_-]*))?")
-_MOST_NAMED = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,35 +68,6 @@ class Sweep:
         return len(self.runs) * len(self.steps) * len(self.layers)
 
 
-def choose_runs(
-    store: Store,
-    samples: str | Iterable[str] | None = None,
-    seeds: selection.Selection | None = None,
-    variant: str = BASE,
-) -> list[ChosenRun]:
-    """The runs of a store by sample (names or patterns with ``*``), seed and variant; None is all.
-
-    Raises:
-        SelectionError: there is no such sample, seed or variant.
-    """
-    entries = store.runs(variant=variant)
-    if not entries:
-        there = ", ".join(sorted({entry.variant for entry in store.runs()}))
-        raise SelectionError(f"variant {variant!r}: {store.path} has {there or 'no runs'}")
-    names = list(dict.fromkeys(entry.sample for entry in entries))
-    patterns = [samples] if isinstance(samples, str) else list(samples or "*")
-    wanted: set[str] = set()
-    for pattern in (part.strip() for text in patterns for part in text.split(",")):
-        matched = [name for name in names if fnmatchcase(name, pattern)]
-        if not matched:
-            raise SelectionError(f"sample {pattern!r}: {store.path} has the samples {_some(names)}")
-        wanted.update(matched)
-    of_samples = [entry for entry in entries if entry.sample in wanted]
-    there = sorted({entry.seed for entry in of_samples})
-    chosen = set(selection.select("all" if seeds is None else seeds, there, "seeds", "this choice of runs"))
-    return [ChosenRun(store, entry) for entry in of_samples if entry.seed in chosen]
-
-
 def named_run(store: Store, name: str) -> ChosenRun:
     """The run that is called ``SAMPLE/SEED`` or ``SAMPLE/SEED.VARIANT``.
 
@@ -106,10 +77,10 @@ def named_run(store: Store, name: str) -> ChosenRun:
     match = _RUN.fullmatch(name)
     if match is None:
         raise SelectionError(f"run {name!r}: write SAMPLE/SEED, or SAMPLE/SEED.VARIANT, such as maze-3/7")
-    found = choose_runs(store, match["sample"], match["seed"], match["variant"] or BASE)
+    found = chosen_runs(store, match["sample"], match["seed"], match["variant"] or BASE)
     if len(found) > 1:
         raise SelectionError(f"run {name!r}: name a single sample")
-    return found[0]
+    return ChosenRun(store, found[0])
 
 
 def choose(
@@ -119,8 +90,8 @@ def choose(
     reduction: str | None,
     steps: selection.Selection,
     layers: selection.Selection,
-    samples: str | Iterable[str] | None,
-    seeds: selection.Selection | None,
+    samples: SampleNames,
+    seeds: Seeds,
     variant: str,
     branch: str | None,
     against: str | None,
@@ -131,7 +102,7 @@ def choose(
     Raises:
         SelectionError, StoreError: something is not there, or runs cannot be compared.
     """
-    runs = choose_runs(store, samples, seeds, variant)
+    runs = [ChosenRun(store, entry) for entry in chosen_runs(store, samples, seeds, variant)]
     if against is not None or against_store is not None:
         runs = [*_single(runs), _other(runs[0], against, against_store)]
     kept: list[Kept] = []
@@ -198,8 +169,3 @@ def _select(
     if any(set(one) != shared for one in held):
         notes.append(f"only the {what} that all runs hold: {selection.compact(shared)}")
     return selection.select(asked, sorted(shared), what, where)
-
-
-def _some(names: Sequence[str]) -> str:
-    shown = ", ".join(names[:_MOST_NAMED])
-    return shown if len(names) <= _MOST_NAMED else f"{shown} and {len(names) - _MOST_NAMED} more"

@@ -14,7 +14,10 @@ from probes.maps.labelling import labelled
 from probes.maps.principal import COMPONENTS
 from probes.provenance import provenance
 from probes.result import Result
-from stores import SelectionError, Store, selection
+from stores import SelectionError, Store, open_store, selection
+from stores.chosen_runs import SampleNames
+from stores.filters import Seeds
+from stores.layout import BASE
 
 if TYPE_CHECKING:
     Selection = selection.Selection
@@ -25,15 +28,15 @@ MOST_BYTES = 2 * 2**30
 
 
 def maps(
-    store: Store,
+    store: Store | Path | str,
     *,
     site: str = "resid",
     reduction: str | None = None,
     steps: Selection = "all",
     layers: Selection = "all",
-    samples: str | Iterable[str] | None = None,
-    seeds: Selection | None = None,
-    variant: str = "base",
+    samples: SampleNames = None,
+    seeds: Seeds = None,
+    variant: str = BASE,
     branch: str | None = None,
     against: str | None = None,
     against_store: Store | Path | str | None = None,
@@ -56,12 +59,10 @@ def maps(
     Every slab is read twice, and one is in memory at a time.
 
     Args:
-        store: whose runs.
+        store: a store, or its folder.
         site, reduction, branch: what is read, as in `Run.read`.
         steps, layers: selections of those that all chosen runs hold.
-        samples: names or patterns with ``*``; None is all.
-        seeds: a selection; None is all.
-        variant: of the runs.
+        samples, seeds, variant: which runs, as in `stores.chosen_runs`.
         against: another run to stand beside the one that is chosen, as SAMPLE/SEED or SAMPLE/SEED.VARIANT;
             None is the run of the same name, if there is another store.
         against_store: where that run is; None is the same store.
@@ -88,8 +89,9 @@ def maps(
             would be larger than ``max_bytes``.
         StoreError: a run is damaged, without activations, or holds numbers that are not finite.
     """
+    opened = store if isinstance(store, Store) else open_store(store)
     sweep = choose(
-        store,
+        opened,
         site=site,
         reduction=reduction,
         steps=steps,
@@ -146,7 +148,7 @@ def maps(
         "seed": seed,
         "shown": shown,
     }
-    return Result(dataset, provenance("maps", store, asked, command=command, notes=notes))
+    return Result(dataset, provenance("maps", opened, asked, command=command, notes=notes))
 
 
 def _scope(sweep: Sweep, asked: str | None, notes: list[str]) -> Scope | None:
