@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +18,10 @@ if TYPE_CHECKING:
     import pandas
     import xarray
     from matplotlib.figure import Figure
+
+
+# As xarray says it.
+_NO_VARIABLE = re.compile(r"No variable named '(.+?)'")
 
 
 class Result:
@@ -66,31 +72,39 @@ class Result:
         return is_known(self.kind)
 
     def summary(self) -> list[str]:
-        """What it says, a sentence a line."""
-        return self._kind.summary(self.dataset)
+        """What it says, a sentence a line. Raises StoreError if it lacks what its kind tells of."""
+        with self._complete():
+            return self._kind.summary(self.dataset)
+
+    def notes(self) -> list[str]:
+        """What was said when it was made and its summary does not say."""
+        told = "\n".join(self.summary())
+        return [str(note) for note in self.provenance.get("notes") or () if str(note) not in told]
 
     def table(self) -> pandas.DataFrame:
-        """Its numbers, a row each."""
-        return self._kind.table(self.dataset)
+        """Its numbers, a row each. Raises StoreError if it lacks what its kind tells of."""
+        with self._complete():
+            return self._kind.table(self.dataset)
 
     def figures(self) -> list[str]:
-        """The names of the figures that it can draw, the main one first."""
-        return list(self._kind.figures(self.dataset))
+        """The names of the figures that it can draw, the main one first. Raises StoreError as `table`."""
+        return list(self._figures())
 
     def figure(self, name: str | None = None) -> Figure:
         """One of its figures, the main one by default.
 
         Raises:
-            StoreError: it has no such figure.
+            StoreError: it has no such figure, or lacks what is drawn there.
         """
-        makers = self._kind.figures(self.dataset)
+        makers = self._figures()
         if name is None:
             name = next(iter(makers), None)
         if name is None or name not in makers:
             there = ", ".join(makers) or "none"
             asked = "figure" if name is None else f'figure "{name}"'
             raise StoreError(f"{asked}: {self.name or 'this result'}, of the kind {self.kind}, has {there}")
-        return makers[name]()
+        with self._complete():
+            return makers[name]()
 
     def plot(self, path: Path | str, figure: str | None = None) -> Path:
         """Draws a figure into a file (.png, .svg or .pdf), as `drawing.save_figure` does.
@@ -105,6 +119,26 @@ class Result:
 
     def __repr__(self) -> str:
         return f"<Result {self.name or '(not saved)'}, {self.kind or 'of no kind'}>"
+
+    def _figures(self) -> Mapping[str, Callable[[], Figure]]:
+        with self._complete():
+            return self._kind.figures(self.dataset)
+
+    @contextmanager
+    def _complete(self) -> Iterator[None]:
+        """Raises StoreError for a variable that a result of this kind has, but not this one."""
+        try:
+            yield
+        except KeyError as error:
+            # Other keys that are not there are mistakes of ours, and told as such.
+            lacking = _NO_VARIABLE.match(str(error.args[0])) if error.args else None
+            if lacking is None or lacking[1] in self.dataset:
+                raise
+            again = self.provenance.get("command")
+            raise StoreError(
+                f"{self.path or 'this result'}: has no {lacking[1]}, which results of the kind {self.kind} "
+                f"have in this version; make it again{f': {again}' if again else ''}"
+            ) from error
 
     @property
     def _kind(self) -> Kind:

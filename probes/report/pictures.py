@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import re
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,8 @@ BUDGET = 30_000_000
 MOST, LEAST = 400_000, 60_000
 """Bytes that one picture may take: at most, and however many there are."""
 RESOLUTIONS = (200, 150, 110, 80)
+_BROAD = 620
+"""CSS pixels from which a picture is not read at half the width of a page."""
 _CSS_DPI, _POINTS = 96, 72
 # matplotlib gives the size of an SVG in points.
 _SVG_SIZE = re.compile(rb'<svg [^>]*?width="([\d.]+)pt" height="([\d.]+)pt"')
@@ -45,6 +48,23 @@ class Picture:
     alt: str
     width: int
     height: int
+
+    @property
+    def is_broad(self) -> bool:
+        """Whether it takes the whole width of a page."""
+        return self.width > _BROAD
+
+
+def side_by_side(pictures: Sequence[Picture]) -> list[Picture]:
+    """The pictures in the order of a page: a narrow one is followed by the next narrow one, if any."""
+    left, placed = list(pictures), []
+    while left:
+        placed.append(left.pop(0))
+        beside = next((picture for picture in left if not picture.is_broad), None)
+        if not placed[-1].is_broad and beside is not None:
+            left.remove(beside)
+            placed.append(beside)
+    return placed
 
 
 def room_for(pictures: int) -> int:

@@ -10,13 +10,15 @@ from typing import Any, TypeVar
 
 from probes.listing import Entry
 from probes.report.facts import flat, value_text
-from probes.report.pictures import Picture, inlined
+from probes.report.pictures import Picture, inlined, side_by_side
 from probes.result import Result
 from probes.table_view import TableView, table_view
 from stores.errors import UserError
 
 MOST_FIGURES = 4
 MOST_ROWS, FIRST_ROWS = 100, 8
+MOST_LINES, FIRST_LINES = 12, 8
+"""A summary of more lines than the one shows the other, and folds the rest."""
 
 _Made = TypeVar("_Made")
 
@@ -43,10 +45,10 @@ class Section:
     Attributes:
         name, anchor: of the result, and of its place in the page.
         title, kind, created, n: as in the list of results.
-        summary: sentences.
+        summary: sentences; ``more_summary``: those that are folded.
         pictures: its first figures; ``more_figures``: the names of the others.
         table: the beginning of its table; None if it has none.
-        notes: what was said when it was made.
+        notes: what was said when it was made and the summary does not say.
         asked: what was asked for, as names and texts.
         made_with: versions, the device, the model if it is not the store's.
         command: the command that makes it again; None if it is not known.
@@ -61,6 +63,7 @@ class Section:
     created: str
     n: str
     summary: list[str] = field(default_factory=list)
+    more_summary: list[str] = field(default_factory=list)
     pictures: list[Picture] = field(default_factory=list)
     more_figures: list[str] = field(default_factory=list)
     table: TableView | None = None
@@ -86,7 +89,6 @@ def section_of(entry: Entry, store: str, model: dict[str, Any], room: int) -> Se
     if result is None:
         return made
     told = result.provenance
-    made.notes = [str(note) for note in told.get("notes") or ()]
     made.asked = flat(told.get("asked") or {})
     made.made_with = _made_with(told, model)
     made.command = told.get("command")
@@ -98,13 +100,17 @@ def section_of(entry: Entry, store: str, model: dict[str, Any], room: int) -> Se
             ["cosinterp", "results", "export", store, entry.name, "--out", f"{entry.name}.csv"]
         ),
     }
-    made.summary = _tried(made, "summary", result.summary) or []
+    lines = _tried(made, "summary", result.summary) or []
+    shown = FIRST_LINES if len(lines) > MOST_LINES else len(lines)
+    made.summary, made.more_summary = lines[:shown], lines[shown:]
+    made.notes = _tried(made, "notes", result.notes) or []
     names = _tried(made, "figures", result.figures) or []
     made.more_figures = names[MOST_FIGURES:]
     for name in names[:MOST_FIGURES]:
         picture = _tried(made, f"figure {name}", lambda name=name: inlined(name, result.figure(name), room))
         if picture is not None:
             made.pictures.append(picture)
+    made.pictures = side_by_side(made.pictures)
     made.table = _tried(made, "table", lambda: table_view(result.table(), MOST_ROWS))
     return made
 

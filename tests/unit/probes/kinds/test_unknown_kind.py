@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -64,3 +65,21 @@ def test_every_kind_that_is_named_is_there() -> None:
         assert kinds.kind_of(name).title
     with pytest.raises(StoreError, match='the kind "telepathy" are not known here; there are ablation, '):
         kinds.kind_of("telepathy")
+
+
+def test_a_result_that_lacks_what_its_kind_tells_of_is_one_line() -> None:
+    made = Result(odd().dataset, {"kind": "maps", "command": "cosinterp maps mazes"})
+    with pytest.raises(
+        StoreError, match=r"this result: has no \w+, which .* maps have .*: cosinterp maps mazes"
+    ):
+        made.summary()
+
+
+def test_other_keys_that_are_not_there_are_no_mistakes_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(dataset: xr.Dataset) -> list[str]:
+        raise KeyError("colour")
+
+    kind = replace(kinds.kind_of("maps"), summary=broken)
+    monkeypatch.setattr("probes.result.kind_of", lambda name: kind)
+    with pytest.raises(KeyError, match="colour"):
+        Result(odd().dataset, {"kind": "maps"}).summary()

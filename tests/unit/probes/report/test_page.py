@@ -22,7 +22,8 @@ from probes.report import Report, write_report
 from probes.report import sections as of_sections
 from probes.report.facts import value_text
 from probes.report.page import is_report
-from probes.report.pictures import LEAST, MOST, inlined, room_for, words_of
+from probes.report.pictures import LEAST, MOST, Picture, inlined, room_for, side_by_side, words_of
+from probes.result import Result
 from probes.results import save_result
 from stores import Store, StoreError, create_store
 from tests.unit.probes.patched import full_grid
@@ -73,7 +74,7 @@ def save(store: Store, name: str, dataset: xr.Dataset | None = None, **told: Any
         "command": f"cosinterp patch mazes --name {name}",
         "asked": {"steps": "0-2"},
     }
-    save_result(store.path, name, swept() if dataset is None else dataset, provenance | told)
+    save_result(store.path, name, swept() if dataset is None else dataset, provenance | told, force=True)
 
 
 def save_plain(store: Store, name: str) -> None:
@@ -266,6 +267,39 @@ def test_of_many_figures_the_first_are_drawn_and_the_others_named(
     [section] = write_report(store, store.path.parent / "many.html", ["many"]).sections
     assert [picture.name for picture in section.pictures] == ["x0_along"]
     assert section.more_figures == ["x0_along-strongest"]
+
+
+def test_of_a_long_summary_the_first_sentences_are_shown_and_the_others_folded(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = [f"sentence {number}." for number in range(20)]
+    monkeypatch.setattr(Result, "summary", lambda result: lines)
+    made, page = reported(store, names=["first"])
+    [section] = made.sections
+    assert [*section.summary, *section.more_summary] == lines
+    assert "12 more sentences" in page.text("summary")
+    assert all(line in page.text("li") for line in lines)
+    monkeypatch.setattr(of_sections, "MOST_LINES", 20)
+    assert reported(store, names=["first"])[0].sections[0].more_summary == []
+
+
+def test_a_note_that_the_summary_says_is_not_said_again(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save(store, "first", xr.Dataset(), kind="telepathy", notes=["one pair was left out", "by hand"])
+    monkeypatch.setattr(Result, "summary", lambda result: ["note: one pair was left out"])
+    assert reported(store, names=["first"])[0].sections[0].notes == ["by hand"]
+
+
+def test_narrow_pictures_stand_beside_one_another_the_first_one_first() -> None:
+    def named(widths: list[int]) -> list[int]:
+        return [
+            picture.width for picture in side_by_side([Picture("", "", "", width, 1) for width in widths])
+        ]
+
+    assert named([500, 900, 901, 501]) == [500, 501, 900, 901]
+    assert named([900, 500, 901, 501, 502]) == [900, 500, 501, 901, 502]
+    assert named([500, 900]) == [500, 900]
 
 
 def test_results_are_chosen_by_name_in_the_order_asked(store: Store) -> None:
