@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -32,6 +33,32 @@ def print_json(data: Any) -> None:
     """
     text = json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False)
     out().print(text, markup=False, soft_wrap=True)
+
+
+def print_sentence(console: Console, text: str, *, indent: int = 2, hanging: int = 2) -> None:
+    """Print ``text`` set in by ``indent``: broken between words on a terminal, unbroken elsewhere.
+
+    Args:
+        console: where to.
+        text: without markup.
+        indent: spaces before it.
+        hanging: spaces more before its further lines.
+    """
+    first = " " * indent
+    if console.is_terminal:
+        further = " " * (indent + hanging)
+        lines = textwrap.wrap(
+            text,
+            console.width,
+            initial_indent=first,
+            subsequent_indent=further,
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+        printed = "\n".join(lines)
+    else:
+        printed = first + text
+    console.print(printed, markup=False, soft_wrap=True)
 
 
 def print_warning(message: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeAlias
 
@@ -49,12 +50,17 @@ def ls(store: StorePath, as_json: AsJson = False) -> None:
     if not found:
         err().print(f"{store}: no results yet", markup=False, soft_wrap=True)
         return
-    shown = table("", *COLUMNS)
+    console = wide_out()
+    rows: list[dict[str, str]] = [dict(zip(COLUMNS, entry.cells(), strict=True)) for entry in found.entries]
+    columns = fitting_columns(rows, console.width)
+    shown = table("", *columns)
     for column in shown.columns:
         column.justify = "right" if column.header == "size" else "left"
-    for entry in found.entries:
-        shown.add_row(*entry.cells())
-    wide_out().print(shown)
+    for row in rows:
+        # What its file cannot tell stands in its title.
+        row["kind"] = row["kind"] or row["title"]
+        shown.add_row(*(row[name] for name in columns))
+    console.print(shown)
 
 
 def show(
@@ -64,7 +70,7 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Say what a result says, how it was made, and how to make it again."""
-    from cosinterp.cli.console import out, print_json
+    from cosinterp.cli.console import out, print_json, print_sentence
     from cosinterp.cli.results_show import as_data, lines_of, table_of
 
     result = opened(store, name)
@@ -73,7 +79,7 @@ def show(
         return
     lines_of(result, out())
     table_of(result, rows, wide_out())
-    out().print(f"figures: {', '.join(result.figures()) or 'none'}", markup=False, soft_wrap=True)
+    print_sentence(out(), f"figures: {', '.join(result.figures()) or 'none'}", indent=0)
     command = result.provenance.get("command")
     if command:
         out().print(f"to make it again: {command}", markup=False, soft_wrap=True)
@@ -210,6 +216,15 @@ def rm(
         return
     verb = "would remove" if dry_run else "removed"
     out().print(f"{store}: {verb} {what}", markup=False, soft_wrap=True)
+
+
+def fitting_columns(rows: Sequence[Mapping[str, str]], width: int) -> list[str]:
+    """The columns of a list that go beside one another; titles go first, for the kind says nearly as much."""
+    columns = list(rows[0])
+    for name in ("title", "n"):
+        if sum(max(len(name), *(len(row[name]) for row in rows)) + 2 for name in columns) > width:
+            columns.remove(name)
+    return columns
 
 
 def wide_out() -> Console:

@@ -6,6 +6,7 @@ import math
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
+from cosinterp.cli.console import print_sentence
 from cosinterp.cli.plain import table
 from probes.report.facts import flat
 from probes.table_view import TableView, table_view
@@ -23,10 +24,10 @@ _BETWEEN = 2
 def lines_of(result: Result, console: Console) -> None:
     """The title, what it says, what was asked of which model, and with what it was made."""
     told = result.provenance
+    said = [*result.summary(), *(f"note: {note}" for note in result.notes())]
     console.print(f"{result.name}: {result.title}", style="bold", markup=False, soft_wrap=True)
-    notes = (f"note: {note}" for note in told.get("notes") or ())
-    for line in dict.fromkeys([*result.summary(), *notes]):
-        console.print(f"  {line}", markup=False, soft_wrap=True)
+    for line in said:
+        print_sentence(console, line)
     sizes = ", ".join(f"{name} {size}" for name, size in result.dataset.sizes.items())
     heads = [("kind", result.kind), ("holds", sizes), ("created", str(told.get("created", "")))]
     heads += [(name, str(told[name])) for name in ("store", "device") if told.get(name)]
@@ -43,7 +44,7 @@ def lines_of(result: Result, console: Console) -> None:
         width = max(len(name) for name, _ in shown)
         for name, text in shown:
             short = text if len(text) <= _MOST_TEXT else f"{text[: _MOST_TEXT - 4]} ..."
-            console.print(f"  {name:{width}}  {short}", markup=False, soft_wrap=True)
+            print_sentence(console, f"{name:{width}}  {short}", hanging=width + _BETWEEN)
 
 
 def table_of(result: Result, rows: int, console: Console) -> None:
@@ -55,7 +56,7 @@ def table_of(result: Result, rows: int, console: Console) -> None:
     console.print("numbers", style="bold")
     if view.shared:
         shared = ", ".join(f"{name} {text}" for name, text in view.shared)
-        console.print(f"  the same in all rows: {shared}", markup=False, soft_wrap=True)
+        print_sentence(console, f"the same in all rows: {shared}")
     count = _fitting(view, console.width) if console.is_terminal else len(view.columns)
     made = table("", *view.columns[:count])
     for column, is_number in zip(made.columns, view.is_number, strict=False):
@@ -67,7 +68,7 @@ def table_of(result: Result, rows: int, console: Console) -> None:
         console.print(made)
     if count < len(view.columns):
         hidden = ", ".join(view.columns[count:])
-        console.print(f"  no room for {hidden}: results export has them", markup=False, soft_wrap=True)
+        print_sentence(console, f"no room for {hidden}: results export has them")
     if view.more:
         console.print(f"  {view.more} more of {total} rows: --rows, or results export", markup=False)
 

@@ -13,6 +13,7 @@ import xarray as xr
 from typer.testing import CliRunner
 
 from cosinterp.cli import app, results_export, store_rm
+from cosinterp.cli.results import fitting_columns
 from probes.result import Result
 from probes.results import save_result
 from tests.unit.probes.patched import full_grid
@@ -70,6 +71,19 @@ def test_ls_lists_every_file_damaged_ones_too(store: Path) -> None:
     assert told["flip"]["command"] == COMMAND
     assert told["flip"]["error"] is None
     assert "cut.nc: damaged" in told["cut"]["error"]
+
+
+@pytest.mark.parametrize(
+    ("width", "columns"),
+    [
+        (200, ("name", "kind", "title", "n", "size")),
+        (30, ("name", "kind", "n", "size")),
+        (16, ("name", "kind", "size")),
+    ],
+)
+def test_ls_leaves_out_what_there_is_no_room_for(width: int, columns: tuple[str, ...]) -> None:
+    row = {"name": "a", "kind": "maps", "title": "Maps on the token grid", "n": "step 12", "size": "1 kB"}
+    assert tuple(fitting_columns([row], width)) == columns
 
 
 def test_ls_of_a_store_without_results_says_so(tmp_path: Path) -> None:
