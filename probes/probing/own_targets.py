@@ -92,7 +92,7 @@ def _table(path: Path, column: str | None) -> OfRun:
     twice = table[table.duplicated(keys)]
     if len(twice):
         row = ", ".join(f"{key} {twice.iloc[0][key]}" for key in keys)
-        raise SelectionError(f"{path}: {row} is there twice")
+        raise SelectionError(f"{path}: {row} is there twice; a row for each {' and '.join(keys)} is needed")
     labels = table[name]
     is_text = not (pd.api.types.is_numeric_dtype(labels) or pd.api.types.is_bool_dtype(labels))
     unknown: Any = UNKNOWN if is_text else np.nan
