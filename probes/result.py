@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -76,9 +76,9 @@ class Result:
         with self._complete():
             return self._kind.summary(self.dataset)
 
-    def notes(self) -> list[str]:
-        """What was said when it was made and its summary does not say."""
-        told = "\n".join(self.summary())
+    def notes(self, said: Sequence[str]) -> list[str]:
+        """What was said when it was made, but for what these lines, its summary perhaps, say already."""
+        told = "\n".join(said)
         return [str(note) for note in self.provenance.get("notes") or () if str(note) not in told]
 
     def table(self) -> pandas.DataFrame:

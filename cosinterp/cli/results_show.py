@@ -24,7 +24,8 @@ _BETWEEN = 2
 def lines_of(result: Result, console: Console) -> None:
     """The title, what it says, what was asked of which model, and with what it was made."""
     told = result.provenance
-    said = [*result.summary(), *(f"note: {note}" for note in result.notes())]
+    said = result.summary()
+    said += [f"note: {note}" for note in result.notes(said)]
     console.print(f"{result.name}: {result.title}", style="bold", markup=False, soft_wrap=True)
     for line in said:
         print_sentence(console, line)

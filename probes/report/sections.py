@@ -103,7 +103,7 @@ def section_of(entry: Entry, store: str, model: dict[str, Any], room: int) -> Se
     lines = _tried(made, "summary", result.summary) or []
     shown = FIRST_LINES if len(lines) > MOST_LINES else len(lines)
     made.summary, made.more_summary = lines[:shown], lines[shown:]
-    made.notes = _tried(made, "notes", result.notes) or []
+    made.notes = result.notes(lines)
     names = _tried(made, "figures", result.figures) or []
     made.more_figures = names[MOST_FIGURES:]
     for name in names[:MOST_FIGURES]:
