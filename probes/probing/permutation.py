@@ -81,7 +81,7 @@ def exchange(problem: Problem, permutations: int, seed: int) -> Exchange:
     if not members:
         raise SelectionError(
             f"no two of {problem.sample_count} samples have the same rows, so nothing can be permuted; "
-            "choose the same seeds of every sample, or ask for no permutations"
+            "choose as many seeds of every sample, or ask for no permutations"
         )
     rng = np.random.default_rng([seed, _PERMUTATIONS])
     donors = np.tile(np.arange(problem.sample_count), (permutations + 1, 1))

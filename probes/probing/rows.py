@@ -113,8 +113,11 @@ def lay_rows(chosen: Chosen, target: Target, choice: RowChoice) -> Rows:
         entry.sample for entry, one in zip(chosen.entries, labels, strict=True) if is_known(one).any()
     }
     if not labelled:
+        first, among = chosen.entries[0], choice.among
+        inside = "" if among is None else f' among "{among.text}"'
         raise SelectionError(
-            f'target "{target.text}": no row of {count_text(len(chosen.entries), "run")} has a label'
+            f'target "{target.text}"{inside}: no row of {count_text(len(chosen.entries), "run")} has a '
+            f"label; the first is {first.sample} seed {first.seed}"
         )
     kept = [index for index, entry in enumerate(chosen.entries) if entry.sample in labelled]
     notes: list[str] = []
@@ -215,8 +218,12 @@ def _of_rows(
 
 
 def _slots(entries: Sequence[RunEntry], per_run: int) -> NDArray[np.int64]:
-    seeds = sorted({entry.seed for entry in entries})
-    first = np.array([seeds.index(entry.seed) for entry in entries], dtype=np.int64) * per_run
+    # By rank, not by number: samples with as many runs can be exchanged, whichever seeds those are of.
+    ranks: dict[str, int] = {}
+    first = np.zeros(len(entries), dtype=np.int64)
+    for index, entry in enumerate(entries):
+        first[index] = ranks.setdefault(entry.sample, 0) * per_run
+        ranks[entry.sample] += 1
     return (first[:, None] + np.arange(per_run)).reshape(-1)
 
 

@@ -12,6 +12,7 @@ from probes.probing.features import Features, check_memory
 from probes.probing.folds import deal
 from probes.probing.grid import GridScores, Progress, count_cells, probe_grid
 from probes.probing.labels import LabelKind
+from probes.probing.permutation import exchange
 from probes.probing.plan import Model, Plan
 from probes.probing.rows import Pool, RowChoice, Rows, lay_rows
 from probes.probing.targets import Outcomes, read_target
@@ -115,7 +116,10 @@ class Study:
         return int(one * (self.together + OVERHEAD)) * self.asked.jobs
 
     def run(self, progress: Progress | None = None) -> GridScores:
-        """Computes it. Raises SelectionError or StoreError: see `probe_grid`."""
+        """Computes it. Raises SelectionError or StoreError: see `exchange` and `probe_grid`."""
+        if self.plan.permutations:
+            # What cannot be permuted is known before anything is read.
+            exchange(self.rows.problem, 1, self.plan.seed)
         return probe_grid(
             self.features,
             self.plan,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ def plant(
     folder: Path,
     *,
     samples: int = 12,
-    seeds: int = 2,
+    seeds: int | Callable[[int], Sequence[int]] = 2,
     cells: Collection[tuple[int, int]] = CELLS,
     strength: float = 3.0,
     damage: tuple[str, int, int, int] | None = None,
@@ -39,6 +39,7 @@ def plant(
     """A store of ``sample-NN`` with seeds 0, 1, ...: a truth ``mark`` (row, col) and a number ``size``.
 
     Args:
+        seeds: how many, or which of each sample.
         cells: (step, layer) at which channel 0 holds the mark of a token, and channel 1 the
             size of the sample.
         strength: of both, in standard deviations of the noise.
@@ -49,7 +50,7 @@ def plant(
     settings = StoreSettings({"name": "planted"}, {"sites": ["resid"], "dtype": "fp32"}, {"num_steps": 3})
     store = create_store(folder, settings)
     for number in range(samples):
-        for seed in range(seeds):
+        for seed in range(seeds) if isinstance(seeds, int) else seeds(number):
             _write(store, number, seed, cells, strength, damage, truths, grid, noise)
     return store
 

@@ -13,6 +13,7 @@ from probes.probing.problem import Problem
 from probes.probing.study import Asked, prepare
 from probes.result import Result
 from stores import Store
+from stores.errors import SelectionError
 from tests.unit.probes.probing.planted_stores import CELLS, CHANNELS, GRID, labels_of, plant, size_of
 
 PERMUTATIONS = 99
@@ -144,6 +145,21 @@ def test_a_probe_tested_where_it_was_fitted_scores_as_in_the_grid(store: Store) 
     for step in (1, 2):
         there = carried.sel(train_step=step, train_layer=1, test_step=step, test_layer=1)
         assert float(there) == pytest.approx(float(score.sel(step=step, layer=1)), abs=1e-12)
+
+
+def test_samples_with_seeds_of_their_own_are_exchanged_by_rank(tmp_path: Path) -> None:
+    store = plant(tmp_path / "store", seeds=lambda number: (number, 40 - number))
+    problem = study_of(store, "truth:mark").rows.problem
+    per_sample = 2 * int(np.prod(GRID))
+    assert problem.slots.tolist() == np.tile(np.arange(per_sample), 12).tolist()
+
+
+def test_what_cannot_be_permuted_is_said_before_anything_is_read(tmp_path: Path) -> None:
+    store = plant(tmp_path / "store", samples=6, seeds=lambda number: range(number + 1))
+    told: list[int] = []
+    with pytest.raises(SelectionError, match="nothing can be permuted; choose as many seeds of every"):
+        probe(store, "truth:mark", progress=lambda done, _: told.append(done), outer=2, inner=2, **QUICK)
+    assert not told
 
 
 def test_no_parameter_says_which_sample_a_row_is_of(store: Store) -> None:
