@@ -118,9 +118,9 @@ def swept(bench: Bench, trials: Sequence[Trial], monkeypatch: Any = None, **opti
         comparing = sweep._comparing
         measured = comparing.effects
 
-        def effects(trial: Trial, outcome: Outcome, row: int) -> Any:
+        def effects(trial: Trial, outcome: Outcome, *told: Any) -> Any:
             kept.append((trial, outcome))
-            return measured(trial, outcome, row)
+            return measured(trial, outcome, *told)
 
         monkeypatch.setattr(comparing, "effects", effects)
     rows = list(sweep.rows())
