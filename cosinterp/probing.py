@@ -122,8 +122,8 @@ def _outcome(name: str, run: Run) -> bool | float | None:
     video = run.video
     if video is None:
         raise SelectionError(
-            f'target "{name}": {run.path} holds no video; give the outcomes as a CSV with the columns sample, '
-            f"seed and {name}, as labels.csv:{name}"
+            f'target "{name}": {run.path} holds no video; give the outcomes as labels.csv:{name}, a table '
+            f"with the columns sample, seed and {name}"
         )
     value = task.score(video, truth)[name]
     return bool(value) if metric.kind == "share" else value

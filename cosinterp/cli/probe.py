@@ -229,12 +229,15 @@ def plan_lines(study: Study, cells: int, name: str) -> list[str]:
     rows, chosen = study.rows, study.features.chosen
     grid = f"{count_text(len(chosen.steps), 'step')} x {count_text(len(chosen.layers), 'layer')}"
     labelled = int(rows.problem.labelled.sum())
-    what = f"{study.asked.target} of {count_text(labelled, rows.unit)}"
-    runs = f"{count_text(len(rows.entries), 'run')} of {count_text(len(rows.names), 'sample')}"
+    of = count_text(len(rows.names), "sample")
+    if rows.unit != "run":
+        of = f"{count_text(len(rows.entries), 'run')} of {of}"
+    what = f"{study.asked.target} of {labelled:,} {rows.unit}{'' if labelled == 1 else 's'}"
     memory = f"{chosen.channels:,} channels, in about {size_text(study.memory)} of memory"
-    lines = [f"{what} ({runs}) at {grid}: {count_text(cells, 'cell')} with baselines, of {memory}"]
-    if study.baselines:
-        names = [one.name for one in study.baselines] + (["untrained"] * (study.untrained is not None))
-        lines.append(f"baselines: {', '.join(names)}")
+    baselines = [one.name for one in study.baselines] + (["untrained"] * (study.untrained is not None))
+    read = count_text(cells, "cell") + (" with baselines" if baselines else "")
+    lines = [f"{what} ({of}) at {grid}: {read}, of {memory}"]
+    if baselines:
+        lines.append(f"baselines: {', '.join(baselines)}")
     lines.append(f"result: {name}")
     return lines + [f"note: {note}" for note in study.notes]

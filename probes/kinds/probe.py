@@ -150,11 +150,14 @@ def _decodable(dataset: xarray.Dataset) -> list[str]:
     explored = int((dataset["q"].values < ALPHA).sum())
     exploring = f"Benjamini-Hochberg q < {ALPHA}, for exploring, at {explored}"
     if not found.any():
-        return [f"decodable at none of {found.size} cells ({how_tested}; least p {p.min():.3f}); {exploring}"]
+        cells = count_text(found.size, "cell")
+        return [f"decodable at none of {cells} ({how_tested}; least p {p.min():.3f}); {exploring}"]
     first = int(np.flatnonzero(found.any(axis=1))[0])
     layer = layers[int(np.flatnonzero(found[first])[0])]
-    where = f"first at step {steps[first]}, there from layer {layer} on"
-    line = f"decodable at {found.sum()} of {found.size} cells ({how_tested}; {exploring}): {where}"
+    where = f"first at step {steps[first]}, layer {layer}"
+    line = (
+        f"decodable at {found.sum()} of {count_text(found.size, 'cell')} ({how_tested}; {exploring}): {where}"
+    )
     return [line] if found.all() else [line, f"decodable at {cells_text(found, steps, layers)}"]
 
 

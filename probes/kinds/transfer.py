@@ -37,7 +37,7 @@ def summary(dataset: xarray.Dataset) -> list[str]:
         told = []
         for end in (others[0], others[-1]) if len(others) > 1 else others:
             there = _pair(dataset, step, layer, *((end, layer) if axis == "step" else (step, end)))
-            told.append(f"at {axis} {end} {interval(there, 'score', 'low', 'high')}")
+            told.append(f"{interval(there, 'score', 'low', 'high')} at {axis} {end}")
         lines.append(f"this probe tested along {axis}s at {fixed}: {', '.join(told)}")
     return [*lines, how(dataset), *(f"note: {note}" for note in dataset.attrs["notes"].splitlines())]
 

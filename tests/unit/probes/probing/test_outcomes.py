@@ -83,7 +83,6 @@ def test_success_is_found_at_the_layer_that_tells_it(store: Store) -> None:
 
 def test_a_run_without_a_video_is_named(tmp_path: Path) -> None:
     store = plant(tmp_path / "store", with_video=False)
-    with pytest.raises(
-        SelectionError, match=r'"solved": .*0\.h5 holds no video; .* columns sample, seed and solved'
-    ):
+    message = r'"solved": .*0\.h5 holds no video; .* columns sample, seed and solved'
+    with pytest.raises(SelectionError, match=message):
         study_of(store, "solved")
