@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +29,28 @@ _SAVE_EVERY = 60.0
 def default_name(task: str, variant: str) -> str:
     """What the scores of a task are called if nobody says: "scores-maze", "scores-maze-patched"."""
     return f"{scores.KIND}-{task}" if variant == BASE else f"{scores.KIND}-{task}-{variant}"
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Alone among the processes that save scores in this folder, where the file system has locks.
+
+    Raises:
+        StoreError: the folder cannot be made or opened.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        raise StoreError(f"{folder}: scores cannot be saved: {error.strerror}") from error
+    try:
+        # Some network file systems have no locks, or none of folders. There two processes may still lose what
+        # one of them adds in the instant in which the other one saves.
+        with suppress(OSError):
+            fcntl.flock(held, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(held)
 
 
 class SavedScores:
@@ -57,15 +81,20 @@ class SavedScores:
         self._store, self._variant, self._name = store, variant, name
         self._decoder, self._command = decoder, command
         self._last_save = time.monotonic()
-        self._entries = {(entry.sample, entry.seed): entry for entry in store.runs(variant=variant)}
+        self._entries = {entry.key[:2]: entry for entry in store.runs(variant=variant)}
         self._rows: dict[str, dict[scores.RunKey, Scored]] = {}
         self._tasks: dict[str, Task] = {}
         self._changed: set[str] = set()
+        self._replaced: set[Path] = set()
         names = [name] if name is not None else [default_name(task, variant) for task in known_tasks()]
         for one in names:
             path = result_path(store.path, one)
             if path.is_file():
-                self._read(path, force)
+                table = self._read(path, is_replaced=force)
+                if force:
+                    self._replaced.add(path)
+                else:
+                    self._rows[table.task] = {row.key: row for row in table.runs}
 
     def task_name(self, entry: RunEntry) -> str | None:
         """The task that a run was scored for already; None if it was not."""
@@ -117,15 +146,36 @@ class SavedScores:
             self.save()
 
     def save(self) -> None:
-        """Write what was added.
+        """Write what was added, beside what other processes have added since it was read.
 
         Raises:
+            SelectionError: another process has put other scores there in the meantime.
             StoreError: the disk refuses.
         """
         for task in sorted(self._changed):
-            self._result(self._tasks[task]).save(self._store.path, self.path(task).stem, force=True)
+            path = self.path(task)
+            with _alone_in(path.parent):
+                self._take_in(task, path)
+                self._result(self._tasks[task]).save(self._store.path, path.stem, force=True)
+            self._replaced.discard(path)
         self._changed.clear()
         self._last_save = time.monotonic()
+
+    def _take_in(self, task: str, path: Path) -> None:
+        """What others have added; of a run that was scored here too, what was found here stays."""
+        if path in self._replaced or not path.is_file():
+            return
+        table, own = self._read(path), self._rows[task]
+        # Runs may have been made since, and scored by others.
+        self._entries = {entry.key[:2]: entry for entry in self._store.runs(variant=self._variant)}
+        added = {row.key: row for row in table.runs}
+        if table.task != task or {len(row.steps) for row in (*added.values(), *own.values())} != {
+            table.num_steps
+        }:
+            raise SelectionError(
+                f"{path}: another process has put other scores there in the meantime; choose another --name"
+            )
+        self._rows[task] = {**added, **own}
 
     def _result(self, task: Task) -> Result:
         rows = self._rows[task.name]
@@ -144,7 +194,7 @@ class SavedScores:
         told = provenance(scores.KIND, self._store, asked, command=self._command)
         return Result(table.to_dataset(), told)
 
-    def _read(self, path: Path, force: bool) -> None:
+    def _read(self, path: Path, *, is_replaced: bool = False) -> ScoreTable:
         result = Result.open(path)
         if result.kind != scores.KIND:
             raise SelectionError(f"{path}: this is a result of the kind {result.kind}; choose another name")
@@ -154,13 +204,10 @@ class SavedScores:
                 f"{path}: these are scores of variant {asked['variant']}, not {self._variant}; choose "
                 "another name"
             )
-        if force:
-            return
-        if asked["decoder"] != self._decoder:
+        if not is_replaced and asked["decoder"] != self._decoder:
             decoder = asked["decoder"] or "the model that made the store"
             raise SelectionError(
                 f"{path}: these scores were decoded by {decoder}; choose another --name, or score anew with "
                 "--force"
             )
-        table = ScoreTable.from_dataset(result.dataset)
-        self._rows[table.task] = {row.key: row for row in table.runs}
+        return ScoreTable.from_dataset(result.dataset)
