@@ -118,10 +118,7 @@ class SiteReader:
         where = f"site {info.key} of this run"
         (step,) = selection.select(step, info.steps, "steps", where)
         (layer,) = selection.select(layer, info.layers, "layers", where)
-        if branch is None:
-            branch = default_branch(info.branches)
-        if branch not in info.branches:
-            raise StoreError(f"branch {branch!r}: {where} has {', '.join(info.branches)}")
+        branch = meant_branch(info.branches, branch, where)
         return info.steps.index(step), info.layers.index(layer), info.branches.index(branch)
 
     def read(
@@ -217,3 +214,15 @@ def select_branches(
 def default_branch(branches: tuple[str, ...]) -> str:
     """The branch that is meant where none is named: "cond" if it is there, else the first."""
     return "cond" if "cond" in branches else branches[0]
+
+
+def meant_branch(branches: tuple[str, ...], asked: str | None, where: Path | str) -> str:
+    """The branch that is asked for, or where none is the default.
+
+    Raises:
+        StoreError: ``where`` does not hold it.
+    """
+    branch = default_branch(branches) if asked is None else asked
+    if branch not in branches:
+        raise StoreError(f"branch {branch!r}: {where} has {', '.join(branches)}")
+    return branch

@@ -13,7 +13,7 @@ from stores.chosen_runs import SampleNames, chosen_runs
 from stores.filters import Seeds
 from stores.layout import BASE
 from stores.reader import Run
-from stores.sites import default_branch
+from stores.sites import meant_branch
 
 _RUN = re.compile(r"(?P<sample>[^/]+)/(?P<seed>[0-9]{1,18})(?:\.(?P<variant>[a-z][a-z0-9_-]*))?")
 
@@ -114,9 +114,7 @@ def choose(
                 raise StoreError(f"{run.path}: this run holds no activations; trace it with --sites {site}")
             info = run.site(site, reduction)
             keys.append(info.key)
-            branches.append(default_branch(info.branches) if branch is None else branch)
-            if branches[-1] not in info.branches:
-                raise StoreError(f"branch {branch!r}: {run.path} has {', '.join(info.branches)}")
+            branches.append(meant_branch(info.branches, branch, run.path))
             held["steps"].append(info.steps)
             held["layers"].append(info.layers)
             kept.append(Kept.of(run, info.key))

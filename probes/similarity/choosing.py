@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import product
 
 from probes.similarity.designs import (
     ACROSS,
@@ -169,26 +170,28 @@ def _balanced(
 def _infos(
     sources: Sequence[Source], samples: Sequence[str], seeds: Sequence[int], place: Place
 ) -> list[SiteInfo]:
+    """What each of the runs holds."""
     return [
-        source.store.shared_run(samples[0], seeds[0], source.variant).site(place.site, place.reduction)
-        for source in sources
+        source.store.shared_run(sample, seed, source.variant).site(place.site, place.reduction)
+        for source, sample, seed in product(sources, samples, seeds)
     ]
 
 
 def _places(
     asked: Asked, infos: Sequence[SiteInfo], notes: list[str]
 ) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """The steps and layers that are asked for, of those that all sources hold."""
+    """The steps and layers that are asked for, of those that all runs hold."""
     chosen = []
     for what, selection, held in (
         ("steps", asked.steps, [info.steps for info in infos]),
         ("layers", asked.layers, [info.layers for info in infos]),
     ):
         shared = sorted(set(held[0]).intersection(*held[1:]))
-        where = "this store" if len(held) == 1 else "what both sides have"
-        if any(set(one) != set(shared) for one in held) and shared:
-            notes.append(f"only the {what} that both sides have: {compact(shared)}")
-        chosen.append(select(selection, shared, what, where))
+        if not shared:
+            raise SelectionError(f"{what}: the chosen runs have none in common; choose others")
+        if any(set(one) != set(shared) for one in held):
+            notes.append(f"only the {what} that all runs hold: {compact(shared)}")
+        chosen.append(select(selection, shared, what, "every chosen run"))
     return chosen[0], chosen[1]
 
 

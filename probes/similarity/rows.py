@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Literal, get_args
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 from probes.similarity.designs import Block, Design, Feature
 from probes.similarity.moments import Float64
 from stores import SelectionError, SiteInfo, StoreError
-from stores.sites import default_branch
+from stores.sites import meant_branch
 from stores.token_selection import GRID_AXES
 
 Rows = Literal["tokens", "runs"]
@@ -142,9 +141,7 @@ def _checked(design: Design, place: Place) -> tuple[SiteInfo, list[str], list[st
             run = source.store.shared_run(*source.run_of(block))
             info = run.site(place.site, place.reduction)
             kept = run.token_places(info.key) if "token" in info.axes else None
-            branch = default_branch(info.branches) if place.branch is None else place.branch
-            if branch not in info.branches:
-                raise StoreError(f"branch {branch!r}: {run.path} has {', '.join(info.branches)}")
+            branch = meant_branch(info.branches, place.branch, run.path)
             if of_source is None:
                 if info.item_axes == 0:
                     raise SelectionError(
@@ -172,22 +169,7 @@ def _checked(design: Design, place: Place) -> tuple[SiteInfo, list[str], list[st
                     f"{of_source.shape[-1]}; choose runs of one model"
                 )
     assert first is not None
-    _require_places(design, infos)
     return first[0], [info.key for info in infos], branches, [info.shape[-1] for info in infos]
-
-
-def _require_places(design: Design, infos: Sequence[SiteInfo]) -> None:
-    """Raises SelectionError if a source lacks a step or layer that is to be read of it."""
-    for source, info in enumerate(infos):
-        wanted = [feature for feature in design.features if feature.source == source]
-        for what, asked, stored in (
-            ("layer", {feature.layer for feature in wanted}, info.layers),
-            ("step", {feature.step for feature in wanted}, info.steps),
-        ):
-            missing = sorted(asked - set(stored))
-            if missing:
-                store = design.sources[source].store.path
-                raise SelectionError(f"{what} {missing[0]}: {store} has no such {what} of site {info.key}")
 
 
 def _tokens_text(info: SiteInfo) -> str:

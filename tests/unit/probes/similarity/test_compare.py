@@ -130,7 +130,18 @@ def test_another_store_is_compared_where_both_have_the_run_and_the_place(store: 
     expected = cka(rows(shared, 1, 2, kept), rows(noise, 1, 2, kept))
     assert dataset["cka"].values[1, 1] == pytest.approx(expected, abs=1e-8)
     assert result.provenance["asked"]["samples"] == ["b", "c", "d"]
-    assert any("layers that both sides have: 0,2" in note for note in result.provenance["notes"])
+    assert any("layers that all runs hold: 0,2" in note for note in result.provenance["notes"])
+
+
+def test_a_run_that_holds_fewer_layers_leaves_those_of_all(store: Store):
+    add_run(store, "d", 2, shared, layers=(0, 2))
+    add_run(store, "a", 2, shared)
+    for sample in ("b", "c"):
+        add_run(store, sample, 2, shared)
+    result = similarity(store, tokens="all")
+    assert result.dataset["layer"].values.tolist() == [0, 2]
+    assert int(result.dataset["runs"]) == 12
+    assert any("layers that all runs hold: 0,2" in note for note in result.provenance["notes"])
 
 
 def test_other_channels_are_no_hindrance(store: Store, tmp_path: Path):
@@ -261,7 +272,7 @@ def test_one_sample_has_no_interval_and_no_exchange(store: Store):
     ("asked", "message"),
     [
         ({"across": "columns"}, '"columns" cannot be compared across; there are layers, steps'),
-        ({"layers": "0-5"}, "there is no layer 5; this store has layers 0-2"),
+        ({"layers": "0-5"}, "there is no layer 5; every chosen run has layers 0-2"),
         ({"layers": "1"}, "one layer only, and nothing to compare it with"),
         ({"across": "seeds", "seeds": "1"}, "there is seed 1 only"),
         ({"across": "samples", "samples": "a"}, "there is a only"),
