@@ -1,9 +1,8 @@
 """Many tests at once: of a grid of cells, some look like something by chance alone.
 
-Sources: Westfall and Young, Resampling-Based Multiple Testing (1993), sections 2.3 and 2.6; Phipson and
-Smyth, Stat.
-Appl. Genet. Mol. Biol. 9 (2010) 39, for p-values that are never 0; Benjamini and Hochberg, J. R. Stat.
-Soc. B 57 (1995) 289.
+Sources: Westfall and Young, Resampling-Based Multiple Testing (1993), section 2.3; Phipson and Smyth, Stat.
+Appl. Genet. Mol. Biol. 9 (2010) 39, for p-values that are never 0; Benjamini and Hochberg, J. R. Stat. Soc. B
+57 (1995) 289.
 """
 
 from __future__ import annotations
@@ -26,19 +25,17 @@ def permutation_p(observed: ArrayLike, nulls: ArrayLike) -> NDArray[np.float64]:
     return (1 + (null >= values[:, None] - _tolerance(values)[:, None]).sum(1)) / (1 + null.shape[1])
 
 
-def family_wise(observed: ArrayLike, nulls: ArrayLike, *, step_down: bool = False) -> NDArray[np.float64]:
+def family_wise(observed: ArrayLike, nulls: ArrayLike) -> NDArray[np.float64]:
     """p-values that hold over all cells together, by the greatest statistic of each permutation.
 
     The chance that any p-value of a true null hypothesis falls to alpha or below is at most alpha, however
-    the cells hang together, because each permutation is the same at all cells. In one step, each cell is held
-    against the maximum over all cells (Westfall and Young, algorithm 2.5); stepping down, only against the
-    maximum over cells whose statistic is not greater than its own (algorithm 2.8), which finds more.
+    the cells hang together, because each permutation is the same at all cells (Westfall and Young, algorithm
+    2.5, in a single step).
 
     Args:
         observed: (cell,) a statistic that is great where there is something, and of the same scale at all
             cells.
         nulls: (cell, permutation) the same under permutation, the same permutations at all cells.
-        step_down: whether to step down.
 
     Returns:
         (cell,) p-values, at least 1 / (1 + permutations).
@@ -47,19 +44,8 @@ def family_wise(observed: ArrayLike, nulls: ArrayLike, *, step_down: bool = Fals
         ValueError: shapes that do not fit, values that are NaN, no permutation.
     """
     values, null = _checked(observed, nulls)
-    tolerance = _tolerance(values)
-    count = null.shape[1]
-    if not step_down:
-        greatest = null.max(0)
-        return (1 + (greatest >= (values - tolerance)[:, None]).sum(1)) / (1 + count)
-    order = np.argsort(values, kind="stable")
-    greatest = np.maximum.accumulate(null[order], axis=0)
-    ascending = (1 + (greatest >= (values - tolerance)[order, None]).sum(1)) / (1 + count)
-    # A cell is not more significant than one with a greater statistic.
-    adjusted = np.maximum.accumulate(ascending[::-1])[::-1]
-    result = np.empty(len(values))
-    result[order] = adjusted
-    return result
+    greatest = null.max(0)
+    return (1 + (greatest >= (values - _tolerance(values))[:, None]).sum(1)) / (1 + null.shape[1])
 
 
 def benjamini_hochberg(p: ArrayLike) -> NDArray[np.float64]:

@@ -22,8 +22,7 @@ not the score of the logistic or ridge probe that is reported beside it, and its
 can be read linearly, not how well.
 
 Sources: Good, Permutation, Parametric and Bootstrap Tests of Hypotheses (2005), sections 3.2 and 6.3; Phipson
-    and
-Smyth, Stat. Appl. Genet. Mol. Biol. 9 (2010) 39, for counting the observation among the permutations.
+and Smyth, Stat. Appl. Genet. Mol. Biol. 9 (2010) 39, for counting the observation among the permutations.
 """
 
 from __future__ import annotations

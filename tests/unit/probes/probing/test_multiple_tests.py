@@ -19,36 +19,14 @@ def by_maximum(observed, nulls):
     return np.array(result)
 
 
-def stepping_down(observed, nulls):
-    """Westfall and Young's algorithm 2.8 as told: from the greatest, each against those not above it."""
-    order = sorted(range(len(observed)), key=lambda cell: -observed[cell])
-    result, least = np.empty(len(observed)), 0.0
-    for rank, cell in enumerate(order):
-        left = order[rank:]
-        greater = sum(max(nulls[one][draw] for one in left) >= observed[cell] for draw in range(199))
-        least = max(least, (1 + greater) / 200)
-        result[cell] = least
-    return result
-
-
 def test_the_max_statistic_is_its_definition():
     np.testing.assert_allclose(family_wise(OBSERVED, NULLS), by_maximum(OBSERVED, NULLS), atol=1e-8)
-
-
-def test_stepping_down_is_its_definition_and_never_finds_less():
-    down = family_wise(OBSERVED, NULLS, step_down=True)
-    np.testing.assert_allclose(down, stepping_down(OBSERVED, NULLS), atol=1e-8)
-    single = family_wise(OBSERVED, NULLS)
-    assert (down <= single).all()
-    assert (down < single).any()
-    assert down.min() == single.min()
 
 
 def test_a_single_cell_needs_no_correction():
     alone = permutation_p(OBSERVED[:1], NULLS[:1])
     assert alone == (1 + (NULLS[0] >= OBSERVED[0]).sum()) / 200
-    for step_down in (False, True):
-        np.testing.assert_array_equal(family_wise(OBSERVED[:1], NULLS[:1], step_down=step_down), alone)
+    np.testing.assert_array_equal(family_wise(OBSERVED[:1], NULLS[:1]), alone)
 
 
 def test_a_null_equal_to_the_observation_up_to_rounding_counts():
