@@ -104,10 +104,11 @@ def what_was_probed(dataset: xarray.Dataset) -> str:
 def how(dataset: xarray.Dataset) -> str:
     """How scores and intervals were made, and from which seed."""
     told = dataset.attrs
+    drawn = f", {told['draws']} draws" if "bootstrap" in told["method"] else ""
     return (
         f"n = {int(told['n']):,} {told['unit']}s of {count_text(int(told['samples']), 'sample')}, "
         f"{told['outer']} folds by sample; {told['level']:.0%} interval: {told['method']}; "
-        f"seed {told['seed']}, {told['draws']} draws"
+        f"seed {told['seed']}{drawn}"
     )
 
 
