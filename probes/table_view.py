@@ -26,7 +26,7 @@ class TableView:
     """What is shown of a table.
 
     Attributes:
-        shared: the columns in which all rows are alike, with what they hold.
+        shared: the columns in which all rows are alike, with what they hold, if that is known.
         columns: the others.
         is_number: for each column, whether it holds numbers.
         rows: the first rows, a text for each column.
@@ -51,7 +51,7 @@ def table_view(table: pandas.DataFrame, most: int) -> TableView:
     columns = [name for name in names if name not in shared and name not in joined]
     texts = [_texts(head, name, ends[name]) for name in columns]
     return TableView(
-        shared=[(name, cell_text(table[name].iloc[0])) for name in shared],
+        shared=[(name, text) for name in shared if (text := cell_text(table[name].iloc[0])) != _NOTHING],
         columns=columns,
         is_number=[table[name].dtype.kind in "iuf" for name in columns],
         rows=[list(row) for row in zip(*texts, strict=True)],

@@ -141,7 +141,7 @@ def report(
     Raises:
         StoreError: as `Result.save`.
     """
-    from cosinterp.cli.console import out, print_json
+    from cosinterp.cli.console import out, print_json, print_sentence
 
     saved = result.save(store, name, force=force)
     if plot is not None:
@@ -150,7 +150,7 @@ def report(
         print_json(as_data(saved))
         return saved
     for line in saved.summary():
-        out().print(line, markup=False, soft_wrap=True)
+        print_sentence(out(), line, indent=0)
     out().print(f"result: {saved.path}", markup=False, soft_wrap=True)
     return saved
 

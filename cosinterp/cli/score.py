@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cosinterp.cli import options
+from cosinterp.cli.analysis_options import FORMATS
 
 if TYPE_CHECKING:
     from cosinterp.scoring import TaskScores
@@ -70,7 +71,7 @@ def score(
         raise UserError("--no-save keeps nothing; leave out --name and --force, or --no-save.")
     if plot is not None and not by_step:
         raise UserError("--plot draws the curves by step; leave out --no-by-step.")
-    if plot is not None and plot.suffix not in (".png", ".svg", ".pdf"):
+    if plot is not None and plot.suffix not in FORMATS:
         raise UserError(f"--plot {plot}: the name has to end in .png, .svg or .pdf.")
     for flag, path in (("--plot", plot), ("--csv", csv)):
         if path is not None and path.is_dir():
@@ -139,18 +140,9 @@ def write_csv(scores: list[TaskScores], path: Path) -> None:
 
 def draw(scores: TaskScores, path: Path, seed: int) -> None:
     """The headline metrics by step as curves with bands."""
-    from probes import plots
     from probes.drawing import save_figure
-    from probes.statistics import describe
+    from probes.kinds.scores import by_step_figure
 
     by_step = scores.by_step(seed=seed)
     shown = [metric for metric in scores.task.metrics if metric.name in scores.task.headline]
-    curves = {metric.label: by_step[metric.name] for metric in shown}
-    figure = plots.by_step(
-        curves,
-        title="Score of the clean estimate by step",
-        ylabel="mean over runs",
-        caption=describe([one for curve in curves.values() for one in curve]) + ".",
-        limits=(0, 1) if all(metric.bounds == (0, 1) for metric in shown) else None,
-    )
-    save_figure(figure, path)
+    save_figure(by_step_figure({metric: by_step[metric.name] for metric in shown}), path)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -57,17 +57,21 @@ def _figures(dataset: xarray.Dataset) -> Mapping[str, Callable[[], Figure]]:
 
 
 def _by_step(dataset: xarray.Dataset) -> Figure:
-    from probes import plots
-
     table = ScoreTable.from_dataset(dataset)
     shown = [metric for metric in table.metrics if metric.name in table.headline]
-    curves = {metric.label: estimates(table, metric)[0] for metric in shown}
+    return by_step_figure({metric: estimates(table, metric)[0] for metric in shown})
+
+
+def by_step_figure(curves: Mapping[Metric, Sequence[Estimate]]) -> Figure:
+    """Means of metrics of the clean estimate by step, as curves with bands."""
+    from probes import plots
+
     return plots.by_step(
-        curves,
+        {metric.label: curve for metric, curve in curves.items()},
         title="Score of the clean estimate by step",
         ylabel="mean over runs",
         caption=describe([one for curve in curves.values() for one in curve]) + ".",
-        limits=(0, 1) if all(metric.bounds == (0, 1) for metric in shown) else None,
+        limits=(0, 1) if all(metric.bounds == (0, 1) for metric in curves) else None,
     )
 
 

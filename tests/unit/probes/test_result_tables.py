@@ -35,12 +35,12 @@ def test_cells_are_short(value: object, text: str) -> None:
     assert cell_text(value) == text
 
 
-def test_columns_that_are_alike_are_told_once_but_for_values() -> None:
+def test_columns_that_are_alike_are_told_once_but_for_values_and_never_if_nothing_is_known() -> None:
     table = pd.DataFrame(
         {"site": ["resid"] * 3, "layer": [0, 1, 2], "value": [0.5] * 3, "n": [4] * 3, "p": [np.nan] * 3}
     )
     view = table_view(table, 2)
-    assert view.shared == [("site", "resid"), ("n", "4"), ("p", "–")]
+    assert view.shared == [("site", "resid"), ("n", "4")]
     assert view.columns == ["layer", "value"]
     assert view.is_number == [True, True]
     assert view.rows == [["0", "0.500"], ["1", "0.500"]]
