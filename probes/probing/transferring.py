@@ -44,12 +44,6 @@ class TransferStudy:
         chosen = self.study.features.chosen
         return len(self.steps) * len(self.layers) + len(chosen.steps) * len(chosen.layers)
 
-    @property
-    def pairs(self) -> int:
-        """Scores that are made."""
-        chosen = self.study.features.chosen
-        return len(self.steps) * len(self.layers) * len(chosen.steps) * len(chosen.layers)
-
     def run(self, progress: Progress | None = None) -> xarray.Dataset:
         """Fits the probes and tests them everywhere.
 
