@@ -16,14 +16,15 @@ MOST_NUMBERS = 15
 """Maps of more rows or columns have no numbers in their cells."""
 NOTHING = "#e4e4e4"
 """Cells of which nothing is known."""
-_MOST_TICKS = 21
+MOST_TICKS = 21
+"""Of longer axes some rows or columns are named, evenly spaced."""
 
 
 def draw_cells(
     axes: Axes,
     values: NDArray[np.float64],
-    rows: Sequence[int],
-    columns: Sequence[int],
+    rows: Sequence[int] | Sequence[str],
+    columns: Sequence[int] | Sequence[str],
     colours: ScalarMappable,
     has_numbers: bool,
 ) -> None:
@@ -31,7 +32,7 @@ def draw_cells(
     image = axes.imshow(np.ma.masked_invalid(values), aspect="auto")
     image.set(cmap=colours.cmap, norm=colours.norm)
     for axis, labels in ((axes.yaxis, rows), (axes.xaxis, columns)):
-        shown = range(0, len(labels), -(-len(labels) // _MOST_TICKS))
+        shown = range(0, len(labels), -(-len(labels) // MOST_TICKS))
         axis.set_ticks(list(shown), [str(labels[index]) for index in shown], fontsize=8.5)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)

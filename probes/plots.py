@@ -9,6 +9,7 @@ import textwrap
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
@@ -18,7 +19,24 @@ from probes.statistics import Estimate
 OKABE_ITO = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 """Colours that stay apart under the common kinds of colour blindness (Okabe and Ito 2008)."""
 
+ORDERED_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
+"""Of curves that have an order, such as layers, beside the colours of `in_order`."""
+
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+
+
+def in_order(count: int) -> list[tuple[float, float, float]]:
+    """Colours for so many curves that have an order, from dark to light, none too light for white paper."""
+    red, green, blue, _ = colormaps["cividis"](np.linspace(0, 0.92, count)).T
+    return list(zip(red.tolist(), green.tolist(), blue.tolist(), strict=True))
+
+
+def spread(numbers: Sequence[int], most: int) -> list[int]:
+    """At most so many of the numbers, evenly spaced, the first and the last among them."""
+    if len(numbers) <= most:
+        return list(numbers)
+    places = np.linspace(0, len(numbers) - 1, most).round().astype(int)
+    return [numbers[place] for place in places]
 
 
 def by_step(

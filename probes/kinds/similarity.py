@@ -14,7 +14,6 @@ from probes.similarity.words import (
     counts_text,
     entries,
     is_square,
-    measure_of,
     measure_text,
     place_text,
     where_text,
@@ -75,7 +74,7 @@ def _figures(dataset: xarray.Dataset) -> Mapping[str, Callable[[], Figure]]:
 def _square_maps(dataset: xarray.Dataset) -> Figure:
     from probes.similarity.plots import square_maps
 
-    return square_maps(dataset, measure_of(dataset))
+    return square_maps(dataset)
 
 
 def _curves(dataset: xarray.Dataset) -> Figure:

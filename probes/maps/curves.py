@@ -15,9 +15,9 @@ from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
-from probes.maps.mosaic import SEQUENTIAL, spread
-from probes.maps.pictures import number, rule_words, where
-from probes.plots import OKABE_ITO
+from probes.maps.mosaic import SEQUENTIAL
+from probes.maps.pictures import left_out, number, rule_words, where
+from probes.plots import OKABE_ITO, ORDERED_MARKERS, in_order, spread
 from stores.errors import SelectionError
 
 if TYPE_CHECKING:
@@ -40,20 +40,20 @@ def energy_by_frame(dataset: xarray.Dataset) -> Figure:
     if dataset.sizes["frame"] < 2:
         raise SelectionError("energies by frame need more than one frame; the reduction keeps one")
     names = ["frame_energy"] + (["frame_change"] if "frame_change" in dataset else [])
-    layers = spread(dataset["layer"].values.tolist(), len(OKABE_ITO))
+    layers = spread(dataset["layer"].values.tolist(), len(ORDERED_MARKERS))
     step = int(dataset.attrs["shown_step"])
     page = _Page(
         "Energy by latent frame",
         f"{where(dataset)}; step {step}",
         len(names),
         f"{_of_what(dataset)} Change: the L2 distance of a token from that of the frame before, "
-        f"mean over tokens. {_runs_words(dataset, 'frame_energy')}",
+        f"mean over tokens. {_runs_words(dataset, 'frame_energy')} {left_out(dataset, {'layer': layers})}",
     )
     for place, (name, label) in enumerate(
         zip(names, ("mean energy of a frame", "change from the frame before"), strict=False)
     ):
         axes = page.panel(place)
-        for layer, colour, marker in zip(layers, OKABE_ITO, _MARKERS, strict=False):
+        for layer, colour, marker in zip(layers, in_order(len(layers)), ORDERED_MARKERS, strict=False):
             for curve in _curves(dataset, name, step=step, layer=layer):
                 _draw(axes, dataset["frame"].values, *curve, colour, marker, f"{layer}")
         axes.set_xlabel("latent frame")
@@ -209,7 +209,7 @@ def _mean(dataset: xarray.Dataset, name: str, **at: int) -> Any:
 
 
 def _draw(
-    axes: Axes, at: Any, value: Any, low: Any, high: Any, line: str, colour: str, marker: str, name: str
+    axes: Axes, at: Any, value: Any, low: Any, high: Any, line: str, colour: Any, marker: str, name: str
 ) -> None:
     axes.fill_between(at, low, high, facecolor=(colour, 0.15), edgecolor=(colour, 0.5), linewidth=0.6)
     axes.plot(at, value, color=colour, marker=marker, markersize=4, linewidth=1.5, linestyle=line, label=name)

@@ -49,14 +49,6 @@ class Bar:
     label: str
 
 
-def spread(numbers: Sequence[int], most: int) -> list[int]:
-    """At most so many of the numbers, evenly spaced, the first and the last among them."""
-    if len(numbers) <= most:
-        return list(numbers)
-    places = np.linspace(0, len(numbers) - 1, most).round().astype(int)
-    return [numbers[place] for place in places]
-
-
 def coloured(
     maps: NDArray[np.floating], limits: tuple[Any, Any], colours: str = SEQUENTIAL
 ) -> NDArray[np.float64]:

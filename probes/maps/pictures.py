@@ -18,9 +18,9 @@ from probes.maps.mosaic import (
     coloured,
     mosaic,
     on_grey,
-    spread,
 )
 from probes.maps.principal import colours
+from probes.plots import spread
 from stores.errors import SelectionError
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import textwrap
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib import colormaps
@@ -20,8 +20,11 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from probes.cell_maps import MOST_NUMBERS, MOST_TICKS, NOTHING, draw_cells
+from probes.plots import ORDERED_MARKERS, in_order, spread
 from probes.similarity.moments import Float64
 from probes.similarity.words import (
+    EXCHANGED,
     baseline_text,
     compared_text,
     counts_text,
@@ -29,66 +32,79 @@ from probes.similarity.words import (
     measure_text,
     place_text,
 )
+from stores.selection import compact
 
 if TYPE_CHECKING:
     import xarray
 
 MOST_PANELS = 12
-MOST_CURVES = 9
-MOST_NUMBERS = 15
-"""Maps with more rows or columns have no numbers in their cells."""
+MOST_CURVES = len(ORDERED_MARKERS)
 STEP = "denoising step (0 = noisiest)"
 
 _SEQUENTIAL = "cividis"
-_UNKNOWN = "#e4e4e4"
 _GREY = "#555555"
-_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
-_MOST_TICKS = 15
 
 
-def square_maps(dataset: xarray.Dataset, name: str) -> Figure:
+def square_maps(dataset: xarray.Dataset) -> Figure:
     """Maps of layers by layers at each step, of steps by steps at each layer, or of all by all.
 
     Of more than `MOST_PANELS` panels so many are shown, spread evenly.
     """
-    values = dataset[name]
+    name = measure_of(dataset)
     across = str(dataset.attrs["across"])
+    steps, layers = (dataset[dim].values.tolist() for dim in ("step", "layer"))
+    caption = _caption(dataset, False)
     if across == "grid":
-        steps, layers = dataset["step"].values.tolist(), dataset["layer"].values.tolist()
         side = len(steps) * len(layers)
-        panels = {"": values.values.reshape(side, side)}
-        labels, axis_name = [f"{s}/{layer}" for s in steps for layer in layers], "step/layer"
-        left_out = 0
+        panels = {"": dataset[name].values.reshape(side, side)}
+        labels = [""] * side
+        axis_name = f"step, and within each the layers {compact(layers)}"
     else:
         panel_dim, axis_name = ("step", "layer") if across == "layers" else ("layer", "step")
-        every = dataset[panel_dim].values.tolist()
-        shown = _spread(every, MOST_PANELS)
-        panels = {f"{panel_dim} {at}": values.sel({panel_dim: at}).values for at in shown}
-        labels, left_out = (
-            [str(label) for label in dataset[axis_name].values.tolist()],
-            len(every) - len(shown),
-        )
-    title = f"{_sentence(measure_text(dataset))} {compared_text(dataset)}"
-    caption = _caption(dataset, False)
-    if left_out:
-        caption += f" {len(panels)} of {len(panels) + left_out} {panel_dim}s are shown."
-    columns = min(4, len(panels))
+        every = steps if across == "layers" else layers
+        shown = spread(every, MOST_PANELS)
+        panels = {f"{panel_dim} {at}": dataset[name].sel({panel_dim: at}).values for at in shown}
+        labels = [str(label) for label in dataset[axis_name].values.tolist()]
+        if len(shown) < len(every):
+            caption += f" {len(shown)} of {len(every)} {panel_dim}s are shown."
+    colours = _colours(list(panels.values()))
+    if colours.norm.vmin:
+        caption += f" Colours begin at {colours.norm.vmin:.2g}."
+    columns = _columns(len(panels))
     rows = -(-len(panels) // columns)
     size = 5.2 if len(panels) == 1 else 2.5 if columns > 2 else 3.4
+    title = f"{_sentence(measure_text(dataset))} {compared_text(dataset)}"
     layout = _Layout(rows, columns, size, size, title, place_text(dataset), caption)
     figure = layout.figure()
-    colours = _colours(list(panels.values()))
     for index, (panel, cells) in enumerate(panels.items()):
         row, column = divmod(index, columns)
         axes = layout.axes(figure, row, column)
-        _draw_cells(axes, cells, colours, labels, labels, has_numbers=len(labels) <= 9 and size > 3)
+        draw_cells(axes, cells, labels, labels, colours, has_numbers=len(labels) <= 9 and size > 3)
         axes.set_title(panel, fontsize=10)
         if row == rows - 1 or index + columns >= len(panels):
             axes.set_xlabel(axis_name)
         if column == 0:
             axes.set_ylabel(axis_name)
-    layout.bar(figure, colours)
+        if across == "grid":
+            _tick_by_step(axes, steps, len(layers))
+    layout.bar(figure, colours, name.upper())
     return figure
+
+
+def _columns(panels: int) -> int:
+    """Three or four panels beside one another, whichever leaves fewer places empty."""
+    if panels <= 4:
+        return panels
+    return min((4, 3), key=lambda columns: -panels % columns)
+
+
+def _tick_by_step(axes: Axes, steps: list[int], layers: int) -> None:
+    """One label for the layers of a step, in their middle, and lines between steps."""
+    shown = spread(list(range(len(steps))), MOST_TICKS)
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_ticks([(at + 0.5) * layers - 0.5 for at in shown], [str(steps[at]) for at in shown])
+        axis.set_ticks(np.arange(len(steps) + 1) * layers - 0.5, minor=True)
+    axes.grid(which="minor", color="white", linewidth=1.0)
 
 
 def dissimilarity_map(dataset: xarray.Dataset) -> Figure:
@@ -105,50 +121,86 @@ def dissimilarity_map(dataset: xarray.Dataset) -> Figure:
     figure = layout.figure()
     axes = layout.axes(figure, 0, 0)
     colours = _colours([cells])
-    numbers = max(len(steps), len(layers)) <= MOST_NUMBERS
-    _draw_cells(axes, cells, colours, [str(n) for n in steps], [str(n) for n in layers], numbers)
+    draw_cells(axes, cells, steps, layers, colours, max(len(steps), len(layers)) <= MOST_NUMBERS)
     axes.set_xlabel("layer")
     axes.set_ylabel(STEP)
-    layout.bar(figure, colours)
+    layout.bar(figure, colours, f"1 - {name.upper()}")
     return figure
 
 
 def dissimilarity_curves(dataset: xarray.Dataset) -> Figure:
-    """One minus the similarity of two sides over steps, a curve with its band for each layer.
+    """One minus the similarity of two sides over steps, a curve with its band for each layer, and baselines.
 
-    Of more than `MOST_CURVES` layers so many are shown, spread evenly.
+    Of more than `MOST_CURVES` layers so many are shown, spread evenly. The panel beside them has the first
+    baseline there is, on an axis of its own: the curves would be flat on one that holds both.
     """
     name = measure_of(dataset)
-    steps, layers = (dataset[dim].values.tolist() for dim in ("step", "layer"))
-    shown = _spread(layers, MOST_CURVES)
+    layers = dataset["layer"].values.tolist()
+    shown = spread(layers, MOST_CURVES)
     caption = _caption(dataset, True)
     if np.isfinite(dataset["low"].values).any():
         caption += " Bands: intervals."
     if len(shown) < len(layers):
         caption += f" {len(shown)} of {len(layers)} layers are shown."
+    kinds = dataset["shuffle"].values.tolist() if "baseline" in dataset else []
+    if kinds:
+        caption += " Right: the baseline of each layer, broken; grey is where the curves on the left lie."
     title = f"1 - {measure_text(dataset)} {compared_text(dataset)}"
-    layout = _Layout(1, 1, 6.4, 3.4, title, place_text(dataset), caption)
+    columns, width = (2, 4.6) if kinds else (1, 6.4)
+    layout = _Layout(1, columns, width, 3.4, title, place_text(dataset), caption)
     figure = layout.figure()
     axes = layout.axes(figure, 0, 0)
-    colours = colormaps[_SEQUENTIAL](np.linspace(0, 0.92, len(shown)))
-    for layer, colour, marker in zip(shown, colours, _MARKERS, strict=False):
-        value, low, high = (
-            1 - dataset[one].sel(layer=layer).transpose("step").values for one in (name, "high", "low")
+    curves = 1 - dataset[["low", name, "high"]].sel(layer=shown)
+    _draw_curves(axes, curves[name], "-")
+    for layer, colour in zip(shown, in_order(len(shown)), strict=True):
+        low, high = (curves[end].sel(layer=layer).values for end in ("high", "low"))
+        axes.fill_between(dataset["step"].values, low, high, facecolor=(colour, 0.13), edgecolor="none")
+    axes.set_ylabel(f"1 - {name.upper()}")
+    if kinds:
+        axes.set_title("as compared", fontsize=10)
+        axes = layout.axes(figure, 0, 1)
+        own = curves[name].transpose("step", "layer").values
+        known = np.isfinite(own).any(axis=1)
+        axes.fill_between(
+            dataset["step"].values[known],
+            np.nanmin(own[known], axis=1),
+            np.nanmax(own[known], axis=1),
+            facecolor="#dddddd",
+            edgecolor="none",
         )
-        axes.fill_between(steps, low, high, facecolor=(*colour[:3], 0.13), edgecolor="none")
+        _draw_curves(axes, 1 - dataset["baseline"].sel(shuffle=kinds[0], layer=shown), "--")
+        axes.set_title(f"baseline: {EXCHANGED[kinds[0]]}", fontsize=10)
+    axes.legend(
+        *axes.get_legend_handles_labels(),
+        frameon=False,
+        loc="upper left",
+        bbox_to_anchor=(1.01, 1.02),
+        fontsize=8.5,
+    )
+    return figure
+
+
+def _draw_curves(axes: Axes, values: xarray.DataArray, style: str) -> None:
+    """A curve over steps for each layer, from 0 up."""
+    layers = values["layer"].values.tolist()
+    for layer, colour, marker in zip(layers, in_order(len(layers)), ORDERED_MARKERS, strict=False):
         axes.plot(
-            steps, value, color=colour, marker=marker, markersize=4.5, linewidth=1.6, label=f"layer {layer}"
+            values["step"].values,
+            values.sel(layer=layer).values,
+            color=colour,
+            marker=marker,
+            markersize=4.5,
+            linewidth=1.6,
+            linestyle=style,
+            label=f"layer {layer}",
         )
     axes.set_xlabel(STEP)
-    axes.set_ylabel(f"1 - {name.upper()}")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=14))
     axes.margins(x=0.02)
     axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))
     axes.grid(axis="y", color="#dddddd", linewidth=0.8)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(1.01, 1.02), fontsize=8.5)
-    return figure
 
 
 @dataclass
@@ -190,11 +242,11 @@ class _Layout:
         left = self._left + column * (self.panel_width + self._gap)
         return self._add(figure, left, top, self.panel_width, self.panel_height)
 
-    def bar(self, figure: Figure, colours: ScalarMappable) -> None:
+    def bar(self, figure: Figure, colours: ScalarMappable, label: str) -> None:
         left = self._left + self.columns * self.panel_width + (self.columns - 1) * self._gap + 0.25
         height = min(self._panels - self._head - self._foot, 3.2)
         bar = self._add(figure, left, self._above + self._head, 0.16, height)
-        figure.colorbar(colours, cax=bar)
+        figure.colorbar(colours, cax=bar, label=label)
         bar.tick_params(labelsize=8.5)
         bar.spines[:].set_visible(False)
 
@@ -203,43 +255,13 @@ class _Layout:
         return figure.add_axes((left / self._width, bottom, width / self._width, height / self._height))
 
 
-def _draw_cells(
-    axes: Axes,
-    cells: Float64,
-    colours: ScalarMappable,
-    row_labels: list[str],
-    column_labels: list[str],
-    has_numbers: bool,
-) -> None:
-    image = axes.imshow(np.ma.masked_invalid(cells), aspect="auto", interpolation="nearest")
-    image.set(cmap=colours.cmap, norm=colours.norm)
-    for axis, labels in ((axes.yaxis, row_labels), (axes.xaxis, column_labels)):
-        shown = range(0, len(labels), -(-len(labels) // _MOST_TICKS))
-        axis.set_ticks(list(shown), [labels[index] for index in shown], fontsize=8.5)
-    axes.tick_params(length=0)
-    axes.spines[:].set_visible(False)
-    if has_numbers:
-        for (row, column), value in np.ndenumerate(cells):
-            if math.isfinite(value):
-                ink = _ink(colours.to_rgba(np.array(value)))
-                text = f"{value:.2f}".replace("-0.00", "0.00")
-                axes.text(column, row, text, ha="center", va="center", fontsize=7, color=ink)
-
-
 def _colours(panels: list[Float64]) -> ScalarMappable:
-    """Colours that all panels share, from 0 or the lowest value on."""
+    """Colours that all panels share: from 0 or below it; where all is above a half, from near the least."""
     known = np.concatenate([cells[np.isfinite(cells)] for cells in panels])
     low, high = (float(known.min()), float(known.max())) if known.size else (0.0, 1.0)
-    low = min(low, 0.0)
+    low = math.floor(20 * low) / 20 if low > 0.5 else min(low, 0.0)
     norm = Normalize(low, high if high > low else low + 1.0)
-    return ScalarMappable(norm, colormaps[_SEQUENTIAL].with_extremes(bad=_UNKNOWN))
-
-
-def _ink(colour: Any) -> str:
-    """Black or white, whichever stands out more (relative luminance as in WCAG 2)."""
-    rgb = np.array(colour[:3])
-    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
-    return "black" if float(linear @ np.array([0.2126, 0.7152, 0.0722])) > 0.18 else "white"
+    return ScalarMappable(norm, colormaps[_SEQUENTIAL].with_extremes(bad=NOTHING))
 
 
 def _caption(dataset: xarray.Dataset, complement: bool) -> str:
@@ -248,12 +270,6 @@ def _caption(dataset: xarray.Dataset, complement: bool) -> str:
     if not np.isfinite(dataset[measure_of(dataset)].values).all():
         parts.append("Grey, or no point: one side does not vary there.")
     return " ".join(parts)
-
-
-def _spread(items: list[int], most: int) -> list[int]:
-    if len(items) <= most:
-        return items
-    return [items[index] for index in np.linspace(0, len(items) - 1, most).round().astype(int)]
 
 
 def _sentence(text: str) -> str:

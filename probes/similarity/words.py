@@ -16,7 +16,7 @@ from stores.units import count_text
 if TYPE_CHECKING:
     import xarray
 
-_EXCHANGED = {"samples": "samples exchanged", "tokens": "tokens shuffled within each run"}
+EXCHANGED = {"samples": "samples exchanged", "tokens": "tokens shuffled within each run"}
 
 
 def measure_of(dataset: xarray.Dataset) -> str:
@@ -84,7 +84,7 @@ def baseline_text(dataset: xarray.Dataset, complement: bool = False) -> str:
         values = (1 - values if complement else values)[off_diagonal(dataset)]
         values = values[np.isfinite(values)]
         if values.size:
-            parts.append(f"{_EXCHANGED[kind]} {_two(values.min())} to {_two(values.max())}")
+            parts.append(f"{EXCHANGED[kind]} {_two(values.min())} to {_two(values.max())}")
     draws = count_text(int(dataset.attrs["shuffles"]), "draw")
     return f"Baselines: {'; '.join(parts)} ({draws} each)" if parts else ""
 

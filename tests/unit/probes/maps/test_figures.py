@@ -13,7 +13,8 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from cosinterp.cli.maps import FIGURES
-from probes.drawing import drawn
+from probes import plots
+from probes.drawing import DPI, drawn
 from probes.maps import comparing, mosaic, pictures
 from probes.maps.making import maps
 from probes.result import Result
@@ -41,22 +42,27 @@ def handed(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     return calls
 
 
-def pixels(figure: Figure) -> np.ndarray:
-    return np.asarray(Image.open(io.BytesIO(drawn(figure, "png"))).convert("RGB"))
+COARSE = 40
+"""Dots per inch: enough to tell figures apart, and quick."""
 
 
-def test_every_figure_is_drawn_and_has_the_name_that_the_command_knows(result: Result) -> None:
+def pixels(figure: Figure, dpi: int = COARSE) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(drawn(figure, "png", dpi=dpi))).convert("RGB"))
+
+
+def test_the_command_knows_the_names_of_all_figures(result: Result) -> None:
     assert tuple(result.figures()) == FIGURES
-    for name in FIGURES:
-        assert pixels(result.figure(name)).shape[0] > 200
 
 
-def test_every_figure_names_its_axes_and_its_n(result: Result) -> None:
-    for name in FIGURES:
-        figure = result.figure(name)
-        assert "n = " in " ".join(text.get_text() for text in figure.texts), name
-        labels = " ".join(axes.get_xlabel() + axes.get_ylabel() for axes in figure.axes)
-        assert "layer" in labels or "latent frame" in labels or "step" in labels, name
+@pytest.mark.parametrize("name", FIGURES)
+def test_a_figure_is_drawn_and_names_its_axes_and_its_n(result: Result, name: str) -> None:
+    figure = result.figure(name)
+    assert "n = " in " ".join(text.get_text() for text in figure.texts)
+    labels = " ".join(axes.get_xlabel() + axes.get_ylabel() for axes in figure.axes)
+    assert "layer" in labels or "latent frame" in labels or "step" in labels
+    height, width, _ = pixels(figure).shape
+    assert height > 2 * COARSE
+    assert width > 2 * COARSE
 
 
 def test_a_layers_maps_share_one_scale(result: Result, handed: list[dict[str, Any]]) -> None:
@@ -100,7 +106,7 @@ def test_side_by_side_by_step_has_one_scale_for_all_rows(
 def test_a_token_is_one_square_of_whole_pixels() -> None:
     shown = np.random.default_rng(0).random((1, 2, 3, 4, 3))
     words = {"row_axis": "layer", "column_axis": "step", "title": "t", "subtitle": "s", "caption": "c"}
-    image = pixels(mosaic.mosaic(shown, rows=["0"], columns=["0", "1"], **words))
+    image = pixels(mosaic.mosaic(shown, rows=["0"], columns=["0", "1"], **words), DPI)
     wanted = {tuple(np.rint(255 * colour).astype(int)) for colour in shown.reshape(-1, 3)}
     flat, counts = np.unique(image.reshape(-1, 3), axis=0, return_counts=True)
     areas = {tuple(colour.tolist()): count for colour, count in zip(flat, counts, strict=True)}
@@ -116,10 +122,10 @@ def _near(areas: dict[tuple[int, ...], int], colour: tuple[int, ...]) -> list[in
 
 
 def test_too_many_layers_and_steps_are_spread_evenly() -> None:
-    chosen = mosaic.spread(range(41), 12)
+    chosen = plots.spread(range(41), 12)
     assert (chosen[0], chosen[-1], len(chosen)) == (0, 40, 12)
     assert set(np.diff(chosen)) <= {3, 4}
-    assert mosaic.spread([0, 5, 9], 12) == [0, 5, 9]
+    assert plots.spread([0, 5, 9], 12) == [0, 5, 9]
 
 
 def test_a_figure_of_a_part_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
