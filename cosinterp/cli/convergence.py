@@ -14,6 +14,9 @@ _HOW = "How it is measured"
 
 def convergence(
     store: options.StorePath,
+    samples: options.Samples = None,
+    seeds: options.Seeds = None,
+    variant: options.Variant = "base",
     scores: Annotated[
         str | None,
         typer.Option(
@@ -22,9 +25,6 @@ def convergence(
             show_default="the only one of the variant",
         ),
     ] = None,
-    samples: options.Samples = None,
-    seeds: options.Seeds = None,
-    variant: options.Variant = "base",
     by: Annotated[
         str | None,
         typer.Option(
@@ -73,7 +73,7 @@ def convergence(
     from stores import open_store
 
     opened = open_store(store)
-    called = name or _default_name(variant, by)
+    called = name or _default_name(variant, by, hold, tolerance, normaliser)
     options.check_result(store, called, force, plot)
     with counting("comparing seeds") as count:
         result = analyse(
@@ -93,6 +93,15 @@ def convergence(
     options.report(result, store, called, force=force, plot=plot, as_json=as_json)
 
 
-def _default_name(variant: str, by: str | None) -> str:
-    parts = ["convergence", *([] if variant == "base" else [variant]), *([] if by is None else ["by", by])]
+def _default_name(variant: str, by: str | None, hold: int, tolerance: float, normaliser: str) -> str:
+    """After what is not asked usually, so that other questions do not replace one another."""
+    from probes.convergence import HOLD
+    from probes.convergence.analysis import TOLERANCE
+
+    parts = ["convergence"]
+    parts += [] if variant == "base" else [variant]
+    parts += [] if by is None else ["by", by]
+    parts += [] if hold == HOLD else ["hold", str(hold)]
+    parts += [] if tolerance == TOLERANCE else ["tolerance", f"{tolerance:g}"]
+    parts += [] if normaliser == "norm" else [normaliser]
     return "-".join(parts)

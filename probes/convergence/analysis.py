@@ -93,14 +93,15 @@ def convergence(
     table, scored_in = _scores(store, scores, variant)
     notes = _notes_on_scores(store, table, entries)
     several = {sample: found for sample, found in seeds_of.items() if len(found) > 1}
-    count = _Count(len(several) + len(several) // 2, progress)
+    # "final" is by the end of each sample's own seeds, so there is nothing of it between samples.
+    has_reference = normaliser != "final"
+    count = _Count(len(several) + (len(several) // 2 if has_reference else 0), progress)
     apart = seed_disagreement(
         store, samples=seeds_of, seeds=_all_seeds(entries), variant=variant, normaliser=normaliser,
         progress=count,
     )  # fmt: skip
     reference = None
-    # "final" is by the end of each sample's own seeds, so there is nothing of it between samples.
-    if normaliser != "final":
+    if has_reference:
         reference = reference_distances(
             store, several, variant=variant, normaliser=normaliser, seed=seed, progress=count
         )

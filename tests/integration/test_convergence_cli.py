@@ -70,7 +70,7 @@ def test_json_has_a_row_for_each_estimate(store, decoder):
     invoke("score", store.path)
     result = invoke("convergence", store.path, "--json", "--hold", 3)
     data = json.loads(result.stdout)
-    assert data["name"] == "convergence"
+    assert data["name"] == "convergence-hold-3"
     [row] = [
         row for row in data["rows"] if (row["quantity"], row["reading"]) == ("corrections", "goal")
     ]  # fmt: skip

@@ -234,7 +234,11 @@ def test_final_distances_have_no_reference(tmp_path):
     runs = {
         (name, seed): mixed(seed, [0.2, 0.8], sample) for sample, name in enumerate("ab") for seed in (0, 1)
     }
-    result = convergence(plant(tmp_path / "store", runs), normaliser="final")
+    told = []
+    result = convergence(
+        plant(tmp_path / "store", runs), normaliser="final", progress=lambda *done: told.append(done)
+    )
+    assert told == [(1, 2), (2, 2)]
     assert result.dataset["distance"].sel(group="all").values == pytest.approx([0.25, 1.0], abs=0.01)
     assert (result.dataset["distance_other_seed_n"] == 0).all()
     assert "couples" not in result.summary()[0]
