@@ -17,7 +17,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from probes.cell_maps import MOST_NUMBERS, NOTHING, draw_cells, mark_cells
-from probes.kinds.probe import ALPHA, best_cell, how, metric_name
+from probes.kinds.probe import ALPHA, best_cell, how, metric_name, what_was_coded
 from probes.plots import OKABE_ITO
 
 if TYPE_CHECKING:
@@ -50,20 +50,20 @@ def selectivity_map(dataset: xarray.Dataset) -> Figure:
     caption += "A cross: its interval holds 0. " if marked.any() else ""
     top = max(float(np.nanmax(dataset["selectivity"].values)), 0.05)
     title = f"{_target(dataset)}: selectivity"
-    return _map(dataset, "selectivity", title, caption + _caption(dataset), _colours(0.0, top), marked)
+    return _map(dataset, "selectivity", title, f"{caption}{how(dataset)}.", _colours(0.0, top), marked)
 
 
 def compression_map(dataset: xarray.Dataset) -> Figure:
     """How many times shorter the labels are by the online code than by that of someone without features."""
     caption = (
         "Online code: code length without features, from how labels are distributed, over code length with "
-        "them; 1 where they tell nothing. "
+        f"them; 1 where they tell nothing. {what_was_coded(dataset)}."
     )
     name = "compression_over_prior"
     top = max(float(np.nanmax(dataset[name].values)), 1.1)
     title = f"{_target(dataset)}: compression of the labels by the features"
     nothing = np.zeros(dataset["score"].shape, dtype=bool)
-    return _map(dataset, name, title, caption + _caption(dataset), _colours(1.0, top), nothing)
+    return _map(dataset, name, title, caption, _colours(1.0, top), nothing)
 
 
 def curves(dataset: xarray.Dataset, along: str) -> Figure:

@@ -106,10 +106,14 @@ def how(dataset: xarray.Dataset) -> str:
     told = dataset.attrs
     drawn = f", {told['draws']} draws" if "bootstrap" in told["method"] else ""
     return (
-        f"n = {int(told['n']):,} {told['unit']}s of {count_text(int(told['samples']), 'sample')}, "
-        f"{told['outer']} folds by sample; {told['level']:.0%} interval: {told['method']}; "
-        f"seed {told['seed']}{drawn}"
+        f"{_counted(dataset)}, {told['outer']} folds by sample; {told['level']:.0%} interval: "
+        f"{told['method']}; seed {told['seed']}{drawn}"
     )
+
+
+def what_was_coded(dataset: xarray.Dataset) -> str:
+    """What a code length is of; there is one, of one order of samples, so it has no interval."""
+    return f"{_counted(dataset)}, sent in an order drawn by seed {dataset.attrs['seed']}; no interval"
 
 
 def cells_text(found: NDArray[np.bool_], steps: Sequence[int], layers: Sequence[int]) -> str:
@@ -136,6 +140,11 @@ def interval(here: xarray.Dataset, name: str, low: str, high: str) -> str:
     value, ends = float(here[name]), (float(here[low]), float(here[high]))
     known = np.isfinite(ends).all()
     return f"{value:.3f} " + (f"[{ends[0]:.3f}, {ends[1]:.3f}]" if known else "(no interval)")
+
+
+def _counted(dataset: xarray.Dataset) -> str:
+    told = dataset.attrs
+    return f"n = {int(told['n']):,} {told['unit']}s of {count_text(int(told['samples']), 'sample')}"
 
 
 def _decodable(dataset: xarray.Dataset) -> list[str]:
