@@ -11,22 +11,22 @@ from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
+from probes.cell_maps import MOST_NUMBERS, NOTHING, draw_cells
 from probes.maps.mosaic import SEQUENTIAL
-from probes.maps.pictures import left_out, number, rule_words, where
+from probes.maps.pictures import left_out, rule_words, where
 from probes.plots import OKABE_ITO, ORDERED_MARKERS, in_order, spread
 from stores.errors import SelectionError
 
 if TYPE_CHECKING:
     import xarray
 
-_MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 _LINES = ("-", "--")
 _RANKS = (1, 2, 3, 10)
-_MOST_NUMBERS, _MOST_TICKS = 15, 21
 _LEFT, _PANEL, _BETWEEN, _RIGHT = 0.75, 4.0, 0.85, 0.95
 _ABOVE, _HEIGHT, _BELOW = 0.88, 2.9, 0.6
 
@@ -78,11 +78,11 @@ def energy_by_layer(dataset: xarray.Dataset) -> Figure:
     norm = Normalize(0.0, max(float(np.nanmax(one)) for one in values))
     for place, (one, title) in enumerate(zip(values, titles, strict=False)):
         axes = page.panel(place)
-        image = _draw_map(axes, dataset, one, norm)
+        colours = _draw_map(axes, dataset, one, norm)
         if len(names) > 1:
             axes.set_title(title, fontsize=9.5)
         if place == len(names) - 1:
-            page.bar(image, place, "mean energy")
+            page.bar(colours, place, "mean energy")
     return page.figure
 
 
@@ -108,7 +108,7 @@ def largest_channels(dataset: xarray.Dataset) -> Figure:
     )
     axes = page.panel(0)
     ranks = [rank for rank in _RANKS if rank <= dataset.sizes["rank"]]
-    for rank, colour, marker in zip(ranks, OKABE_ITO, _MARKERS, strict=False):
+    for rank, colour, marker in zip(ranks, OKABE_ITO, ORDERED_MARKERS, strict=False):
         for curve in _curves(dataset, "top_ratio", step=step, rank=rank):
             _draw(axes, dataset["layer"].values, *curve, colour, marker, f"rank {rank}")
     axes.set_yscale("log")
@@ -130,8 +130,8 @@ def largest_channels(dataset: xarray.Dataset) -> Figure:
     values = _mean(dataset, "top_ratio", rank=1)
     known = values[np.isfinite(values) & (values > 0)]
     low, high = (float(known.min()), float(known.max())) if known.size else (1.0, 10.0)
-    image = _draw_map(page.panel(1), dataset, values, LogNorm(low, max(high, low * 1.01)))
-    _tick_plainly(page.bar(image, 1, "largest / median").yaxis)
+    colours = _draw_map(page.panel(1), dataset, values, LogNorm(low, max(high, low * 1.01)))
+    _tick_plainly(page.bar(colours, 1, "largest / median").yaxis)
     return page.figure
 
 
@@ -165,9 +165,9 @@ class _Page:
         self._panels.append(axes)
         return axes
 
-    def bar(self, image: Any, place: int, label: str) -> Axes:
+    def bar(self, colours: ScalarMappable, place: int, label: str) -> Axes:
         axes = self._axes(_LEFT + place * (_PANEL + _BETWEEN) + _PANEL + 0.15, 0.13)
-        self.figure.colorbar(image, cax=axes, label=label)
+        self.figure.colorbar(colours, cax=axes, label=label)
         axes.tick_params(labelsize=8)
         axes.spines[:].set_visible(False)
         return axes
@@ -217,22 +217,13 @@ def _draw(
     axes.set_axisbelow(True)
 
 
-def _draw_map(axes: Axes, dataset: xarray.Dataset, values: Any, norm: Normalize) -> Any:
-    image = axes.imshow(values, aspect="auto", cmap=SEQUENTIAL, norm=norm, interpolation="nearest")
+def _draw_map(axes: Axes, dataset: xarray.Dataset, values: Any, norm: Normalize) -> ScalarMappable:
+    colours = ScalarMappable(norm, colormaps[SEQUENTIAL].with_extremes(bad=NOTHING))
     steps, layers = dataset["step"].values.tolist(), dataset["layer"].values.tolist()
-    for axis, labels in ((axes.yaxis, steps), (axes.xaxis, layers)):
-        shown = range(0, len(labels), -(-len(labels) // _MOST_TICKS))
-        axis.set_ticks(list(shown), [str(labels[index]) for index in shown], fontsize=8)
+    draw_cells(axes, values, steps, layers, colours, max(len(steps), len(layers)) <= MOST_NUMBERS)
     axes.set_xlabel("layer")
     axes.set_ylabel("denoising step (0 = noisiest)")
-    axes.tick_params(length=0)
-    axes.spines[:].set_visible(False)
-    if max(len(steps), len(layers)) <= _MOST_NUMBERS:
-        for (row, column), value in np.ndenumerate(values):
-            if np.isfinite(value):
-                ink = "black" if colormaps[SEQUENTIAL](norm(value))[1] > 0.5 else "white"
-                axes.text(column, row, number(value), ha="center", va="center", fontsize=6.5, color=ink)
-    return image
+    return colours
 
 
 def _tick_plainly(axis: Axis) -> None:

@@ -151,10 +151,10 @@ def dissimilarity_curves(dataset: xarray.Dataset) -> Figure:
     figure = layout.figure()
     axes = layout.axes(figure, 0, 0)
     curves = 1 - dataset[["low", name, "high"]].sel(layer=shown)
-    _draw_curves(axes, curves[name], "-")
     for layer, colour in zip(shown, in_order(len(shown)), strict=True):
         low, high = (curves[end].sel(layer=layer).values for end in ("high", "low"))
         axes.fill_between(dataset["step"].values, low, high, facecolor=(colour, 0.13), edgecolor="none")
+    _draw_curves(axes, curves[name], "-")
     axes.set_ylabel(f"1 - {name.upper()}")
     if kinds:
         axes.set_title("as compared", fontsize=10)

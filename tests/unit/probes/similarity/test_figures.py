@@ -55,6 +55,7 @@ def test_curves_are_one_minus_the_measure_with_the_band_turned_over(deep):
     band = np.asarray(axes.collections[-1].get_paths()[0].vertices)[:, 1]
     assert band.min() == pytest.approx(float((1 - values["high"]).min()))
     assert band.max() == pytest.approx(float((1 - values["low"]).max()))
+    assert axes.get_ylim()[1] >= float((1 - result.dataset["low"]).max())
     assert "9 of 10 layers are shown" in caption(figure)
     assert axes.get_xlabel() == beside.get_xlabel() == plots.STEP
     baselines = {line.get_label(): line.get_ydata() for line in beside.lines}
