@@ -111,6 +111,18 @@ def names(given: Sequence[str] | None) -> list[str] | None:
     return sample_names(given)
 
 
+def result_name(*parts: str | None) -> str:
+    """What a result is called if it is not said: these parts, in the signs that a name may have.
+
+    >>> result_name("maps", "resid", None, "maze-*")
+    'maps-resid-maze'
+    """
+    import re
+
+    text = "-".join(part for part in parts if part)
+    return re.sub(r"[^A-Za-z0-9._]+", "-", text)[:120].strip("-.")
+
+
 def check_result(store: Path, name: str, force: bool, plot: Path | None) -> None:
     """Refuse before anything is computed what would be refused when a result is saved and drawn.
 
@@ -157,22 +169,12 @@ def report(
 
 def as_data(result: Result) -> dict[str, object]:
     """A result as JSON: see `report`."""
+    from cosinterp.cli.results_show import records
+
     return {
         "name": result.name,
         "path": None if result.path is None else str(result.path),
         "summary": result.summary(),
         "provenance": result.provenance,
-        "rows": [
-            {str(column): _plain(value) for column, value in row.items()}
-            for row in result.table().to_dict("records")
-        ],
+        "rows": records(result.table()),
     }
-
-
-def _plain(value: object) -> object:
-    import math
-
-    import numpy as np
-
-    value = value.item() if isinstance(value, np.generic) else value
-    return None if isinstance(value, float) and not math.isfinite(value) else value

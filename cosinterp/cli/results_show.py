@@ -102,8 +102,11 @@ def records(frame: pandas.DataFrame) -> list[dict[str, Any]]:
 
 
 def _plain(value: Any) -> Any:
+    import pandas as pd
+
     if isinstance(value, dict):
         return {name: _plain(item) for name, item in value.items()}
     if isinstance(value, list):
         return [_plain(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    # What is not known of whole numbers and texts is no float.
+    return None if pd.isna(value) or (isinstance(value, float) and math.isinf(value)) else value

@@ -81,6 +81,8 @@ def test_json_has_a_row_for_each_estimate(store, decoder):
         if (row["quantity"], row["reading"], row["step"]) == ("answered", "answer", 0)
     ]
     assert at_start["value"] == 0.75
+    shown = invoke("results", "show", store.path, data["name"], "--json")
+    assert json.loads(shown.stdout)["table"] == data["rows"]
 
 
 def test_without_scores_there_are_distances_and_a_word_on_the_rest(store):

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 
+import pandas as pd
 import pytest
 import xarray as xr
 from rich.console import Console
 
-from cosinterp.cli.results_show import table_of
+from cosinterp.cli.results_show import records, table_of
 from probes.result import Result
 
 
@@ -43,3 +45,18 @@ def test_all_columns_go_into_a_pipe(wide: Result, monkeypatch: pytest.MonkeyPatc
     text = printed(wide, 400, is_terminal=False)
     assert "no room" not in text
     assert "column_11" in text
+
+
+def test_what_is_not_known_is_null_whatever_pandas_calls_it() -> None:
+    table = pd.DataFrame(
+        {
+            "step": pd.array([0, None], dtype="Int64"),
+            "reading": ["path", None],
+            "value": [float("inf"), float("nan")],
+            "n": [3, 4],
+        }
+    )
+    assert json.loads(json.dumps(records(table), allow_nan=False)) == [
+        {"step": 0, "reading": "path", "value": None, "n": 3},
+        {"step": None, "reading": None, "value": None, "n": 4},
+    ]
