@@ -82,7 +82,7 @@ def test_a_name_that_is_taken_is_refused_before_anything_is_read(
     ("words", "message"),
     [
         (["--layers", "5"], 'error: layers "5": there is no layer 5'),
-        (["--sample", "c"], "error: sample 'c'"),
+        (["--sample", "c"], "has no runs of c; it has a, b"),
         (["--figure", "nice", "--plot", "x.png"], "error: --figure nice: choose one of energy-by-step"),
         (["--figure", "temporal"], "give --plot FILE as well"),
         (["--plot", "x.gif"], "has to end in .png, .svg or .pdf"),
