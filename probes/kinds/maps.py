@@ -35,8 +35,8 @@ def summary(dataset: xarray.Dataset) -> list[str]:
 def table(dataset: xarray.Dataset) -> pandas.DataFrame:
     """A row for each mean over runs, or each run's value where no mean was taken, and each large channel.
 
-    Columns: ``quantity``, ``run`` (empty for means), ``step``, ``layer``, ``frame``, ``rank`` and ``channel``
-    (-1 where there is none), ``value``, ``low``, ``high`` and ``n`` runs.
+    Columns: ``quantity``, ``run`` (none for means), ``step``, ``layer``, ``frame``, ``rank`` and ``channel``
+    (NA where there is none), ``value``, ``low``, ``high`` and ``n`` runs.
     """
     import pandas as pd
 
@@ -46,9 +46,7 @@ def table(dataset: xarray.Dataset) -> pandas.DataFrame:
     columns = ["quantity", "run", "step", "layer", "frame", "rank", "channel", "value", "low", "high", "n"]
     made = pd.concat(parts, ignore_index=True).reindex(columns=columns)
     whole = ["step", "layer", "frame", "rank", "channel"]
-    return made.astype({"value": float, "low": float, "high": float}).assign(
-        **{name: made[name].fillna(-1).astype(int) for name in whole}, run=made["run"].fillna("")
-    )
+    return made.astype(dict.fromkeys(("value", "low", "high"), "float64") | dict.fromkeys(whole, "Int64"))
 
 
 def figures(dataset: xarray.Dataset) -> Mapping[str, Callable[[], Figure]]:

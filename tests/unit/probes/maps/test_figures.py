@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from matplotlib import colormaps
 from matplotlib.figure import Figure
@@ -175,6 +176,8 @@ def test_the_table_has_the_numbers(result: Result) -> None:
         float(at["frame_energy_high"]),
         3,
     )
+    assert pd.isna(one["channel"])
+    assert pd.isna(one["run"])
     top = result.table().query(
         "quantity == 'top_ratio' and run == 'b/0' and step == 5 and layer == 7 and rank == 1"
     )
