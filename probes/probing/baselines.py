@@ -105,6 +105,18 @@ def untrained_features(store: Store, chosen: Chosen, rows: Rows) -> Features:
     return Features(store, there, rows)
 
 
+def saw_the_same(untrained: Features, chosen: Chosen) -> bool:
+    """Whether both models were shown the same noisy latents, by those of the first run at the last step.
+
+    True where latents were not stored, so that nothing tells.
+    """
+    key, step = untrained.rows.entries[0].key, chosen.steps[-1]
+    with chosen.store.run(*key) as run, untrained.store.run(*key) as other:
+        if not (run.has_latents and other.has_latents):
+            return True
+        return np.array_equal(run.noisy(step), other.noisy(step))
+
+
 def _positions(chosen: Chosen, rows: Rows) -> Float32:
     if rows.tokens is None:
         raise ValueError("only tokens have positions")

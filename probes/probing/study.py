@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from probes.probing.baselines import Baseline, baselines, untrained_features
+from probes.probing.baselines import Baseline, baselines, saw_the_same, untrained_features
 from probes.probing.chosen import choose
 from probes.probing.features import Features, check_memory
 from probes.probing.folds import deal
@@ -181,4 +181,9 @@ def prepare(store: Store, asked: Asked, outcomes: Outcomes | None = None) -> Stu
     untrained = (
         None if asked.untrained is None else untrained_features(open_store(asked.untrained), chosen, rows)
     )
+    if untrained is not None and not saw_the_same(untrained, chosen):
+        notes.append(
+            f"the untrained model of {untrained.store.path} was shown other latents than these runs had; "
+            f"trace it with --follow {store.path} to compare what both make of the same"
+        )
     return Study(asked, features, plan, tuple(found), untrained, together, (*rows.notes, *notes))

@@ -80,6 +80,15 @@ def test_baselines_stand_beside_and_are_passed_only_where_something_was_planted(
                 )
 
 
+def test_an_untrained_model_that_saw_other_latents_is_noted(
+    store: Store, untrained: Store, tmp_path: Path
+) -> None:
+    following = plant(tmp_path / "store", cells=())
+    for other, noted in ((untrained, True), (following, False)):
+        notes = study_of(store, "truth:mark", untrained=other.path).notes
+        assert any("was shown other latents" in note for note in notes) == noted
+
+
 def test_a_result_says_what_was_found_and_how(found: Result, tmp_path: Path) -> None:
     told = "\n".join(found.summary())
     assert "decodable at 2 of 9 cells" in told
