@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -133,8 +132,14 @@ def maps(
     if figure is not None and plot is None:
         raise UserError("--figure says what --plot draws; give --plot FILE as well.")
     opened = open_store(store)
-    asked = [site, reduction, *(chosen or []), seeds and f"seeds-{seeds}", against and f"against-{against}"]
-    named = name or default_name([part for part in asked if part])
+    named = name or analysis.result_name(
+        "maps",
+        site,
+        reduction,
+        *(chosen or []),
+        seeds and f"seeds-{seeds}",
+        against and f"against-{against}",
+    )
     analysis.check_result(store, named, force, plot)
     with counting("reading") as count:
         result = make(
@@ -165,8 +170,3 @@ def maps(
     saved = analysis.report(result, store, named, force=force, plot=None, as_json=as_json)
     if plot is not None:
         saved.plot(plot, figure)
-
-
-def default_name(parts: list[str]) -> str:
-    """The name of a result after what is asked for, of the signs that a result's name may have."""
-    return re.sub(r"[^A-Za-z0-9._]+", "-", "-".join(["maps", *parts]))[:120].strip("-.")

@@ -125,12 +125,20 @@ def similarity(
     from probes.similarity.compare import default_across
     from probes.similarity.compare import similarity as compare
     from stores import open_store
+    from stores.layout import BASE
 
     if not 0 < host_memory < math.inf:
         raise SelectionError(f"--host-memory has to be a number above 0, not {host_memory}")
     kept: int | str = "all" if tokens == "all" else _whole(tokens)
     chosen = default_across(cast("Any", across), other, other_variant)
-    called = _result_name(chosen, measure, site, other, variant, other_variant) if name is None else name
+    # What is asked, as far as results of it stand side by side.
+    called = name or analysis_options.result_name(
+        *("similarity", measure, chosen),
+        None if other is None else other.resolve().name,
+        other_variant,
+        None if variant == BASE else variant,
+        None if site == "resid" else site,
+    )
     opened = open_store(store)
     analysis_options.check_result(store, called, force, plot)
     # What is one of a few words is checked where it is used.
@@ -168,19 +176,6 @@ def _whole(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise SelectionError(f'--tokens "{text}": write a number from 1, or all')
     return int(text)
-
-
-def _result_name(
-    across: str, measure: str, site: str, other: Path | None, variant: str, other_variant: str | None
-) -> str:
-    """Such as similarity-cka-layers: what is asked, as far as results of it stand side by side."""
-    parts = ["similarity", measure, across]
-    if other is not None:
-        parts.append(other.resolve().name)
-    parts += [text for text in (other_variant,) if text is not None]
-    parts += [variant] if variant != "base" else []
-    parts += [site] if site != "resid" else []
-    return "-".join("".join(c if c.isalnum() or c in "._-" else "_" for c in part) for part in parts)
 
 
 def _print_table(result: Result) -> None:
