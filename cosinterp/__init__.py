@@ -70,7 +70,7 @@ _HOMES = {
     "InterventionError": "cosinterp.errors",
     "ModelError": "cosinterp.errors",
     "Replayed": "cosinterp.replay.replaying",
-    "Result": "probes.result",
+    "Result": "probes.results.result",
     "Run": "stores",
     "Sample": "cosinterp.samples",
     "VideoFile": "cosinterp.samples",
@@ -97,7 +97,7 @@ _HOMES = {
     "probe": "cosinterp.probing",
     "probe_transfer": "cosinterp.probing",
     "replay": "cosinterp.replay.replaying",
-    "results": "probes.listing",
+    "results": "probes.results.listing",
     "score": "cosinterp.scoring:score_store",
     "similarity": "probes.similarity.compare",
     "steer": "cosinterp.patching.steer",
@@ -124,9 +124,9 @@ if TYPE_CHECKING:
     from cosinterp.verification import Check, verify
     from cosinterp.video_export import export_videos
     from probes.convergence.analysis import convergence
-    from probes.listing import results
     from probes.maps.making import maps
-    from probes.result import Result
+    from probes.results.listing import results
+    from probes.results.result import Result
     from probes.similarity.compare import similarity
     from stores import Run, SelectionError, Store, StoreError, UserError, Wanted
     from stores import diff_stores as diff

@@ -16,8 +16,8 @@ from PIL import Image
 from cosinterp.errors import ModelError, SelectionError
 from cosinterp.media_files import Frames, replace, write_video
 from cosinterp.scorers import task_of
-from probes import pictures
-from probes.pictures import StripRow
+from probes.figures import pictures
+from probes.figures.pictures import StripRow
 
 if TYPE_CHECKING:
     from cosinterp.models.model import Model

@@ -17,7 +17,7 @@ from probes.probing.transferring import transfer_study
 from stores import Store, open_store, selection
 
 if TYPE_CHECKING:
-    from probes.result import Result
+    from probes.results.result import Result
     from stores import Run
 
 _PLANNED = frozenset(Plan.__dataclass_fields__) - {"model"}

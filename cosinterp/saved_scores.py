@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 from cosinterp.errors import SelectionError, StoreError
 from cosinterp.scorers import Task, known_tasks, readings_of
 from probes import scores
-from probes.provenance import provenance
-from probes.result import Result
-from probes.results import FOLDER, result_path
+from probes.results.files import FOLDER, result_path
+from probes.results.provenance import provenance
+from probes.results.result import Result
 from probes.scores import Scored, ScoreTable
 from stores.layout import BASE
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import cosinterp as ci
 from cosinterp.organism.dataset import write_mazes
 from probes import effect_plots, effects
-from probes.drawing import save_figure
+from probes.figures.drawing import save_figure
 
 out = Path(sys.argv[1] if len(sys.argv) > 1 else "patching")
 write_mazes(out / "mazes", count=2, rooms=7, seed=0, goals="both")  # each maze twice: to red, to blue

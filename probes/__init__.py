@@ -11,9 +11,9 @@ scores        what runs scored by step
 
 What comes out, and how it is looked at:
 
-result, results, listing    a result in the hand, its file, those of a store
-kinds                       how each kind of result is put into words, a table and figures
-report                      all results of a store on one page
-statistics                  intervals, resampled by sample
-plots, effect_plots, pictures, panels, drawing    curves, maps, frames; and their files
+results       a result in the hand, its file, those of a store
+kinds         how each kind of result is put into words, a table and figures
+figures       curves, maps and pictures; and their files
+report        all results of a store on one page
+statistics    intervals, resampled by sample
 """

@@ -18,9 +18,9 @@ from matplotlib.figure import Figure
 from probes import effects
 from probes.effect_plots import DIRECTIONS
 from probes.effects import DEFAULT, PLAIN, Bootstrap
-from probes.panels import PanelPage
+from probes.figures.panels import PanelPage
+from probes.figures.plots import OKABE_ITO
 from probes.patches import ENDS, choose
-from probes.plots import OKABE_ITO
 from probes.sweeps import (
     IDENTITY,
     SCALE,

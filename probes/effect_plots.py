@@ -21,8 +21,8 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from probes.cell_maps import MOST_NUMBERS, NOTHING, draw_cells, mark_cells
 from probes.effects import DEFAULT, PLAIN, Bootstrap, grid
+from probes.figures.cell_maps import MOST_NUMBERS, NOTHING, draw_cells, mark_cells
 from probes.patches import ENDS
 from stores.errors import SelectionError
 

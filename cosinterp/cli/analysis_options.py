@@ -11,7 +11,7 @@ import typer
 from cosinterp.cli.options import one_of
 
 if TYPE_CHECKING:
-    from probes.result import Result
+    from probes.results.result import Result
 
 RUNS, WHERE, RESULT = "Which runs", "What is read of them", "The result"
 FORMATS = (".png", ".svg", ".pdf")
@@ -131,7 +131,7 @@ def check_result(store: Path, name: str, force: bool, plot: Path | None) -> None
         UserError: the figure cannot be written.
     """
     from cosinterp.errors import StoreError, UserError
-    from probes.results import result_path
+    from probes.results.files import result_path
 
     path = result_path(store, name)
     if path.exists() and not force:

@@ -150,7 +150,7 @@ def _save(model: Model, store: Store, name: str, dataset: xarray.Dataset, asked:
     from cosinterp.cli.command_line import command_line
     from cosinterp.planning.plan import model_settings
     from cosinterp.run_attrs import device_name, versions
-    from probes.results import save_result
+    from probes.results.files import save_result
 
     provenance = {
         "kind": "attribution",

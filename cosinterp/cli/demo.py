@@ -143,7 +143,7 @@ def show_steps(model: Model, store: Store, entry: RunEntry) -> None:
     from cosinterp.cli.console import out
     from cosinterp.cli.half_blocks import strip
     from cosinterp.decoding import clean_videos
-    from probes.pictures import choose_frames
+    from probes.figures.pictures import choose_frames
 
     fitting = max(2, out().width // (_CHARACTERS + 2))
     steps = choose_frames(entry.num_steps, fitting)

@@ -140,7 +140,7 @@ def write_pictures(model: Model, run: Run, made: Replayed, folder: Path, is_chan
     """The clean estimates as a picture, steps downwards, and the video that the replay ended with."""
     from cosinterp.decoding import SMALL_VIDEO, playing_rate
     from cosinterp.media_files import replace, write_video
-    from probes import pictures
+    from probes.figures import pictures
 
     folder.mkdir(parents=True, exist_ok=True)
     rows, numbers = [], []

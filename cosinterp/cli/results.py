@@ -14,14 +14,14 @@ from cosinterp.cli.store_options import AsJson, StorePath
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from probes.result import Result
+    from probes.results.result import Result
 
 _NO_WIDTH = 10_000
 
 
 def result_names(ctx: typer.Context, incomplete: str) -> list[str]:
     """What the shell completes a result's name with: those of the store that stands before it."""
-    from probes.results import list_results
+    from probes.results.files import list_results
 
     store = ctx.params.get("store")
     return [] if store is None else [name for name in list_results(store) if name.startswith(incomplete)]
@@ -41,7 +41,7 @@ def ls(store: StorePath, as_json: AsJson = False) -> None:
     """
     from cosinterp.cli.console import err, print_json
     from cosinterp.cli.plain import table
-    from probes.listing import COLUMNS, results
+    from probes.results.listing import COLUMNS, results
 
     found = results(store)
     if as_json:
@@ -114,7 +114,7 @@ def plot(
     """
     from cosinterp.cli.console import out
     from cosinterp.cli.counting import counting
-    from probes.drawing import FORMATS
+    from probes.figures.drawing import FORMATS
     from stores import StoreError
 
     if every and figure is not None:
@@ -180,7 +180,7 @@ def rm(
     """
     from cosinterp.cli.console import err, out, print_json
     from cosinterp.cli.store_rm import can_ask
-    from probes.listing import results
+    from probes.results.listing import results
     from stores import StoreError
     from stores.hdf5 import why_unreadable
     from stores.units import count_text, size_text
@@ -242,8 +242,8 @@ def opened(store: Path, name: str) -> Result:
     Raises:
         StoreError: the folder is no store, or has no such result, or it cannot be read.
     """
-    from probes.result import Result
-    from probes.results import result_path
+    from probes.results.files import result_path
+    from probes.results.result import Result
     from stores import open_store
 
     return Result.open(result_path(open_store(store).path, name))

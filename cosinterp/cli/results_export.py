@@ -13,7 +13,7 @@ from stores.errors import StoreError
 from stores.files import replacing
 
 if TYPE_CHECKING:
-    from probes.result import Result
+    from probes.results.result import Result
 
 _PARQUET = ("pyarrow", "fastparquet")
 

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 from cosinterp.cli.console import print_sentence
 from cosinterp.cli.plain import table
 from probes.report.facts import flat
-from probes.table_view import TableView, table_view
+from probes.results.table_view import TableView, table_view
 
 if TYPE_CHECKING:
     import pandas
     from rich.console import Console
 
-    from probes.result import Result
+    from probes.results.result import Result
 
 _MOST_TEXT = 160
 _BETWEEN = 2

@@ -140,7 +140,7 @@ def write_csv(scores: list[TaskScores], path: Path) -> None:
 
 def draw(scores: TaskScores, path: Path, seed: int) -> None:
     """The headline metrics by step as curves with bands."""
-    from probes.drawing import save_figure
+    from probes.figures.drawing import save_figure
     from probes.kinds.scores import by_step_figure
 
     by_step = scores.by_step(seed=seed)

@@ -12,7 +12,7 @@ from cosinterp.cli import analysis_options
 from cosinterp.cli.options import MACHINE, one_of
 
 if TYPE_CHECKING:
-    from probes.result import Result
+    from probes.results.result import Result
 
 _WHAT = "What is compared"
 _ACROSS = ("layers", "steps", "grid", "seeds", "samples", "variants", "stores")

@@ -166,7 +166,7 @@ def report(result: xarray.Dataset, asked: Asked) -> None:
 
 def draw(result: xarray.Dataset, effect: str, path: Path, bootstrap: Bootstrap) -> None:
     """All figures of an effect that fit the sweep's grid; the first is called as asked."""
-    from probes.drawing import save_figure
+    from probes.figures.drawing import save_figure
     from probes.kinds.patches import effect_figures
 
     for number, make in enumerate(effect_figures(result, effect, bootstrap).values()):

@@ -66,7 +66,7 @@ class SweepOutlook:
 def rows_there(store: Path, name: str) -> frozenset[str]:
     """The keys of the rows that a sweep made before it stopped."""
     from cosinterp.patching.running import LOG_SUFFIX
-    from probes.results import result_path
+    from probes.results.files import result_path
 
     log = result_path(store, name).with_name(name + LOG_SUFFIX)
     if not log.exists():

@@ -19,7 +19,7 @@ from cosinterp.patching.sweep import Row, Sweep, SweepOptions
 from cosinterp.patching.trial import Trial
 from cosinterp.planning.plan import model_settings
 from cosinterp.run_attrs import device_name, versions
-from probes.results import result_path, save_result
+from probes.results.files import result_path, save_result
 
 if TYPE_CHECKING:
     import xarray

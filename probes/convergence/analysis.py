@@ -22,9 +22,9 @@ from probes.convergence.estimated import NOTHING, arrays
 from probes.convergence.groups import ALL, Group, truth_groups
 from probes.convergence.sequences import HOLD
 from probes.convergence.task_answers import answer_arrays
-from probes.provenance import provenance
-from probes.result import Result
-from probes.results import list_results, result_path
+from probes.results.files import list_results, result_path
+from probes.results.provenance import provenance
+from probes.results.result import Result
 from probes.scores import KIND as SCORES
 from probes.scores import ScoreTable
 from stores import SelectionError, Store

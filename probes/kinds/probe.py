@@ -64,15 +64,15 @@ def table(dataset: xarray.Dataset) -> pandas.DataFrame:
 def figures(dataset: xarray.Dataset) -> Mapping[str, Callable[[], Figure]]:
     """The score by step and layer, its curves beside the baselines, selectivity, and compression."""
     # Drawing libraries load slowly, and a summary needs none.
-    from probes import probe_plots
+    from probes.probing import plots
 
-    found: dict[str, Callable[[], Figure]] = {"score": partial(probe_plots.score_map, dataset)}
-    found["by-layer"] = partial(probe_plots.curves, dataset, "layer")
-    found["by-step"] = partial(probe_plots.curves, dataset, "step")
+    found: dict[str, Callable[[], Figure]] = {"score": partial(plots.score_map, dataset)}
+    found["by-layer"] = partial(plots.curves, dataset, "layer")
+    found["by-step"] = partial(plots.curves, dataset, "step")
     if np.isfinite(dataset["selectivity"].values).any():
-        found["selectivity"] = partial(probe_plots.selectivity_map, dataset)
+        found["selectivity"] = partial(plots.selectivity_map, dataset)
     if np.isfinite(dataset["compression_over_prior"].values).any():
-        found["compression"] = partial(probe_plots.compression_map, dataset)
+        found["compression"] = partial(plots.compression_map, dataset)
     return found
 
 

@@ -64,7 +64,7 @@ def _by_step(dataset: xarray.Dataset) -> Figure:
 
 def by_step_figure(curves: Mapping[Metric, Sequence[Estimate]]) -> Figure:
     """Means of metrics of the clean estimate by step, as curves with bands."""
-    from probes import plots
+    from probes.figures import plots
 
     return plots.by_step(
         {metric.label: curve for metric, curve in curves.items()},

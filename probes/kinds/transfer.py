@@ -59,14 +59,14 @@ def table(dataset: xarray.Dataset) -> pandas.DataFrame:
 def figures(dataset: xarray.Dataset) -> Mapping[str, Callable[[], Figure]]:
     """Matrices of where fitted by where tested: along steps at a layer, and along layers at a step."""
     # Drawing libraries load slowly, and a summary needs none.
-    from probes import probe_plots
+    from probes.probing import plots
 
     step, layer = best_trained(dataset)
     found: dict[str, Callable[[], Figure]] = {}
     if dataset.sizes["train_step"] > 1 or dataset.sizes["test_step"] > 1:
-        found["steps"] = partial(probe_plots.transfer_matrix, dataset, "step", layer)
+        found["steps"] = partial(plots.transfer_matrix, dataset, "step", layer)
     if dataset.sizes["train_layer"] > 1 or dataset.sizes["test_layer"] > 1:
-        found["layers"] = partial(probe_plots.transfer_matrix, dataset, "layer", step)
+        found["layers"] = partial(plots.transfer_matrix, dataset, "layer", step)
     return found
 
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from probes.figures.plots import spread
 from probes.maps.mosaic import DIVERGING, MOST_ROWS, SEQUENTIAL, Bar, coloured, mosaic
 from probes.maps.pictures import ENDS, component_words, in_colours, left_out, named, number, where
-from probes.plots import spread
 from stores.errors import SelectionError
 
 if TYPE_CHECKING:

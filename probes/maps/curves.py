@@ -16,10 +16,10 @@ from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
-from probes.cell_maps import MOST_NUMBERS, NOTHING, draw_cells
+from probes.figures.cell_maps import MOST_NUMBERS, NOTHING, draw_cells
+from probes.figures.plots import OKABE_ITO, ORDERED_MARKERS, in_order, spread
 from probes.maps.mosaic import SEQUENTIAL
 from probes.maps.pictures import left_out, rule_words, where
-from probes.plots import OKABE_ITO, ORDERED_MARKERS, in_order, spread
 from stores.errors import SelectionError
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from probes.maps.choosing import Sweep, choose
 from probes.maps.collecting import Scope, Wanted, collect
 from probes.maps.labelling import labelled
 from probes.maps.principal import COMPONENTS
-from probes.provenance import provenance
-from probes.result import Result
+from probes.results.provenance import provenance
+from probes.results.result import Result
 from stores import SelectionError, Store, open_store, selection
 from stores.chosen_runs import SampleNames
 from stores.filters import Seeds

@@ -1,7 +1,7 @@
 """Small pictures of token grids in rows and columns, with their names, colour bars and a caption.
 
-A token is a square of whole pixels of the PNG that `probes.drawing` makes, so nothing is smoothed and nothing
-is lost.
+A token is a square of whole pixels of the PNG that `probes.figures.drawing` makes, so nothing is smoothed and
+nothing is lost.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from probes.drawing import DPI
+from probes.figures.drawing import DPI
 
 Pictures = NDArray[np.floating]
 """Red, green and blue from 0 to 1: (row of pictures, column of pictures, row, col, rgb)"""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from probes.figures.plots import spread
 from probes.maps.channels import MassiveRule
 from probes.maps.mosaic import (
     DIVERGING,
@@ -20,7 +21,6 @@ from probes.maps.mosaic import (
     on_grey,
 )
 from probes.maps.principal import colours
-from probes.plots import spread
 from stores.errors import SelectionError
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from probes.probing.assembling import assemble
 from probes.probing.grid import Progress
 from probes.probing.study import Asked, Study
 from probes.probing.transferring import TransferStudy
-from probes.provenance import provenance
-from probes.result import Result
+from probes.results.provenance import provenance
+from probes.results.result import Result
 
 if TYPE_CHECKING:
     import xarray

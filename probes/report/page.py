@@ -9,10 +9,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from probes.listing import Entry, results
 from probes.report.facts import StoreFacts, store_facts
 from probes.report.pictures import room_for
 from probes.report.sections import FIRST_ROWS, Section, figures_of, section_of
+from probes.results.listing import Entry, results
 from stores import Store
 from stores.errors import StoreError
 from stores.files import replacing

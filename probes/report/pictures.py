@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from probes.drawing import drawn
+from probes.figures.drawing import drawn
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -8,11 +8,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from probes.listing import Entry
 from probes.report.facts import flat, value_text
 from probes.report.pictures import Picture, inlined, side_by_side
-from probes.result import Result
-from probes.table_view import TableView, table_view
+from probes.results.listing import Entry
+from probes.results.result import Result
+from probes.results.table_view import TableView, table_view
 from stores.errors import UserError
 
 MOST_FIGURES = 4

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import numpy as np
 
 from probes import statistics
-from probes.provenance import provenance
-from probes.result import Result
+from probes.results.provenance import provenance
+from probes.results.result import Result
 from probes.similarity.choosing import Asked, design_of
 from probes.similarity.designs import Across, Design
 from probes.similarity.dissimilarity import rsa_of_pairs

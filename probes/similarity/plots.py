@@ -20,8 +20,8 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from probes.cell_maps import MOST_NUMBERS, MOST_TICKS, NOTHING, draw_cells
-from probes.plots import ORDERED_MARKERS, in_order, spread
+from probes.figures.cell_maps import MOST_NUMBERS, MOST_TICKS, NOTHING, draw_cells
+from probes.figures.plots import ORDERED_MARKERS, in_order, spread
 from probes.similarity.moments import Float64
 from probes.similarity.words import (
     EXCHANGED,

@@ -23,7 +23,7 @@ from cosinterp.patching.sweep import Row
 from cosinterp.patching.trial import Trial
 from cosinterp.scorers import Metric
 from probes.effects import CELL, cells, over_control
-from probes.results import open_result, provenance_of
+from probes.results.files import open_result, provenance_of
 from stores import Store, open_store
 from tests.integration.sweeping import PROMPTS, SEEDS, Bench, PlainRun, Where, bench_of, sample_of, traced
 

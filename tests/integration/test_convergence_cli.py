@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 import cosinterp as ci
 from cosinterp import decoding
 from cosinterp.cli import app
-from probes.result import Result
+from probes.results.result import Result
 from tests.planted import CellDecoder, maze_estimate, maze_truth, plant
 
 # Goals and shares of their path by step: an unfinished path is no answer.

@@ -15,10 +15,10 @@ from cosinterp.decoding import clean_videos, decode_run, final_video, media_fold
 from cosinterp.errors import ModelError, SelectionError, UserError
 from cosinterp.models.loading import load
 from cosinterp.tracing import trace
-from probes.pictures import enlarge
+from probes.figures.pictures import enlarge
 from tests.planted import CellDecoder, maze_estimate, maze_truth, plant
 from tests.tiny import sample_for
-from tests.unit.probes.test_pictures import where
+from tests.unit.probes.figures.test_pictures import where
 
 KIND = "wan2.2-i2v-a14b"
 

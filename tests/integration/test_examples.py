@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from probes.results import open_result
+from probes.results.files import open_result
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"

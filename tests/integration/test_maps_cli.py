@@ -10,7 +10,7 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from cosinterp.cli import app
-from probes.result import Result as Saved
+from probes.results.result import Result as Saved
 from tests.unit.probes.maps.planting import plant
 from tests.unit.probes.maps.test_channels import content
 

@@ -19,7 +19,7 @@ from cosinterp.attribution import table
 from cosinterp.cli import app, options, sweep_progress
 from cosinterp.patching.presets import PRESETS
 from cosinterp.replay import replaying
-from probes.results import list_results, open_result, provenance_of
+from probes.results.files import list_results, open_result, provenance_of
 from tests.tiny import sample_for
 
 KIND = "wan2.1-t2v"

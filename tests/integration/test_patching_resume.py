@@ -20,7 +20,7 @@ import cosinterp as ci
 from cosinterp.errors import UserError
 from cosinterp.patching.patch import patch
 from cosinterp.patching.sweep import Row
-from probes.results import open_result, provenance_of
+from probes.results.files import open_result, provenance_of
 from stores import Store, open_store
 from tests.integration.sweeping import PROMPTS
 from tests.tiny import sample_for

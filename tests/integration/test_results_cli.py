@@ -14,8 +14,8 @@ from typer.testing import CliRunner
 
 from cosinterp.cli import app, results_export, store_rm
 from cosinterp.cli.results import fitting_columns
-from probes.result import Result
-from probes.results import save_result
+from probes.results.files import save_result
+from probes.results.result import Result
 from tests.unit.probes.patched import full_grid
 from tests.unit.stores.making import make_store
 

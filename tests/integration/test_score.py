@@ -15,9 +15,9 @@ from cosinterp.cli import app
 from cosinterp.errors import SampleError, SelectionError
 from cosinterp.scorers import Metric, known_tasks, register, task_of
 from cosinterp.scoring import score_store
-from probes.provenance import provenance
-from probes.result import Result
-from probes.results import list_results
+from probes.results.files import list_results
+from probes.results.provenance import provenance
+from probes.results.result import Result
 from probes.statistics import wilson
 from stores import Store
 from tests.planted import CellDecoder, maze_estimate, maze_truth, plant

@@ -10,7 +10,7 @@ import pytest
 from cosinterp import saved_scores
 from cosinterp.errors import SelectionError, StoreError
 from cosinterp.scoring import score_store
-from probes.results import list_results
+from probes.results.files import list_results
 from stores import open_store
 from tests.planted import CellDecoder, maze_estimate, maze_truth, plant
 

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 import cosinterp as ci
 from cosinterp.cli import app
-from probes.result import Result
+from probes.results.result import Result
 from tests.unit.probes.similarity.making import add_run, make_store, noise
 
 

@@ -16,7 +16,7 @@ from cosinterp.patching.measures import Outcome, latent_effects
 from cosinterp.patching.steer import steer
 from probes.effects import CELL, cells, over_control
 from probes.patches import effects_of
-from probes.results import open_result, provenance_of
+from probes.results.files import open_result, provenance_of
 from stores.errors import StoreError
 from tests.integration.sweeping import SEEDS, Bench, Where, bench_of
 

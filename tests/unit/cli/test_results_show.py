@@ -12,7 +12,7 @@ import xarray as xr
 from rich.console import Console
 
 from cosinterp.cli.results_show import records, table_of
-from probes.result import Result
+from probes.results.result import Result
 
 
 @pytest.fixture

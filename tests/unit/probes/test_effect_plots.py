@@ -11,9 +11,9 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from probes.drawing import save_figure
 from probes.effect_plots import step_layer_maps
 from probes.effects import Bootstrap, grid
+from probes.figures.drawing import save_figure
 from stores import SelectionError
 from tests.unit.probes.patched import full_grid, pair, result
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import xarray
 
-from probes.provenance import provenance
-from probes.result import Result
+from probes.results.provenance import provenance
+from probes.results.result import Result
 from probes.scores import Metric, Reading, Scored, ScoreTable, scalars
 from stores import StoreSettings, create_store
 from stores.errors import StoreError

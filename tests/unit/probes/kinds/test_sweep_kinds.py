@@ -11,7 +11,7 @@ import xarray as xr
 
 from probes.effects import Bootstrap
 from probes.kinds import patches as of_patches
-from probes.result import Result
+from probes.results.result import Result
 from probes.sweeps import place_names
 from stores import SelectionError
 from tests.unit.probes.patched import full_grid, pair, result

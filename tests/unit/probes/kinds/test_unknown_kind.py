@@ -10,7 +10,7 @@ import pytest
 import xarray as xr
 
 from probes import kinds
-from probes.result import Result
+from probes.results.result import Result
 from stores import StoreError
 
 
@@ -80,6 +80,6 @@ def test_other_keys_that_are_not_there_are_no_mistakes_of_the_user(monkeypatch: 
         raise KeyError("colour")
 
     kind = replace(kinds.kind_of("maps"), summary=broken)
-    monkeypatch.setattr("probes.result.kind_of", lambda name: kind)
+    monkeypatch.setattr("probes.results.result.kind_of", lambda name: kind)
     with pytest.raises(KeyError, match="colour"):
         Result(odd().dataset, {"kind": "maps"}).summary()

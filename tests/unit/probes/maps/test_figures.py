@@ -14,11 +14,11 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from cosinterp.cli.maps import FIGURES
-from probes import plots
-from probes.drawing import DPI, drawn
+from probes.figures import plots
+from probes.figures.drawing import DPI, drawn
 from probes.maps import comparing, mosaic, pictures
 from probes.maps.making import maps
-from probes.result import Result
+from probes.results.result import Result
 from stores.errors import SelectionError
 from tests.unit.probes.maps.planting import GRID, noise, plant
 from tests.unit.probes.maps.test_channels import content

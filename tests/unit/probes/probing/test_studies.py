@@ -11,7 +11,7 @@ import pytest
 from cosinterp.probing import probe, probe_transfer, study_of
 from probes.probing.problem import Problem
 from probes.probing.study import Asked, prepare
-from probes.result import Result
+from probes.results.result import Result
 from stores import Store
 from stores.errors import SelectionError
 from tests.unit.probes.probing.planted_stores import CELLS, CHANNELS, GRID, labels_of, plant, size_of

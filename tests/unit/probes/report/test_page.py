@@ -23,8 +23,8 @@ from probes.report import sections as of_sections
 from probes.report.facts import value_text
 from probes.report.page import is_report
 from probes.report.pictures import LEAST, MOST, Picture, inlined, room_for, side_by_side, words_of
-from probes.result import Result
-from probes.results import save_result
+from probes.results.files import save_result
+from probes.results.result import Result
 from stores import Store, StoreError, create_store
 from tests.unit.probes.patched import full_grid
 from tests.unit.stores.making import make_store, settings

@@ -11,9 +11,9 @@ import pytest
 import xarray as xr
 
 import cosinterp as ci
-from probes.listing import Results, results
-from probes.result import Result
-from probes.results import read_header, save_result
+from probes.results.files import read_header, save_result
+from probes.results.listing import Results, results
+from probes.results.result import Result
 from stores import Store, StoreError
 from stores.errors import VersionError
 from tests.unit.probes.patched import full_grid

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from probes.kinds import is_known, kind_of
-from probes.result import Result
-from probes.results import Header, list_results, read_header, result_path
+from probes.results.files import Header, list_results, read_header, result_path
+from probes.results.result import Result
 from stores import Store, open_store
 from stores.errors import StoreError
 from stores.units import count_text, size_text

@@ -9,7 +9,7 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from probes.drawing import drawn, save_figure
+from probes.figures.drawing import drawn, save_figure
 from stores import StoreError
 
 

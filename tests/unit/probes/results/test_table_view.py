@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from probes.table_view import cell_text, table_view
+from probes.results.table_view import cell_text, table_view
 
 
 @pytest.mark.parametrize(

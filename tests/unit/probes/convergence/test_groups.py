@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from probes.convergence.groups import grouped, truth_groups
 from stores.errors import SelectionError
-from tests.unit.probes.test_convergence import SHARES, mixed, plant
+from tests.unit.probes.convergence.test_convergence import SHARES, mixed, plant
 
 
 def test_texts_and_few_numbers_have_a_group_each():

@@ -10,13 +10,13 @@ from probes.convergence.analysis import convergence
 from probes.convergence.braid import braid
 from probes.convergence.distances import reference_distances
 from probes.convergence.estimated import estimate_at
-from probes.provenance import provenance
-from probes.result import Result
+from probes.results.provenance import provenance
+from probes.results.result import Result
 from stores import StoreSettings, create_store, open_store
 from stores.errors import SelectionError, StoreError
 from tests.planted import plant
+from tests.unit.probes.convergence.test_convergence import SHARES, mixed, noise
 from tests.unit.probes.scored import save_scores
-from tests.unit.probes.test_convergence import SHARES, mixed, noise
 
 NAMES = [f"maze-{sample}" for sample in range(4)]
 RIGHT = dict.fromkeys(NAMES, "red-1")

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from probes import pictures
-from probes.pictures import StripRow, choose_frames, enlarge, film_strip, fit
+from probes.figures import pictures
+from probes.figures.pictures import StripRow, choose_frames, enlarge, film_strip, fit
 
 
 def video(frames=5, side=8, seed=0):

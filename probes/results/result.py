@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from probes.drawing import FORMATS, save_figure
+from probes.figures.drawing import FORMATS, save_figure
 from probes.kinds import Kind, is_known, kind_of
 from probes.kinds.unknown import unknown
-from probes.results import open_result, provenance_of, save_result
+from probes.results.files import open_result, provenance_of, save_result
 from stores.errors import StoreError
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from probes.results import list_results, open_result, provenance_of, result_path, save_result
+from probes.results.files import list_results, open_result, provenance_of, result_path, save_result
 from stores import StoreError
 from stores.errors import VersionError
 

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from probes import plots, statistics
+from probes import statistics
+from probes.figures import plots
 
 
 def curve(seed=0, steps=6):

@@ -16,9 +16,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from probes.cell_maps import MOST_NUMBERS, NOTHING, draw_cells, mark_cells
+from probes.figures.cell_maps import MOST_NUMBERS, NOTHING, draw_cells, mark_cells
+from probes.figures.plots import OKABE_ITO
 from probes.kinds.probe import ALPHA, best_cell, how, metric_name, what_was_coded
-from probes.plots import OKABE_ITO
 
 if TYPE_CHECKING:
     import xarray
