@@ -10,7 +10,7 @@ from stores.entries import RunEntry
 from stores.errors import SelectionError
 from stores.filters import Seeds
 from stores.layout import BASE
-from stores.selection import compact
+from stores.selection import Selection, compact, select
 
 if TYPE_CHECKING:
     from stores.store import Store
@@ -47,6 +47,29 @@ def chosen_runs(
         there_are = f"; it has seeds {seeds_there}" if seeds_there else ""
         raise SelectionError(f"{store.path} has {what}{of_samples}{there_are}")
     return found
+
+
+def select_held(
+    asked: Selection, held: Sequence[tuple[int, ...]], what: str, where: str, notes: list[str]
+) -> tuple[int, ...]:
+    """The steps or layers that are asked for, of those that all chosen runs hold.
+
+    Args:
+        asked: a selection, as "0-8" or "all".
+        held: what each run holds.
+        what: "steps" or "layers".
+        where: what holds them, for a message.
+        notes: is told what some of the runs hold and others do not.
+
+    Raises:
+        SelectionError: the runs have none in common, or not those that are asked for.
+    """
+    shared = sorted(set(held[0]).intersection(*held[1:]))
+    if not shared:
+        raise SelectionError(f"{what}: the chosen runs have none in common; choose other runs")
+    if any(set(one) != set(shared) for one in held):
+        notes.append(f"only the {what} that all runs hold: {compact(shared)}")
+    return select(asked, shared, what, where)
 
 
 def _fitting(store: Store, text: str, there: Sequence[str]) -> list[str]:

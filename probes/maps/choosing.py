@@ -9,7 +9,7 @@ from pathlib import Path
 
 from probes.maps.places import Kept
 from stores import RunEntry, SelectionError, Store, StoreError, open_store, selection
-from stores.chosen_runs import SampleNames, chosen_runs
+from stores.chosen_runs import SampleNames, chosen_runs, select_held
 from stores.filters import Seeds
 from stores.layout import BASE
 from stores.reader import Run
@@ -160,10 +160,5 @@ def _require_alike(
 def _select(
     asked: selection.Selection, held: Sequence[tuple[int, ...]], what: str, notes: list[str]
 ) -> tuple[int, ...]:
-    shared = set(held[0]).intersection(*held[1:])
-    if not shared:
-        raise SelectionError(f"{what}: the chosen runs have none in common")
     where = "this store" if len(held) == 1 else "every chosen run"
-    if any(set(one) != shared for one in held):
-        notes.append(f"only the {what} that all runs hold: {selection.compact(shared)}")
-    return selection.select(asked, sorted(shared), what, where)
+    return select_held(asked, held, what, where, notes)

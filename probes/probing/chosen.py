@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stores import Run, RunEntry, Store, selection
-from stores.chosen_runs import SampleNames, chosen_runs
-from stores.errors import SelectionError, StoreError
+from stores.chosen_runs import SampleNames, chosen_runs, select_held
+from stores.errors import SelectionError
 from stores.filters import Seeds
 from stores.layout import BASE
-from stores.sites import SiteInfo, default_branch
+from stores.sites import SiteInfo, meant_branch
 from stores.token_selection import GRID_AXES
 
 
@@ -29,6 +28,7 @@ class Chosen:
         steps, layers: what is read, ascending.
         places: (token,) flat indices into the token grid of the tokens that are kept; None if tokens are not
             told apart, as under the reductions ``mean`` and ``frames``.
+        notes: steps and layers that were left out since not all runs hold them.
     """
 
     store: Store
@@ -38,6 +38,7 @@ class Chosen:
     steps: tuple[int, ...]
     layers: tuple[int, ...]
     places: NDArray[np.int64] | None
+    notes: tuple[str, ...]
 
     @property
     def channels(self) -> int:
@@ -84,18 +85,18 @@ def choose(
             if len(infos) == 1:
                 places = here
             _require_same(store, entries[0], entry, infos[0], info, places, here)
-            wanted = default_branch(info.branches) if branch is None else branch
-            if wanted not in info.branches:
-                raise StoreError(f"branch {wanted!r}: {run.path} has {', '.join(info.branches)}")
+            branch = meant_branch(info.branches, branch, run.path)
     where = f"site {infos[0].key} of {store.path}"
+    notes: list[str] = []
     return Chosen(
         store=store,
         entries=tuple(entries),
         info=infos[0],
-        branch=default_branch(infos[0].branches) if branch is None else branch,
-        steps=selection.select(steps, _shared([info.steps for info in infos], "steps"), "steps", where),
-        layers=selection.select(layers, _shared([info.layers for info in infos], "layers"), "layers", where),
+        branch=meant_branch(infos[0].branches, branch, where),
+        steps=select_held(steps, [info.steps for info in infos], "steps", where, notes),
+        layers=select_held(layers, [info.layers for info in infos], "layers", where, notes),
         places=places,
+        notes=tuple(notes),
     )
 
 
@@ -124,10 +125,3 @@ def _require_same(
         raise SelectionError(f"{names} keep {one.key} and {other.key}; say which by --reduction")
     if places is not None and here is not None and not np.array_equal(places, here):
         raise SelectionError(f"{names} keep other tokens under {one.key}; choose runs that keep the same")
-
-
-def _shared(held: Sequence[tuple[int, ...]], what: str) -> list[int]:
-    shared = set(held[0]).intersection(*held[1:])
-    if not shared:
-        raise SelectionError(f"{what}: the chosen runs have none in common; choose others by --samples")
-    return sorted(shared)

@@ -186,4 +186,6 @@ def prepare(store: Store, asked: Asked, outcomes: Outcomes | None = None) -> Stu
             f"the untrained model of {untrained.store.path} was shown other latents than these runs had; "
             f"trace it with --follow {store.path} to compare what both make of the same"
         )
-    return Study(asked, features, plan, tuple(found), untrained, together, (*rows.notes, *notes))
+    return Study(
+        asked, features, plan, tuple(found), untrained, together, (*chosen.notes, *rows.notes, *notes)
+    )

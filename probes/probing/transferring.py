@@ -107,7 +107,7 @@ class TransferStudy:
                 "chance": CHANCE.get(main, 1 / max(len(shares), 1)),
                 "method": ", or ".join(dict.fromkeys(one[main].method for one in ordered)),
                 "n": first.n,
-                "notes": "\n".join(self.study.rows.notes),
+                "notes": "\n".join(self.study.notes),
             },
         )
 

@@ -19,10 +19,10 @@ from probes.similarity.designs import (
 )
 from probes.similarity.rows import Place
 from stores import SelectionError, SiteInfo, Store
-from stores.chosen_runs import SampleNames, chosen_runs
+from stores.chosen_runs import SampleNames, chosen_runs, select_held
 from stores.filters import Seeds
 from stores.layout import BASE
-from stores.selection import Selection, compact, select
+from stores.selection import Selection, compact
 
 _SHOWN = 3
 
@@ -181,18 +181,11 @@ def _places(
     asked: Asked, infos: Sequence[SiteInfo], notes: list[str]
 ) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """The steps and layers that are asked for, of those that all runs hold."""
-    chosen = []
-    for what, selection, held in (
-        ("steps", asked.steps, [info.steps for info in infos]),
-        ("layers", asked.layers, [info.layers for info in infos]),
-    ):
-        shared = sorted(set(held[0]).intersection(*held[1:]))
-        if not shared:
-            raise SelectionError(f"{what}: the chosen runs have none in common; choose others")
-        if any(set(one) != set(shared) for one in held):
-            notes.append(f"only the {what} that all runs hold: {compact(shared)}")
-        chosen.append(select(selection, shared, what, "every chosen run"))
-    return chosen[0], chosen[1]
+    where = "every chosen run"
+    return (
+        select_held(asked.steps, [info.steps for info in infos], "steps", where, notes),
+        select_held(asked.layers, [info.layers for info in infos], "layers", where, notes),
+    )
 
 
 def _require_one_schedule(first: Source, second: Source, sample: str, seed: int) -> None:
