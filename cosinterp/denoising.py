@@ -10,10 +10,9 @@ module that is called is the expert. Everything is put back afterwards.
 from __future__ import annotations
 
 import functools
-import inspect
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -23,85 +22,13 @@ from cosinterp.errors import ModelError
 from cosinterp.models.anatomy import Anatomy, Pinned
 from cosinterp.models.geometry import Size
 from cosinterp.noise_levels import adds_noise, noise_levels
+from cosinterp.solver_memory import carry, check_changeable
+from cosinterp.stand_ins import replaced, watched_scheduler
+from cosinterp.steps import NO_LATENT_CHANGES, Call, LatentChanges, Predicted, Schedule, Step
 
 
 class ClockError(RuntimeError):
     """What the pipeline did is not what its schedule says: a bug, or a pipeline that is not understood."""
-
-
-@dataclass(frozen=True)
-class Call:
-    """One branch of one call of the denoiser: ``expert`` is an index into `Anatomy.experts`."""
-
-    step: int
-    branch: str
-    expert: int
-
-
-@dataclass(frozen=True)
-class Step:
-    """One denoising step that is over.
-
-    ``noisy`` (x_t), ``prediction`` (guided) and ``after`` (x_{t-1}): (batch, channel, frame, row, col), in
-    the dtype in which the scheduler saw them. ``clean`` are the factors of x̂0, ``after_factors`` those of
-    ``after``, None: it is made of more than x_t and the prediction; see `NoiseLevels`.
-    """
-
-    index: int
-    timestep: float
-    expert: int
-    noisy: torch.Tensor
-    prediction: torch.Tensor
-    after: torch.Tensor
-    clean: tuple[float, float]
-    after_factors: tuple[float, float] | None
-    pinned: Pinned | None
-
-    def clean_estimate(self) -> torch.Tensor:
-        """x̂0 of this step: float32 (batch, channel, frame, row, col)."""
-        return clean_estimate(self.noisy, self.prediction, self.clean, self.pinned)
-
-    def final(self) -> torch.Tensor:
-        """``after`` with the pinned frames in place: of the last step, what the pipeline decodes."""
-        return with_pinned(self.after, self.pinned)
-
-
-def clean_estimate(
-    noisy: torch.Tensor,
-    prediction: torch.Tensor,
-    factors: tuple[float, float],
-    pinned: Pinned | None = None,
-) -> torch.Tensor:
-    """x̂0 = a x_t + b prediction_t, for the ``factors`` (a, b) of the step; see `cosinterp.noise_levels`."""
-    own, predicted = factors
-    return with_pinned(own * noisy.float() + predicted * prediction.float(), pinned)
-
-
-def with_pinned(latents: torch.Tensor, pinned: Pinned | None) -> torch.Tensor:
-    """``latents`` with the frames that the pipeline overwrites taken from its condition."""
-    if pinned is None:
-        return latents
-    mask = pinned.frames.view(1, 1, -1, 1, 1)
-    return torch.where(mask, pinned.latents, latents)
-
-
-@dataclass(frozen=True)
-class Schedule:
-    """What a pipeline is about to do: timestep (step,), sigma (step+1,), expert (step,), clean (step, 2).
-
-    ``clean`` and ``after`` are those of `NoiseLevels`.
-    """
-
-    timestep: np.ndarray
-    sigma: np.ndarray
-    expert: np.ndarray
-    clean: np.ndarray
-    after: np.ndarray
-
-    @property
-    def num_steps(self) -> int:
-        """Number of denoising steps."""
-        return len(self.timestep)
 
 
 @dataclass
@@ -124,6 +51,8 @@ class Clock:
     answer: Callable[[int], torch.Tensor | None] | None = None
     """Gives what a step's guided prediction is to be, (batch, channel, frame, row, col), of each row or one
     for all; None: what the pipeline makes of what the denoiser says."""
+    changes: LatentChanges = NO_LATENT_CHANGES
+    """What is changed on the way, of answers too."""
     calls: list[Call] = field(default_factory=list)
     under_way: tuple[Call, ...] = ()
     """The branches of the denoiser call under way, in the order of its rows."""
@@ -131,6 +60,7 @@ class Clock:
     pinned: Pinned | None = None
     _schedule: Schedule | None = None
     _label: str | None = None
+    _begun_with: torch.Tensor | None = None
 
     @property
     def step(self) -> int:
@@ -141,7 +71,7 @@ class Clock:
     def watching(self) -> Iterator[Clock]:
         """Watch the pipeline within the block; what is wrapped is put back, also after an error."""
         with ExitStack() as stack:
-            stack.enter_context(_watched_scheduler(self.pipeline.scheduler, self._answered, self._stepped))
+            stack.enter_context(watched_scheduler(self.pipeline.scheduler, self._answered, self._stepped))
             prepare = getattr(self.pipeline, "prepare_latents", None)
             if prepare is not None:
                 stack.enter_context(
@@ -200,20 +130,39 @@ class Clock:
         return needed is None or arguments.get(needed) is not None
 
     def _answered(self, arguments: dict[str, Any]) -> None:
-        """Put the answer in place of what the pipeline predicts, where there is one."""
-        answer = None if self.answer is None or not self._makes_step(arguments) else self.answer(self.step)
-        if answer is None:
+        """Put in place of what the pipeline predicts what it is to be, where that is something else."""
+        if not self._makes_step(arguments):
             return
+        answer = None if self.answer is None else self.answer(self.step)
+        if answer is not None:
+            self._predict(arguments, answer)
+        schedule = self._schedule
+        if schedule is None or self.step >= schedule.num_steps:
+            return
+        changed = self.changes.prediction(
+            Predicted(
+                self.step,
+                float(arguments["timestep"]),
+                self._whole(arguments["sample"]),
+                self._whole(arguments["model_output"], is_prediction=True),
+                _pair(schedule.clean[self.step]),
+                self.pinned,
+            )
+        )
+        if changed is not None:
+            self._predict(arguments, changed)
+
+    def _predict(self, arguments: dict[str, Any], prediction: torch.Tensor) -> None:
         predicted = arguments["model_output"]
-        seen = self._seen(answer, predicted)
+        seen = self._seen(prediction, predicted)
         for name, value in arguments.items():
             # Cosmos 1 gives it by another name besides, which goes before this one.
             if value is predicted:
                 arguments[name] = seen
 
-    def _stepped(self, scheduler: Any, arguments: dict[str, Any], result: Any) -> None:
+    def _stepped(self, scheduler: Any, arguments: dict[str, Any], result: Any) -> Any:
         if not self._makes_step(arguments):
-            return
+            return result
         index, schedule = self.step, self._schedule
         if schedule is None:
             raise ClockError("the scheduler made a step before the denoiser was called")
@@ -228,28 +177,50 @@ class Clock:
         if own is not None and own - 1 != index:
             raise ClockError(f"step {index} is the scheduler's step {own - 1}")
         self.timesteps.append(float(arguments["timestep"]))
-        if self.on_step is None or index >= schedule.num_steps:
-            return
-        after = result[0] if isinstance(result, tuple) else result.prev_sample
-        expert = self.calls[-1].expert
+        if index >= schedule.num_steps:
+            return result
+        made = result[0] if isinstance(result, tuple) else result.prev_sample
         # A pipeline may write the next latents into the tensor that this was read from.
         noisy = self._whole(arguments["sample"]).clone()
-        prediction = self._whole(arguments["model_output"], is_prediction=True)
-        clean = _pair(schedule.clean[index])
+        if index == 0:
+            self._check_begun(noisy)
         factors = schedule.after[index]
-        self.on_step(
-            Step(
-                index,
-                self.timesteps[-1],
-                expert,
-                noisy,
-                prediction,
-                self._whole(after),
-                clean,
-                None if np.isnan(factors).any() else _pair(factors),
-                self.pinned,
-            )
+        step = Step(
+            index,
+            self.timesteps[-1],
+            self.calls[-1].expert,
+            noisy,
+            self._whole(arguments["model_output"], is_prediction=True),
+            self._whole(made),
+            _pair(schedule.clean[index]),
+            None if np.isnan(factors).any() else _pair(factors),
+            self.pinned,
         )
+        changed = self.changes.after(step)
+        if changed is not None:
+            check_changeable(scheduler, merges=changed.memory is not None)
+            seen = self._seen(changed.latents, made)
+            carry(scheduler, made, seen, self.rows, changed.memory)
+            result = _with_latents(result, seen)
+            step = replace(step, after=self._whole(seen), after_factors=None)
+        if self.on_step is not None:
+            self.on_step(step)
+        return result
+
+    def _check_begun(self, noisy: torch.Tensor) -> None:
+        """Make sure that what was put in place of the initial noise is what the denoiser was shown.
+
+        Raises:
+            ModelError: it was not, or only in part.
+        """
+        if self._begun_with is None:
+            return
+        free = slice(None) if self.pinned is None else ~self.pinned.frames
+        if not torch.equal(self._begun_with[:, :, free].to(noisy), noisy[:, :, free]):
+            raise ModelError(
+                f"the initial noise of {type(self.pipeline).__name__} cannot be changed: it is made into "
+                "something else before the first step"
+            )
 
     def _whole(self, seen: torch.Tensor, is_prediction: bool = False) -> torch.Tensor:
         """What the scheduler saw as (batch, channel, frame, row, col), with the frames that it was not shown.
@@ -285,9 +256,28 @@ class Clock:
         def prepare_latents(*args: Any, **kwargs: Any) -> Any:
             prepared = original(*args, **kwargs)
             self.pinned = self.anatomy.pinned(prepared, self.size)
-            return prepared
+            return self._begun(prepared)
 
         return prepare_latents
+
+    def _begun(self, prepared: Any) -> Any:
+        """What a pipeline's ``prepare_latents`` gave, with the initial noise as it is to be."""
+        if type(self.changes).initial is LatentChanges.initial:
+            return prepared
+        first = prepared[0] if isinstance(prepared, tuple) else prepared
+        try:
+            noisy = self._whole(first)
+        except (ClockError, RuntimeError) as error:
+            raise ModelError(
+                f"the initial noise of {type(self.pipeline).__name__} cannot be changed: its prepare_latents "
+                f"gives {tuple(first.shape)}, which is not understood"
+            ) from error
+        changed = self.changes.initial(noisy)
+        if changed is None:
+            return prepared
+        seen = self._seen(changed, first)
+        self._begun_with = self._whole(seen)
+        return (seen, *prepared[1:]) if isinstance(prepared, tuple) else seen
 
     def _watched_context(self, original: Callable[..., Any]) -> Callable[..., Any]:
         @contextmanager
@@ -323,62 +313,14 @@ class Clock:
         return note
 
 
+def _with_latents(result: Any, latents: torch.Tensor) -> Any:
+    """What a scheduler returned, with other latents."""
+    if isinstance(result, tuple):
+        return (latents, *result[1:])
+    result.prev_sample = latents
+    return result
+
+
 def _pair(factors: np.ndarray) -> tuple[float, float]:
     own, predicted = factors.tolist()
     return own, predicted
-
-
-@contextmanager
-def _watched_scheduler(
-    scheduler: Any,
-    before: Callable[[dict[str, Any]], None],
-    stepped: Callable[[Any, dict[str, Any], Any], None],
-) -> Iterator[None]:
-    """Within the block, ``stepped`` is told of each ``scheduler.step``: its arguments by name, its result.
-
-    ``before`` is given the arguments first, and may change them.
-
-    The scheduler gets another class, not another attribute: a pipeline may copy it (LTX-2 does, for its
-    audio), and the copy must step by itself and unseen.
-    """
-    kind = type(scheduler)
-    signature = inspect.signature(kind.step)
-    # One that somebody put into the instance would go before that of any class.
-    own = vars(scheduler).pop("step", None)
-    # Emptied at the end: a class stays until the garbage is collected, and so would all that it holds.
-    told = [(before, stepped)]
-
-    @functools.wraps(kind.step)
-    def step(self: Any, *args: Any, **kwargs: Any) -> Any:
-        call = signature.bind(self, *args, **kwargs)
-        watched = self is scheduler and bool(told)
-        if watched:
-            told[0][0](call.arguments)
-        result = kind.step(*call.args, **call.kwargs) if own is None else own(*call.args[1:], **call.kwargs)
-        if watched:
-            told[0][1](self, call.arguments, result)
-        return result
-
-    scheduler.__class__ = type(kind.__name__, (kind,), {"step": step, "__module__": kind.__module__})
-    try:
-        yield
-    finally:
-        told.clear()
-        scheduler.__class__ = kind
-        if own is not None:
-            scheduler.step = own
-
-
-@contextmanager
-def replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
-    """Shadow a method on one instance within the block."""
-    shadowed = name in vars(owner)
-    before = vars(owner).get(name)
-    vars(owner)[name] = value
-    try:
-        yield
-    finally:
-        if shadowed:
-            vars(owner)[name] = before
-        else:
-            del vars(owner)[name]

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from cosinterp.denoising import Step
 from cosinterp.errors import TraceError
 from cosinterp.samples.hashes import image_sha256, videos_sha256
+from cosinterp.steps import Step
 from stores.values import jsonable
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ import numpy as np
 from cosinterp.capture.recording import BatchRecording
 from cosinterp.capture.sink import RingSinks
 from cosinterp.capture.watching import traced_call
-from cosinterp.denoising import Call, Clock, Step
+from cosinterp.denoising import Clock
 from cosinterp.errors import TraceError
 from cosinterp.following import Followed
 from cosinterp.interrupts import interrupts_deferred
@@ -25,6 +25,7 @@ from cosinterp.planning.reduce_option import Reduce
 from cosinterp.run_attrs import run_attrs
 from cosinterp.samples import Sample
 from cosinterp.samples.hashes import image_sha256, videos_sha256
+from cosinterp.steps import Call, Step
 from stores.layout import STORE_FILE
 from stores.selection import Selection
 from stores.store import create_store

@@ -10,9 +10,9 @@ from cosinterp.attribution.cells import Cell, Cells, check_grid
 from cosinterp.attribution.layers import Attributed
 from cosinterp.attribution.metrics import Metric, measured
 from cosinterp.attribution.passes import Branches, interpolated
-from cosinterp.denoising import Call, Step
 from cosinterp.errors import InterventionError
 from cosinterp.models.blocks import RAW
+from cosinterp.steps import Call, Step
 
 InputKey = tuple[Branches, str]
 """(branches of the denoiser call, argument)."""

@@ -17,13 +17,14 @@ import torch
 from torch.utils._pytree import keystr, tree_map_only, tree_map_with_path
 
 from cosinterp.capture.watching import OnTensor, Shortcuts, traced_call
-from cosinterp.denoising import Call, Clock, Step
+from cosinterp.denoising import Clock
 from cosinterp.errors import InterventionError
 from cosinterp.models.eager import eager
 from cosinterp.models.model import Model
 from cosinterp.replay.player import Trajectory
 from cosinterp.replay.preamble import Preamble
 from cosinterp.samples import Sample
+from cosinterp.steps import Call, Step
 
 T = TypeVar("T")
 Branches = tuple[str, ...]

@@ -24,9 +24,9 @@ from cosinterp.attribution.gradients import Change, Donor, Recipient
 from cosinterp.attribution.layers import Attributed, choose
 from cosinterp.attribution.metrics import Metric, measured, x0_along
 from cosinterp.attribution.passes import Passes, Side
-from cosinterp.denoising import Step
 from cosinterp.errors import InterventionError
 from cosinterp.models.model import Model
+from cosinterp.steps import Step
 from stores.selection import Selection, select
 
 POINTS = 8

@@ -14,9 +14,9 @@ import torch
 from cosinterp.capture.conversion import quantised
 from cosinterp.capture.reducing import Reducer
 from cosinterp.capture.sink import Part, Sink
-from cosinterp.denoising import Schedule, Step
 from cosinterp.errors import TraceError
 from cosinterp.models.anatomy import Pinned
+from cosinterp.steps import Schedule, Step
 from stores.reduction import parse_reduction
 from stores.slabs.layout import SlabLayout
 

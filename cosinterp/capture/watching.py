@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 from nnsight.intervention.interleaver import OutOfOrderError
 
-from cosinterp.denoising import Call, Clock
+from cosinterp.denoising import Clock
 from cosinterp.errors import SelectionError
 from cosinterp.models.blocks import LIKE_ENTERING, RAW, BlockCall, Stack, Stream, Sublayer
+from cosinterp.steps import Call
 
 if TYPE_CHECKING:
     from cosinterp.models.model import Model

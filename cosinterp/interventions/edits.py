@@ -24,8 +24,8 @@ from cosinterp.interventions.intervention import (
 )
 
 if TYPE_CHECKING:
-    from cosinterp.denoising import Call
     from cosinterp.models.anatomy import Anatomy
+    from cosinterp.steps import Call
 
 
 @dataclass(frozen=True)

@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 import torch
 
 from cosinterp.capture.watching import traced_call
-from cosinterp.denoising import Call, Clock, Step
+from cosinterp.denoising import Clock
 from cosinterp.errors import ModelError
 from cosinterp.interventions.edits import Edits
 from cosinterp.models.eager import eager
 from cosinterp.replay.preamble import Preamble
 from cosinterp.replay.skips import Anchor, Skips, needed_blocks
+from cosinterp.steps import Call, Step
 
 if TYPE_CHECKING:
     from cosinterp.models.model import Model

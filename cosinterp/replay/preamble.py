@@ -16,7 +16,7 @@ import torch
 import xxhash
 from torch.utils._pytree import tree_flatten
 
-from cosinterp.denoising import replaced
+from cosinterp.stand_ins import replaced
 
 if TYPE_CHECKING:
     from cosinterp.models.model import Model

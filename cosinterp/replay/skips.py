@@ -10,7 +10,7 @@ import torch
 from torch.utils._pytree import tree_leaves, tree_map_only
 
 from cosinterp.capture.watching import Shortcuts
-from cosinterp.denoising import Call
+from cosinterp.steps import Call
 
 if TYPE_CHECKING:
     from cosinterp.models.anatomy import Anatomy

@@ -11,11 +11,12 @@ import numpy as np
 import torch
 
 from cosinterp.capture.watching import inner, traced_call
-from cosinterp.denoising import Call, Clock, Step, clean_estimate
+from cosinterp.denoising import Clock
 from cosinterp.models.blocks import RAW, RESID, BlockCall, Stack, Sublayer
 from cosinterp.models.eager import eager
 from cosinterp.models.model import Model
 from cosinterp.samples import Sample
+from cosinterp.steps import Call, Step, clean_estimate
 from cosinterp.verification.check import worst_of
 
 NUM_STEPS = 4

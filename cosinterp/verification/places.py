@@ -13,11 +13,12 @@ from typing import Any
 
 import torch
 
-from cosinterp.denoising import Clock, Step
+from cosinterp.denoising import Clock
 from cosinterp.models.blocks import BlockCall
 from cosinterp.models.eager import eager
 from cosinterp.models.geometry import Size
 from cosinterp.models.model import Model
+from cosinterp.steps import Step
 
 _SEED = 0
 

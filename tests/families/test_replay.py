@@ -12,12 +12,13 @@ import pytest
 import torch
 from torch.utils._pytree import tree_leaves
 
-from cosinterp.denoising import Clock, Step
+from cosinterp.denoising import Clock
 from cosinterp.interventions.edits import Edit, Edits, resumes_at
 from cosinterp.interventions.intervention import Intervention, Scale
 from cosinterp.models.model import Model
 from cosinterp.replay.player import Played, Player
 from cosinterp.replay.skips import needed_blocks
+from cosinterp.steps import Step
 from cosinterp.verification import verify
 from tests.families.row import FamilyRow
 from tests.families.rows import ROWS

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 import cosinterp as ci
-from cosinterp.denoising import Clock, Step
+from cosinterp.denoising import Clock
 from cosinterp.interventions.intervention import Intervention, Replace, RunRef
 from cosinterp.models.model import Model
 from cosinterp.patching.grid import Grid
@@ -20,6 +20,7 @@ from cosinterp.patching.measures import Outcome
 from cosinterp.patching.sweep import Row, Sweep, SweepOptions
 from cosinterp.patching.trial import Trial
 from cosinterp.samples import Sample
+from cosinterp.steps import Step
 from stores import Store
 from tests.families.row import FamilyRow
 from tests.families.rows import ROWS

@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from cosinterp.capture.watching import traced_call
-from cosinterp.denoising import Call, Clock
+from cosinterp.denoising import Clock
 from cosinterp.models.model import Model
+from cosinterp.steps import Call
 from tests.integration.hooks import HookedRun, Key
 from tests.tiny import KINDS, sample_for
 from tests.tiny.wan import NUM_BLOCKS

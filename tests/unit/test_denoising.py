@@ -15,9 +15,10 @@ import numpy as np
 import pytest
 import torch
 
-from cosinterp.denoising import Call, Clock, ClockError, Step, clean_estimate
+from cosinterp.denoising import Clock, ClockError
 from cosinterp.models.anatomy import Anatomy, Pinned
 from cosinterp.models.geometry import Size
+from cosinterp.steps import Call, Step, clean_estimate
 from tests.unit.models.test_anatomy import WAN_14B
 
 SIZE = Size(32, 32, 9)

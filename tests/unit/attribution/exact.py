@@ -11,8 +11,9 @@ import torch
 from torch.utils._pytree import tree_map_only
 
 from cosinterp.attribution import Side
-from cosinterp.denoising import Clock, Step
+from cosinterp.denoising import Clock
 from cosinterp.models.model import Model
+from cosinterp.steps import Step
 from tests.families.row import FamilyRow
 
 Place = tuple[str, int, str]

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import torch
 
-from cosinterp.denoising import Call
 from cosinterp.models.anatomy import Anatomy
 from cosinterp.replay.skips import Anchor, Skips, needed_blocks
+from cosinterp.steps import Call
 from tests.unit.models.test_anatomy import WAN_14B
 
 LAYERS, ROWS = 5, 2
