@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -18,14 +18,13 @@ from probes.convergence.distances import (
     reference_distances,
     seed_disagreement,
 )
-from probes.convergence.estimated import NOTHING, arrays
-from probes.convergence.groups import ALL, Group, truth_groups
 from probes.convergence.sequences import HOLD
 from probes.convergence.task_answers import answer_arrays
-from probes.results.files import list_results, result_path
+from probes.estimated import NOTHING, arrays
+from probes.groups import ALL, Group, truth_groups
+from probes.kept_scores import kept_scores
 from probes.results.provenance import provenance
 from probes.results.result import Result
-from probes.scores import KIND as SCORES
 from probes.scores import ScoreTable
 from stores import SelectionError, Store
 from stores.chosen_runs import SampleNames, chosen_runs
@@ -90,7 +89,7 @@ def convergence(
     if by is not None:
         first_seeds = {sample: found[0] for sample, found in seeds_of.items()}
         groups += truth_groups(store, first_seeds, by, variant)
-    table, scored_in = _scores(store, scores, variant)
+    scored_in, table = kept_scores(store, variant, name=scores) or (None, None)
     notes = _notes_on_scores(store, table, entries)
     several = {sample: found for sample, found in seeds_of.items() if len(found) > 1}
     # "final" is by the end of each sample's own seeds, so there is nothing of it between samples.
@@ -141,38 +140,6 @@ def _seeds_of(entries: Sequence[RunEntry]) -> dict[str, list[int]]:
 
 def _all_seeds(entries: Sequence[RunEntry]) -> set[int]:
     return {entry.seed for entry in entries}
-
-
-def _scores(store: Store, name: str | None, variant: str) -> tuple[ScoreTable | None, str | None]:
-    """The scores of this name, or the only ones of the variant; None and None where there are none.
-
-    Raises:
-        SelectionError: the name is of something else, or several could be meant.
-        StoreError: there is no such result.
-    """
-    if name is not None:
-        result = Result.open(result_path(store.path, name))
-        if result.kind != SCORES:
-            raise SelectionError(f"scores {name}: this is a result of the kind {result.kind}, not of scores")
-        table = ScoreTable.from_dataset(result.dataset)
-        if table.variant != variant:
-            raise SelectionError(f"scores {name}: of variant {table.variant}, not {variant}")
-        return table, name
-    found = {one: table for one, table in _all_scores(store) if table.variant == variant}
-    if len(found) > 1:
-        raise SelectionError(f"{store.path} has the scores {', '.join(found)}; say which with --scores NAME")
-    for one, table in found.items():
-        return table, one
-    return None, None
-
-
-def _all_scores(store: Store) -> Iterator[tuple[str, ScoreTable]]:
-    for name in list_results(store.path):
-        # Other results may be large, and are called otherwise.
-        if name.startswith(SCORES):
-            result = Result.open(result_path(store.path, name))
-            if result.kind == SCORES:
-                yield name, ScoreTable.from_dataset(result.dataset)
 
 
 def _notes_on_scores(store: Store, table: ScoreTable | None, entries: Sequence[RunEntry]) -> list[str]:

@@ -12,10 +12,10 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from probes.convergence.estimated import estimates_along
-from probes.convergence.groups import ALL
+from probes.estimated import estimates_along
 from probes.figures import plots
 from probes.figures.plots import OKABE_ITO
+from probes.groups import ALL
 from probes.statistics import Estimate
 
 if TYPE_CHECKING:

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 from probes import statistics
 from probes.convergence.answers import Answers, answers
-from probes.convergence.estimated import NOTHING, arrays
-from probes.convergence.groups import Group
 from probes.convergence.sequences import changes, corrections, settle_step
+from probes.estimated import NOTHING, arrays
+from probes.groups import Group
 from probes.scores import Metric, Reading, ScoreTable
 from probes.statistics import Estimate
 

@@ -7,9 +7,9 @@ import math
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from probes.convergence.estimated import estimate_at, long_table, names
-from probes.convergence.groups import ALL
 from probes.convergence.task_answers import CORRECTIONS
+from probes.estimated import estimate_at, long_table, names
+from probes.groups import ALL
 from probes.kinds import Kind
 from probes.statistics import Estimate
 

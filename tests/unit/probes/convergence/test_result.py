@@ -9,7 +9,7 @@ import xarray
 from probes.convergence.analysis import convergence
 from probes.convergence.braid import braid
 from probes.convergence.distances import reference_distances
-from probes.convergence.estimated import estimate_at
+from probes.estimated import estimate_at
 from probes.results.provenance import provenance
 from probes.results.result import Result
 from stores import StoreSettings, create_store, open_store

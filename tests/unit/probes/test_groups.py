@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from probes.convergence.groups import grouped, truth_groups
+from probes.groups import grouped, truth_groups
 from stores.errors import SelectionError
 from tests.unit.probes.convergence.test_convergence import SHARES, mixed, plant
 
