@@ -2,34 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Protocol
 
-import numpy as np
-
+from cosinterp.capture.open_runs import OpenRuns
 from cosinterp.capture.recording import BatchRecording
 from cosinterp.capture.sink import RingSinks
 from cosinterp.capture.watching import traced_call
 from cosinterp.denoising import Clock
-from cosinterp.errors import TraceError
 from cosinterp.following import Followed
-from cosinterp.interrupts import interrupts_deferred
+from cosinterp.interventions.changes import NO_CHANGES, Changes
 from cosinterp.models.eager import eager
 from cosinterp.models.model import Model, to_uint8
 from cosinterp.planning.fitting import check_space
 from cosinterp.planning.plan import PlannedSample, TracePlan, make_plan
 from cosinterp.planning.reduce_option import Reduce
+from cosinterp.planning.to_make import joining, runs_to_make
 from cosinterp.run_attrs import run_attrs
 from cosinterp.samples import Sample
-from cosinterp.samples.hashes import image_sha256, videos_sha256
 from cosinterp.steps import Call, Step
-from stores.layout import STORE_FILE
 from stores.selection import Selection
 from stores.store import create_store
-from stores.values import jsonable
 
 if TYPE_CHECKING:
     import torch
@@ -74,6 +70,7 @@ def trace(
     resume: bool = False,
     save_video: bool = True,
     follow: Store | None = None,
+    changes: Changes = NO_CHANGES,
     host_memory: int = HOST_MEMORY,
     writers: int | None = None,
     progress: Progress | None = None,
@@ -90,7 +87,7 @@ def trace(
         store: folder of the store; made if it does not exist, else its settings have to be the same.
         seeds: "0-7", numbers, or one number.
         layers: "0-8", "0,4,8", "-1", "all", or numbers: layers of the residual stream.
-        sites: of `Model.sites`; "all", "resid,self_attn", or names.
+        sites: of `Model.sites`; "all", "resid,self_attn", or names; "none" records no activations.
         save_steps: the steps whose activations are recorded, as ``layers``.
         branches: "all", or such as "cond", "cond,uncond".
         num_steps, guidance_scale, **sampling: settings of the pipeline's call (height, width, num_frames,
@@ -106,6 +103,7 @@ def trace(
         save_video: decode and store the video.
         follow: a store with runs of the same samples, seeds and settings: the denoiser is shown their
             latents, and predictions, latents and videos are theirs; the activations are of this model.
+        changes: what is changed on the way; the runs are of the variant that it names.
         host_memory: bytes of captured tensors that may wait to be written; then the model waits.
         writers: threads that write; default: 4 beside a GPU, else 1.
         progress: told how it goes.
@@ -143,6 +141,7 @@ def trace(
         Path(store),
         resume=resume,
         followed=followed,
+        changes=changes,
         host_memory=host_memory,
         progress=progress,
     )
@@ -155,17 +154,26 @@ def run_plan(
     *,
     resume: bool = False,
     followed: Followed | None = None,
+    changes: Changes = NO_CHANGES,
     host_memory: int = HOST_MEMORY,
     progress: Progress | None = None,
 ) -> Store:
     """Carry out a plan, which is that of ``followed`` (`Followed.planned`) if there is one; see `trace`."""
-    todo = runs_to_make(plan, path, resume)
+    plan = joining(plan, path, changes.variant)
+    todo = runs_to_make(plan, path, resume, changes.variant)
     check_space(path, plan, todo)
     target = create_store(path, plan.settings, exist_ok=True)
     # A writer does it too, but there may be none: the last run of all may be the one without its line.
     target.complete_catalog()
     record_runs(
-        model, plan, todo, target.writer, followed=followed, host_memory=host_memory, progress=progress
+        model,
+        plan,
+        todo,
+        partial(target.writer, variant=changes.variant),
+        followed=followed,
+        changes=changes,
+        host_memory=host_memory,
+        progress=progress,
     )
     return target
 
@@ -177,6 +185,7 @@ def record_runs(
     begin: Callable[[str, int], RunWriter],
     *,
     followed: Followed | None = None,
+    changes: Changes = NO_CHANGES,
     host_memory: int = HOST_MEMORY,
     progress: Progress | None = None,
 ) -> None:
@@ -187,102 +196,16 @@ def record_runs(
     try:
         with (
             eager(model.pipeline),
-            _OpenRuns(begin) as opened,
+            OpenRuns(begin) as opened,
             _sinks(model, plan, todo, host_memory) as sinks,
         ):
             for planned, seeds, wanted in _batches(plan, todo):
                 writers = opened.open(planned.sample.name, seeds, wanted)
                 recording = BatchRecording(plan, planned, writers, sinks.sink())
-                _trace_batch(model, recording, seeds, followed, opened, finished, progress)
+                _trace_batch(model, recording, seeds, followed, changes, opened, finished, progress)
     finally:
         # Also of a trace that fails or is interrupted: these runs are kept.
         _tell_finished(finished, progress)
-
-
-def runs_to_make(plan: TracePlan, path: Path, resume: bool) -> list[tuple[str, int]]:
-    """The (sample name, seed) runs of a plan that a store does not have yet.
-
-    Raises:
-        StoreError: the store was made with other settings.
-        TraceError: it has some of the runs already, and ``resume`` is off; or it has a run of another sample
-            under the same name.
-    """
-    runs = plan.runs()
-    if not (path / STORE_FILE).exists():
-        return runs
-    existing = create_store(path, plan.settings, exist_ok=True)
-    made = [run for run in runs if existing.has(*run)]
-    if made and not resume:
-        name, seed = made[0]
-        raise TraceError(
-            f"{path} already has {len(made)} of these {len(runs)} runs, such as {name} with seed {seed}; "
-            "use --resume (resume=True) to skip them, or choose another store"
-        )
-    samples = {planned.sample.name: planned for planned in plan.samples}
-    for name, seed in dict(reversed(made)).items():
-        _check_same_sample(existing, samples[name], seed)
-    skipped = set(made)
-    return [run for run in runs if run not in skipped]
-
-
-def _check_same_sample(store: Store, planned: PlannedSample, seed: int) -> None:
-    sample = planned.sample
-    with store.run(sample.name, seed) as run:
-        same = {
-            "prompt": run.prompt == sample.prompt,
-            "image": run.attrs.get("image_sha256") == image_sha256(sample),
-            "videos": run.attrs.get("videos_sha256", {}) == videos_sha256(sample),
-            "truth": _same_values(run.truth, sample.truth),
-            "sampling settings": run.attrs.get("sampling") == jsonable(planned.settings),
-        }
-    differing = [what for what, equal in same.items() if not equal]
-    if differing:
-        raise TraceError(
-            f"{store.path} has runs of another sample that is called {sample.name} (it differs in "
-            f"{', '.join(differing)}); give this one another name, or use another store"
-        )
-
-
-def _same_values(stored: Mapping[str, Any], given: Mapping[str, Any]) -> bool:
-    if stored.keys() != given.keys():
-        return False
-    pairs = [(np.asarray(stored[name]), np.asarray(given[name])) for name in stored]
-    return all(
-        np.array_equal(one, other, equal_nan=one.dtype.kind == other.dtype.kind == "f")
-        for one, other in pairs
-    )
-
-
-class _OpenRuns:
-    """The run files being written; those that are not finished at the end are given up."""
-
-    def __init__(self, begin: Callable[[str, int], RunWriter]) -> None:
-        self._begin = begin
-        self._open: dict[RunWriter, ExitStack] = {}
-
-    def open(self, sample: str, seeds: tuple[int, ...], wanted: frozenset[int]) -> list[RunWriter | None]:
-        """Claim and open a run file for each seed that is wanted, None for the others."""
-        # A file that is made, but not yet known here, would be left behind.
-        with interrupts_deferred():
-            return [self._open_one(sample, seed) if seed in wanted else None for seed in seeds]
-
-    def done(self, writer: RunWriter) -> None:
-        """A run file is finished. Called by a thread that writes."""
-        self._open.pop(writer).close()
-
-    def _open_one(self, sample: str, seed: int) -> RunWriter:
-        stack = ExitStack()
-        writer = stack.enter_context(self._begin(sample, seed))
-        self._open[writer] = stack
-        return writer
-
-    def __enter__(self) -> _OpenRuns:
-        return self
-
-    def __exit__(self, *exception: Any) -> None:
-        for stack in list(self._open.values()):
-            stack.__exit__(*exception)
-        self._open.clear()
 
 
 def writing_threads(model: Model, plan: TracePlan) -> int:
@@ -326,7 +249,8 @@ def _trace_batch(
     recording: BatchRecording,
     seeds: tuple[int, ...],
     followed: Followed | None,
-    opened: _OpenRuns,
+    changes: Changes,
+    opened: OpenRuns,
     finished: SimpleQueue[tuple[str, int]],
     progress: Progress | None,
 ) -> None:
@@ -344,22 +268,44 @@ def _trace_batch(
             progress.step(name, recorded, step.index, plan.num_steps)
         _tell_finished(finished, progress)
 
-    def wanted(call: Call) -> bool:
+    edits = changes.edits(planned, seeds, model.anatomy)
+
+    def recorded_of(call: Call) -> bool:
         return call.step in plan.steps and call.branch in plan.branches
 
-    def on_tensor(site: str, layer: int, tokens: torch.Tensor, call: Call) -> None:
-        recording.activation(site, call.step, layer, call.branch, tokens)
+    def on_tensor(site: str, layer: int, tokens: torch.Tensor, call: Call) -> torch.Tensor | None:
+        changed = edits.on_tensor(site, layer, tokens, call)
+        if recorded_of(call) and layer in plan.layers.get(site, ()):
+            recording.activation(site, call.step, layer, call.branch, tokens if changed is None else changed)
+        return changed
 
     def on_finished(writer: RunWriter) -> None:
         opened.done(writer)
         finished.put((writer.sample, writer.seed))
 
-    recording.begin(run_attrs(model, plan, planned, seeds))
+    recording.begin({**run_attrs(model, plan, planned, seeds), **changes.attrs(planned, seeds)})
     output_type = "np" if plan.save_video else "latent"
     arguments = model.arguments(planned.sample, seeds, planned.settings, output_type=output_type)
-    clock = Clock(model.pipeline, model.anatomy, planned.size, len(seeds), on_step, recording.start, answer)
+    clock = Clock(
+        model.pipeline,
+        model.anatomy,
+        planned.size,
+        len(seeds),
+        on_step,
+        recording.start,
+        answer,
+        changes.latents(planned, seeds),
+    )
+    layers = {
+        site: tuple(sorted({*plan.layers.get(site, ()), *edits.layers.get(site, ())}))
+        for site in {**plan.layers, **edits.layers}
+    }
+
+    def read(call: Call) -> bool:
+        return recorded_of(call) or edits.wanted(call)
+
     with clock.watching():
-        output = traced_call(model, arguments, clock, plan.layers, wanted, on_tensor)
+        output = traced_call(model, arguments, clock, layers, read, on_tensor)
     clock.check(plan.run_branches, plan.num_steps)
     recording.end(clock.pinned, to_uint8(model.videos(output)) if plan.save_video else None, on_finished)
 

@@ -292,7 +292,8 @@ def _show(model: Model, plan: TracePlan, store: Path, as_json: bool) -> None:
     from cosinterp.cli.console import print_json
     from cosinterp.cli.trace_plan import Outlook, print_plan
     from cosinterp.planning.fitting import check_space
-    from cosinterp.tracing import runs_to_make, writing_threads
+    from cosinterp.planning.to_make import runs_to_make
+    from cosinterp.tracing import writing_threads
 
     outlook = Outlook.of(plan, runs_to_make(plan, store, resume=True), store, writing_threads(model, plan))
     if as_json:
@@ -313,7 +314,8 @@ def _carry_out(
     from cosinterp.cli.console import err
     from cosinterp.cli.trace_progress import RichProgress
     from cosinterp.planning.fitting import check_space
-    from cosinterp.tracing import run_plan, runs_to_make, writing_threads
+    from cosinterp.planning.to_make import runs_to_make
+    from cosinterp.tracing import run_plan, writing_threads
     from stores.units import count_text
 
     todo = runs_to_make(plan, store, resume)

@@ -24,6 +24,9 @@ from stores.selection import Selection, parse_seeds, select
 from stores.settings import StoreSettings
 from stores.units import size_text
 
+NO_SITES = "none"
+"""Asked for as sites, it records no activations."""
+
 _ROUNDING = 16 * 1024
 
 
@@ -128,7 +131,8 @@ def make_plan(
     resolved = [model.sampling(sample, sampling) for sample in samples]
     num_steps = resolved[0]["num_steps"]
     chosen_layers = select(layers, anatomy.layers, "layers", "this model")
-    chosen_sites = anatomy.select_sites(sites if isinstance(sites, str) else list(sites))
+    asked_sites = sites if isinstance(sites, str) else list(sites)
+    chosen_sites = () if asked_sites == NO_SITES else anatomy.select_sites(asked_sites)
     by_site = {site: anatomy.layers_of(site, chosen_layers) for site in chosen_sites}
     for site, chosen in by_site.items():
         if not chosen:
