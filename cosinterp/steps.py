@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -94,6 +96,10 @@ class LatentChanges:
     def after(self, step: Step) -> Changed | None:
         """The latents that a step leaves, which are those that the next step sees."""
         return None
+
+    def told(self, row: int) -> Mapping[str, Any]:
+        """What the run of a row says of its changes in its attributes, once it is over."""
+        return {}
 
 
 NO_LATENT_CHANGES = LatentChanges()

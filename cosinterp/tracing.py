@@ -283,6 +283,7 @@ def _trace_batch(
         opened.done(writer)
         finished.put((writer.sample, writer.seed))
 
+    latents = changes.latents(planned, seeds)
     recording.begin({**run_attrs(model, plan, planned, seeds), **changes.attrs(planned, seeds)})
     output_type = "np" if plan.save_video else "latent"
     arguments = model.arguments(planned.sample, seeds, planned.settings, output_type=output_type)
@@ -294,7 +295,7 @@ def _trace_batch(
         on_step,
         recording.start,
         answer,
-        changes.latents(planned, seeds),
+        latents,
     )
     layers = {
         site: tuple(sorted({*plan.layers.get(site, ()), *edits.layers.get(site, ())}))
@@ -307,6 +308,7 @@ def _trace_batch(
     with clock.watching():
         output = traced_call(model, arguments, clock, layers, read, on_tensor)
     clock.check(plan.run_branches, plan.num_steps)
+    recording.tell(latents.told)
     recording.end(clock.pinned, to_uint8(model.videos(output)) if plan.save_video else None, on_finished)
 
 

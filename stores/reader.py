@@ -200,11 +200,19 @@ class Run:
             )
         own, predicted = self.schedule.clean.astype(np.float32)[step]
         estimate = own * self.noisy(step) + predicted * self.prediction(step)
-        if layout.PINNED in self._file:
+        held = list(self.pinned_frames)
+        if held:
             with Reading(self.path):
-                mask = dataset(self._file, layout.PINNED_MASK)[()]
-                estimate[:, mask] = dataset(self._file, layout.PINNED)[()][:, mask]
+                estimate[:, held] = dataset(self._file, layout.PINNED)[()][:, held]
         return estimate
+
+    @property
+    def pinned_frames(self) -> tuple[int, ...]:
+        """The latent frames that the pipeline overwrote with its condition at every step."""
+        if layout.PINNED_MASK not in self._file:
+            return ()
+        with Reading(self.path):
+            return tuple(np.flatnonzero(dataset(self._file, layout.PINNED_MASK)[()]).tolist())
 
     @property
     def says_clean_estimates(self) -> bool:

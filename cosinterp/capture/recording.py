@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
 from math import prod
@@ -87,6 +87,11 @@ class BatchRecording:
             self._latents(step.prediction[row], partial(writer.write_prediction, step.index))
             if step.index == self.plan.num_steps - 1:
                 self._latents(step.final()[row], partial(writer.write_noisy, step.index + 1))
+
+    def tell(self, told: Callable[[int], Mapping[str, Any]]) -> None:
+        """Write what is known of each row after the call, as attributes."""
+        for row, writer in self._rows():
+            self.sink.then(partial(writer.set_attrs, dict(told(row))))
 
     def end(
         self, pinned: Pinned | None, videos: np.ndarray | None, finished: Callable[[RunWriter], None]
