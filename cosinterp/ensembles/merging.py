@@ -5,28 +5,16 @@ Whatever the way, identical rows give that very row, bit for bit, and one row gi
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
-from typing import Literal, TypeAlias, get_args
+from typing import TypeAlias
 
 import torch
 
-from cosinterp.errors import UserError
+from cosinterp.ensembles.ways import HOWS, WEIGHTED, How, MergeError, shares_of
 
-How: TypeAlias = Literal["mean", "norm-mean", "median", "medoid"]
-"""``mean``: the mean. ``norm-mean``: the mean, scaled to the mean Euclidean norm of the rows, since the mean
-of K independent noises has a norm that is smaller by the root of K. ``median``: of each number by itself.
-``medoid``: the row that has the least summed Euclidean distance to the others, the first of several."""
-
-HOWS: tuple[How, ...] = get_args(How)
-WEIGHTED: tuple[How, ...] = ("mean", "norm-mean")
-"""The ways that take weights."""
+__all__ = ["HOWS", "WEIGHTED", "How", "MergeError", "Merger", "merge", "merger"]
 
 Merger: TypeAlias = Callable[[torch.Tensor], torch.Tensor]
-
-
-class MergeError(UserError):
-    """Rows cannot be merged in the way that is asked for."""
 
 
 def merger(rows: torch.Tensor, how: How, weights: Sequence[float] | None = None, *, each: int = 0) -> Merger:
@@ -50,7 +38,7 @@ def merger(rows: torch.Tensor, how: How, weights: Sequence[float] | None = None,
     """
     if rows.ndim < 1 or rows.shape[0] == 0:
         raise MergeError("there is nothing to merge; choose at least one seed")
-    shares = check_weights(how, weights, rows.shape[0])
+    shares = shares_of(how, weights, rows.shape[0])
     if how == "mean":
         return lambda given: _mean(_wide(given), shares).to(given.dtype)
     if how == "norm-mean":
@@ -66,26 +54,6 @@ def merge(
 ) -> torch.Tensor:
     """These rows merged: (...) of (row, ...); see `merger`."""
     return merger(rows, how, weights, each=each)(rows)
-
-
-def check_weights(how: How, weights: Sequence[float] | None, count: int) -> tuple[float, ...] | None:
-    """The shares of ``count`` rows, which add up to 1; None: all alike.
-
-    Raises:
-        MergeError: there is no such way, or the weights do not fit it or the rows.
-    """
-    if how not in HOWS:
-        raise MergeError(f'rows cannot be merged by "{how}"; choose from {", ".join(HOWS)}')
-    if weights is None:
-        return None
-    if how not in WEIGHTED:
-        raise MergeError(f"weights do not go with {how}; use them with {' or '.join(WEIGHTED)}")
-    if len(weights) != count:
-        raise MergeError(f"{len(weights)} weights for {count} seeds; give one for each seed")
-    total = math.fsum(weights)
-    if not (math.isfinite(total) and total > 0):
-        raise MergeError(f"the weights add up to {total:g}; they have to add up to a positive number")
-    return tuple(weight / total for weight in weights)
 
 
 def _wide(rows: torch.Tensor) -> torch.Tensor:
