@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from cosinterp.ensembles.merging import merge
 from cosinterp.errors import InterventionError
 from cosinterp.interventions.intervention import (
     Add,
@@ -231,7 +232,7 @@ def _noised(what: Noise, tokens: torch.Tensor, place: Place, rows: slice, source
 def _averaged(
     what: Average, tokens: torch.Tensor, place: Place, rows: slice, sources: Sources
 ) -> torch.Tensor:
-    return tokens.float().mean(dim=0, keepdim=True).expand_as(tokens)
+    return merge(tokens, what.how, what.weights, each=1).expand_as(tokens)
 
 
 def _gaussian(seed: int, like: torch.Tensor, place: Place) -> torch.Tensor:

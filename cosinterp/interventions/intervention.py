@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from cosinterp.ensembles.ways import How
 from cosinterp.errors import InterventionError
 from stores.layout import BASE
 
@@ -109,9 +110,14 @@ class Noise(_Data, frozen=True):
 
 
 class Average(_Data, frozen=True):
-    """The mean over the rows of the call, which are the seeds of a sample."""
+    """What the rows of the call, which are the seeds of a sample, are merged into, a token at a time.
+
+    ``how``: in which way; ``weights``: of the rows, for a mean; None: all alike.
+    """
 
     kind: Literal["average"] = "average"
+    how: How = "mean"
+    weights: tuple[float, ...] | None = None
 
 
 What = Annotated[

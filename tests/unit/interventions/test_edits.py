@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 import torch
 
+from cosinterp.ensembles.merging import HOWS, WEIGHTED, merge
 from cosinterp.errors import InterventionError
 from cosinterp.interventions.edits import Edit, Edits, Place, Sources
 from cosinterp.interventions.intervention import (
     Add,
+    Average,
     Bypass,
     Intervention,
     Mean,
@@ -207,3 +209,15 @@ def test_vectors_are_those_of_their_place(tmp_path: Path):
     assert sources.vector(file, Place("mlp", 1, 3, "uncond")).tolist() == [6, 7, 8]
     with pytest.raises(InterventionError, match="of mlp, not of resid"):
         sources.vector(file, Place("resid", 1, 3, "cond"))
+
+
+@pytest.mark.parametrize("how", HOWS)
+def test_rows_are_merged_a_token_at_a_time(how):
+    """All rows get what they are merged into, at the tokens that are chosen."""
+    tokens, weights = values(0, rows=3), (1.0, 2.0, 3.0) if how in WEIGHTED else None
+    one = Intervention(layers=(1,), steps=(0,), what=Average(how=how, weights=weights))
+    changed = Edits([Edit(None, one, MASK)], ANATOMY).on_tensor("resid", 1, tokens.clone(), call())
+    assert changed is not None
+    for token, is_in in enumerate(MASK.tolist()):
+        merged = merge(tokens[:, token], how, weights).expand(3, -1) if is_in else tokens[:, token]
+        torch.testing.assert_close(changed[:, token], merged)

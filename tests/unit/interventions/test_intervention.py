@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cosinterp.ensembles.ways import HOWS
 from cosinterp.errors import InterventionError
 from cosinterp.interventions.intervention import (
     Add,
@@ -53,7 +54,9 @@ at_tokens: dict[type, st.SearchStrategy[Any]] = {
     Zero: st.builds(Zero),
     Mean: means,
     Noise: st.builds(Noise, scale=st.floats(0, 1e6), seed=seeds),
-    Average: st.builds(Average),
+    Average: st.builds(
+        Average, how=st.sampled_from(HOWS), weights=st.none() | st.lists(numbers, max_size=3).map(tuple)
+    ),
 }
 of_blocks = bypasses | st.builds(RandomLike, like=bypasses, seed=seeds)
 
