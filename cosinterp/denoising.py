@@ -213,13 +213,14 @@ class Clock:
         Raises:
             ModelError: it was not, or only in part.
         """
-        if self._begun_with is None:
+        wanted = self.changes.initial(noisy) if self._begun_with is None else self._begun_with
+        if wanted is None:
             return
         free = slice(None) if self.pinned is None else ~self.pinned.frames
-        if not torch.equal(self._begun_with[:, :, free].to(noisy), noisy[:, :, free]):
+        if not torch.equal(wanted[:, :, free].to(noisy), noisy[:, :, free]):
             raise ModelError(
-                f"the initial noise of {type(self.pipeline).__name__} cannot be changed: it is made into "
-                "something else before the first step"
+                f"the initial noise of {type(self.pipeline).__name__} cannot be changed: it is drawn where that "
+                "is not seen, or made into something else; change the latents of a later step"
             )
 
     def _whole(self, seen: torch.Tensor, is_prediction: bool = False) -> torch.Tensor:
@@ -262,16 +263,12 @@ class Clock:
 
     def _begun(self, prepared: Any) -> Any:
         """What a pipeline's ``prepare_latents`` gave, with the initial noise as it is to be."""
-        if type(self.changes).initial is LatentChanges.initial:
-            return prepared
         first = prepared[0] if isinstance(prepared, tuple) else prepared
         try:
             noisy = self._whole(first)
-        except (ClockError, RuntimeError) as error:
-            raise ModelError(
-                f"the initial noise of {type(self.pipeline).__name__} cannot be changed: its prepare_latents "
-                f"gives {tuple(first.shape)}, which is not understood"
-            ) from error
+        except (ClockError, RuntimeError):
+            # It gives more than the noise. Whether that matters is seen at the first step.
+            return prepared
         changed = self.changes.initial(noisy)
         if changed is None:
             return prepared
