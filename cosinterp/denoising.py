@@ -219,8 +219,8 @@ class Clock:
         free = slice(None) if self.pinned is None else ~self.pinned.frames
         if not torch.equal(wanted[:, :, free].to(noisy), noisy[:, :, free]):
             raise ModelError(
-                f"the initial noise of {type(self.pipeline).__name__} cannot be changed: it is drawn where that "
-                "is not seen, or made into something else; change the latents of a later step"
+                f"the initial noise of {type(self.pipeline).__name__} cannot be changed: it is drawn where "
+                "that is not seen, or made into something else; change the latents of a later step"
             )
 
     def _whole(self, seen: torch.Tensor, is_prediction: bool = False) -> torch.Tensor:
