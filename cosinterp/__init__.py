@@ -47,6 +47,7 @@ __all__ = [
     "load_dataset",
     "maps",
     "merge",
+    "noise",
     "open",
     "patch",
     "probe",
@@ -92,6 +93,7 @@ _HOMES = {
     "load_dataset": "cosinterp.samples",
     "maps": "probes.maps.making",
     "merge": "stores:merge_stores",
+    "noise": "cosinterp.noising.noise",
     "open": "stores:open_store",
     "patch": "cosinterp.patching.patch",
     "probe": "cosinterp.probing",
@@ -113,6 +115,7 @@ if TYPE_CHECKING:
     from cosinterp.interventions.vectors import steering_vectors
     from cosinterp.models.loading import load
     from cosinterp.models.model import Model
+    from cosinterp.noising.noise import noise
     from cosinterp.patching.ablate import ablate
     from cosinterp.patching.patch import patch
     from cosinterp.patching.steer import steer
