@@ -14,16 +14,17 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 
-from cosinterp.capture.watching import traced_call
+from cosinterp.capture.watching import OnTensor, traced_call
 from cosinterp.denoising import Clock
 from cosinterp.errors import ModelError
 from cosinterp.interventions.edits import Edits
 from cosinterp.models.eager import eager
 from cosinterp.replay.preamble import Preamble
-from cosinterp.replay.skips import Anchor, Skips, needed_blocks
-from cosinterp.steps import Call, Step
+from cosinterp.replay.skips import Anchor, Forms, Skips, needed_blocks
+from cosinterp.steps import NO_LATENT_CHANGES, Call, LatentChanges, Schedule, Step
 
 if TYPE_CHECKING:
+    from cosinterp.models.anatomy import Pinned
     from cosinterp.models.model import Model
     from cosinterp.samples import Sample
 
@@ -68,6 +69,44 @@ class Played:
     blocks: int = 0
 
 
+@dataclass(frozen=True)
+class Watch:
+    """Who is told of what happens in a call of the pipeline, and may change it.
+
+    Attributes:
+        on_step: told of each step that is over, also of one that was not computed.
+        on_start: told of the schedule.
+        changes: of latents and predictions, of stored ones too.
+        layers, wanted, on_tensor: see `cosinterp.capture.watching.traced_call`.
+    """
+
+    on_step: Callable[[Step], None]
+    on_start: Callable[[Schedule], None] | None = None
+    changes: LatentChanges = NO_LATENT_CHANGES
+    layers: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    wanted: Callable[[Call], bool] = lambda call: False
+    on_tensor: OnTensor = lambda site, layer, tokens, call: None
+
+
+@dataclass(frozen=True)
+class Called:
+    """How a call of the pipeline ended.
+
+    Attributes:
+        output: what the pipeline returned; None if it was ended before.
+        pinned: the frames that it held at its condition.
+        is_paused: whether a `Paused` ended it.
+    """
+
+    output: Any
+    pinned: Pinned | None
+    is_paused: bool = False
+
+
+class Paused(Exception):
+    """Raised by who is told of a tensor: ends the pipeline's call within a step."""
+
+
 class _Stopped(Exception):
     """The last step of interest is over."""
 
@@ -76,7 +115,8 @@ class Player:
     """Plays one sample and seed, ``rows`` times side by side in one batch.
 
     ``seeds``: of the rows; rows of one seed are the same run until something changes one of them.
-    ``settings`` are complete sampling settings, see `Model.sampling`.
+    ``settings`` are complete sampling settings, see `Model.sampling`. ``forms``: of the outputs of the
+    denoiser, from players of other rows of the sample.
 
     Raises:
         TraceError: so many rows are too many for one call of the pipeline.
@@ -90,6 +130,7 @@ class Player:
         seeds: tuple[int, ...],
         settings: dict[str, Any],
         preamble: Preamble | None = None,
+        forms: Forms | None = None,
     ) -> None:
         model.check_batch(len(seeds))
         _check_uncached(model)
@@ -101,7 +142,7 @@ class Player:
         self.num_steps: int = settings["num_steps"]
         self.branches = model.anatomy.guidance.computed(settings)
         self._preamble = Preamble(model) if preamble is None else preamble
-        self._forms: dict[int, Any] = {}
+        self._forms = Forms() if forms is None else forms
 
     @property
     def rows(self) -> int:
@@ -129,12 +170,12 @@ class Player:
             resume: with an anchor: the last layer at ``start`` whose block need not run.
             steps: of which predictions and clean estimates are returned; None: of all that are computed.
         """
-        skips = self._skips(start, known)
+        skips = self.skips(start, known)
         skips.anchor, skips.resume = anchor, resume
         if edits is not None:
             skips.changes = edits.wanted
         changing = edits or Edits((), self.model.anatomy)
-        return self._call(skips, known, stop, steps, changing.layers, changing.wanted, changing.on_tensor)
+        return self._play(skips, known, stop, steps, changing.layers, changing.wanted, changing.on_tensor)
 
     def anchor(
         self,
@@ -157,7 +198,7 @@ class Player:
             The anchor, and the block evaluations that it took.
         """
         made = Anchor(step)
-        skips = self._skips(step, known)
+        skips = self.skips(step, known)
         skips.keep = made
         skips.keep_layers = frozenset(
             layer for last in resume for layer in needed_blocks(last, self.model.anatomy)
@@ -171,16 +212,68 @@ class Player:
         def keep(site: str, layer: int, tokens: torch.Tensor, call: Call) -> None:
             made.tensors[site, layer, call.branch] = tokens.clone()
 
-        played = self._call(skips, known, step, frozenset({step}), layers, is_wanted, keep)
+        played = self._play(skips, known, step, frozenset({step}), layers, is_wanted, keep)
         made.prediction, made.clean = played.predictions[step], played.clean[step]
         return made, played.blocks
 
-    def _skips(self, start: int, known: Predictions | None) -> Skips:
+    def skips(self, start: int, known: Predictions | None) -> Skips:
+        """What need not run where steps before ``start`` are taken from ``known``."""
         anatomy = self.model.anatomy
         is_known = known is not None and anatomy.steps_pass_latents_only
         return Skips(anatomy, start, is_known, self._forms, self.rows, self.model.device)
 
-    def _call(
+    def call(
+        self,
+        skips: Skips,
+        watch: Watch,
+        *,
+        known: Predictions | None,
+        last: int | None,
+        output_type: str = "latent",
+    ) -> Called:
+        """Call the pipeline once.
+
+        Args:
+            skips: what need not run.
+            watch: told of what happens.
+            known: predictions of the steps before those that ``skips`` begins with.
+            last: the step after which the call is ended; None: it goes on to the pipeline's end.
+            output_type: of what the pipeline returns then: "latent", or "np" for videos.
+
+        Raises:
+            ClockError: the pipeline did not do what its schedule says.
+        """
+
+        def on_step(step: Step) -> None:
+            watch.on_step(step)
+            if step.index == last:
+                raise _Stopped
+
+        def answer(step: int) -> torch.Tensor | None:
+            return None if known is None or step >= skips.start else known.prediction(step)
+
+        model, output, is_paused = self.model, None, False
+        clock = Clock(
+            *(model.pipeline, model.anatomy, self.size, self.rows),
+            *(on_step, watch.on_start, answer, watch.changes),
+        )
+        try:
+            with eager(model.pipeline), self._preamble.remembered(), clock.watching(), suppress(_Stopped):
+                # Within: some families encode texts for the pipeline's arguments.
+                arguments = model.arguments(self.sample, self.seeds, self.settings, output_type=output_type)
+                output = traced_call(
+                    *(model, arguments, clock, watch.layers, watch.wanted, watch.on_tensor, skips)
+                )
+        except Paused:
+            is_paused = True
+        finally:
+            # As at the pipeline's end, which may not be reached: what is offloaded stays on the GPU else.
+            model.pipeline.maybe_free_model_hooks()
+        if not is_paused:
+            clock.check(self.branches, self.num_steps, self.num_steps if last is None else last + 1)
+        return Called(output, clock.pinned, is_paused)
+
+    def _play(
         self,
         skips: Skips,
         known: Predictions | None,
@@ -188,9 +281,8 @@ class Player:
         steps: frozenset[int] | None,
         layers: dict[str, tuple[int, ...]],
         wanted: Callable[[Call], bool],
-        on_tensor: Any,
+        on_tensor: OnTensor,
     ) -> Played:
-        last = self.num_steps - 1 if stop is None else stop
         played = Played()
 
         def on_step(step: Step) -> None:
@@ -199,25 +291,9 @@ class Player:
                 played.clean[step.index] = _kept(step.clean_estimate())
             if step.index == self.num_steps - 1:
                 played.final = _kept(step.final())
-            if step.index == last:
-                raise _Stopped
 
-        def answer(step: int) -> torch.Tensor | None:
-            if known is None or not skips.answered or step >= skips.start:
-                return None
-            return known.prediction(step)
-
-        model = self.model
-        clock = Clock(model.pipeline, model.anatomy, self.size, self.rows, on_step, answer=answer)
-        try:
-            with eager(model.pipeline), self._preamble.remembered(), clock.watching(), suppress(_Stopped):
-                # Within: some families encode texts for the pipeline's arguments.
-                arguments = model.arguments(self.sample, self.seeds, self.settings, output_type="latent")
-                traced_call(model, arguments, clock, layers, wanted, on_tensor, skips)
-        finally:
-            # As at the pipeline's end, which is not reached: what is offloaded stays on the GPU else.
-            model.pipeline.maybe_free_model_hooks()
-        clock.check(self.branches, self.num_steps, last + 1)
+        watch = Watch(on_step, layers=layers, wanted=wanted, on_tensor=on_tensor)
+        self.call(skips, watch, known=known, last=self.num_steps - 1 if stop is None else stop)
         played.blocks = skips.blocks
         return played
 

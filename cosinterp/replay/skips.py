@@ -57,6 +57,37 @@ def needed_blocks(layer: int, anatomy: Anatomy) -> tuple[int, ...]:
     return (*(end for end in ends if end < layer), layer) if layer else ()
 
 
+class Forms:
+    """Outputs of a denoiser of the right form to answer calls with, whatever they hold.
+
+    They are known by the number of branches in a call, and serve other numbers of rows, too.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[int, Any]] = {}
+
+    def keep(self, branches: int, rows: int, output: Any) -> None:
+        """Know the form of what a call with so many branches of so many rows returned."""
+        if branches not in self._known:
+            self._known[branches] = rows, _copied(output)
+
+    def output(self, branches: int, rows: int) -> Any | None:
+        """Such an output; None: its form is not known."""
+        if branches not in self._known:
+            return None
+        made_with, output = self._known[branches]
+        if made_with == rows:
+            return output
+        tensors = [leaf for leaf in tree_leaves(output) if isinstance(leaf, torch.Tensor)]
+        if any(tensor.ndim == 0 or tensor.shape[0] != branches * made_with for tensor in tensors):
+            return None
+
+        def resized(tensor: torch.Tensor) -> torch.Tensor:
+            return tensor[:1].repeat(branches * rows, *(1 for _ in tensor.shape[1:]))
+
+        return tree_map_only(torch.Tensor, resized, output)
+
+
 @dataclass
 class Skips(Shortcuts):
     """The shortcuts of one replay.
@@ -66,7 +97,7 @@ class Skips(Shortcuts):
         start: the first step of interest.
         answered: whether calls of earlier steps are answered, by anything of the right form, since the
             scheduler is given the stored prediction; else they run.
-        forms: such outputs, by the number of branches in a call; the first call of a form has to run.
+        forms: such outputs; the first call of a form has to run.
         anchor: of step ``start``; None: all of that step runs.
         changes: whether a call of step ``start`` is changed; others are answered from the anchor.
         resume: the last layer at step ``start`` whose block need not run.
@@ -80,7 +111,7 @@ class Skips(Shortcuts):
     anatomy: Anatomy
     start: int
     answered: bool
-    forms: dict[int, Any]
+    forms: Forms
     rows: int
     device: torch.device
     anchor: Anchor | None = None
@@ -95,7 +126,7 @@ class Skips(Shortcuts):
         """See `Shortcuts`."""
         step = calls[0].step
         if step < self.start:
-            return self.forms.get(len(calls)) if self.answered else None
+            return self.forms.output(len(calls), self.rows) if self.answered else None
         if step == self.start and self.anchor is not None and not any(map(self.changes, calls)):
             return _copied(self.anchor.outputs[_branches(calls)])
         return None
@@ -118,8 +149,7 @@ class Skips(Shortcuts):
         step = calls[0].step
         resumed = self.resume if self.anchor is not None and step == self.start else 0
         self.blocks += (self.anatomy.num_layers - resumed) * self.rows * len(calls)
-        if len(calls) not in self.forms:
-            self.forms[len(calls)] = _copied(output)
+        self.forms.keep(len(calls), self.rows, output)
         if self.keep is not None and step == self.start:
             self.keep.outputs[_branches(calls)] = _copied(output)
 

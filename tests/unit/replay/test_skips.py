@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from cosinterp.models.anatomy import Anatomy
-from cosinterp.replay.skips import Anchor, Skips, needed_blocks
+from cosinterp.replay.skips import Anchor, Forms, Skips, needed_blocks
 from cosinterp.steps import Call
 from tests.unit.models.test_anatomy import WAN_14B
 
@@ -25,7 +25,7 @@ def stacked(*counts: int) -> Anatomy:
 
 
 def skips(anchor: Anchor | None = None, **more: Any) -> Skips:
-    settings: dict[str, Any] = {"start": START, "answered": True, "forms": {}, "rows": ROWS, **more}
+    settings: dict[str, Any] = {"start": START, "answered": True, "forms": Forms(), "rows": ROWS, **more}
     return Skips(anatomy=stacked(2, 3), device=torch.device("cpu"), anchor=anchor, **settings)
 
 
@@ -76,8 +76,26 @@ def test_calls_before_the_start_are_answered_by_anything_of_their_form() -> None
 
 
 def test_calls_before_the_start_run_where_there_is_no_answer() -> None:
-    known = skips(answered=False, forms={1: torch.ones(1)})
-    assert known.output_of(calls(0, "cond")) is None
+    forms = Forms()
+    forms.keep(1, ROWS, torch.ones(ROWS))
+    assert skips(forms=forms).output_of(calls(0, "cond")) is not None
+    assert skips(answered=False, forms=forms).output_of(calls(0, "cond")) is None
+
+
+def test_a_form_serves_other_numbers_of_rows() -> None:
+    forms = Forms()
+    forms.keep(2, 3, (torch.randn(6, 4, 5), "text", torch.randn(6, 2)))
+    for rows in (1, 2, 3, 7):
+        video, text, audio = forms.output(2, rows)  # type: ignore[misc]
+        assert (video.shape, text, audio.shape) == ((2 * rows, 4, 5), "text", (2 * rows, 2))
+    assert forms.output(1, 3) is None
+
+
+def test_a_form_whose_rows_cannot_be_told_serves_its_own_number_alone() -> None:
+    forms = Forms()
+    forms.keep(1, 2, torch.randn(1, 4))
+    assert forms.output(1, 2) is not None
+    assert forms.output(1, 1) is None
 
 
 def test_calls_of_the_first_step_that_nothing_changes_are_answered_by_the_anchor() -> None:
