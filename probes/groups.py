@@ -44,11 +44,25 @@ def truth_groups(store: Store, runs: Mapping[str, int], by: str, variant: str) -
     for sample, seed in runs.items():
         with store.run(sample, seed, variant) as run:
             truths[sample] = scalars(run.truth)
+    return groups_of(truths, by, f"of {store.path} ")
+
+
+def groups_of(truths: Mapping[str, Mapping[str, float | str]], by: str, where: str = "") -> list[Group]:
+    """As `truth_groups`, of what is known of each sample.
+
+    Args:
+        truths: the numbers and texts of each sample's truth.
+        by: one of them.
+        where: of what store, for a message.
+
+    Raises:
+        SelectionError: no sample has it, or all have the same.
+    """
     found = {sample: truth[by] for sample, truth in truths.items() if by in truth}
     if not found:
         known = sorted({name for truth in truths.values() for name in truth})
         raise SelectionError(
-            f"by {by!r}: no sample of {store.path} has such a number or text in its truth; there is "
+            f"by {by!r}: no sample {where}has such a number or text in its truth; there is "
             f"{', '.join(known) or 'none'}"
         )
     if len(set(found.values())) < 2:
