@@ -9,7 +9,7 @@ from typing import Annotated, TypeAlias
 import typer
 
 from cosinterp.cli.options import MACHINE, one_of
-from cosinterp.cli.trace import BRANCHES, SITES
+from cosinterp.cli.run_flags import BRANCHES, SITES
 
 RUNS, WHERE, MEASURED, RESULT = "Which runs", "What is changed", "What is measured", "The result"
 PLACES = ("all", "path", "walls", "floor", "start", "goals", "red_goal", "blue_goal", "frames:", "box:")

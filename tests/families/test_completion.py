@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import chain
 
-from cosinterp.cli.trace import BRANCHES, SITES
+from cosinterp.cli.run_flags import BRANCHES, SITES
 from cosinterp.models.blocks import RAW
 from tests.families.rows import ROWS
 
