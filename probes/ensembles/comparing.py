@@ -1,4 +1,4 @@
-"""Ensembles beside what the same seeds give without them: by method, by group of samples, at equal cost.
+"""Ensembles beside what the same seeds give without them: by approach, by group of samples, at equal cost.
 
 Each number is the mean over samples of a number a sample (the mean over its seeds, or over all subsets of
 its seeds), each difference is paired by sample, and intervals are over samples.
@@ -52,7 +52,7 @@ class VariantOutcomes:
     words: str = ""
 
 
-def method_name(rule: str, seeds: int) -> str:
+def approach_name(rule: str, seeds: int) -> str:
     """What a rule is called, such as "best of 3"."""
     return f"{rule} of {seeds}"
 
@@ -89,7 +89,7 @@ def comparison(
     columns = {
         SINGLE: single,
         **{one.name: one.values.mean(axis=1) for one in variants},
-        **{method_name(rule, count): curves[rule][-1] for rule in several},
+        **{approach_name(rule, count): curves[rule][-1] for rule in several},
     }
     costs = [cost, *(one.cost for one in variants), *(cost * count for _ in several)]
     differences = [column - single for column in columns.values()]
@@ -100,19 +100,21 @@ def comparison(
     ]
     p = estimator.p(differences)
     variables: dict[str, Any] = {
-        **estimator.means("value", ("method",), list(columns.values()), f"{metric.label}, mean over samples"),
-        **estimator.differences("difference", ("method",), differences, "difference from a single seed"),
-        "difference_p": (("group", "method"), p, {"long_name": "p-value, signs flipped by sample"}),
+        **estimator.means(
+            "value", ("approach",), list(columns.values()), f"{metric.label}, mean over samples"
+        ),
+        **estimator.differences("difference", ("approach",), differences, "difference from a single seed"),
+        "difference_p": (("group", "approach"), p, {"long_name": "p-value, signs flipped by sample"}),
         **estimator.differences(
             "equal", ("variant", "against"), held, "difference from as many seeds as the cost pays for"
         ),
         "equal_p": (("group", "variant", "against"), estimator.p(held)),
         **estimator.curves(curves, "mean over all subsets of so many seeds"),
-        "cost": ("method", np.array(costs), {"long_name": "evaluations of the denoiser a sample"}),
+        "cost": ("approach", np.array(costs), {"long_name": "evaluations of the denoiser a sample"}),
         "paid": ("variant", np.array(paid), {"long_name": "seeds that the cost pays for"}),
         "merged": ("variant", np.array([one.merged for one in variants])),
         "words": ("variant", _texts([one.words for one in variants])),
-        "sample_value": (("sample", "method"), np.column_stack(list(columns.values()))),
+        "sample_value": (("sample", "approach"), np.column_stack(list(columns.values()))),
         "seed_value": (("sample", "base_seed"), base.values),
         "group_size": ("group", np.array([estimator.size(group) for group in groups])),
     }
@@ -122,7 +124,7 @@ def comparison(
         variables,
         {
             "group": [group.name for group in groups],
-            "method": list(columns),
+            "approach": list(columns),
             "variant": [one.name for one in variants],
             "against": list(HELD_AGAINST),
             "rule": list(RULES),

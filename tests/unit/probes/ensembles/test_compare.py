@@ -48,14 +48,14 @@ def value(result: Result, name: str, **place: object) -> float:
     return estimate_at(result.dataset, name, **place).value
 
 
-def by_method(result: Result, name: str, group: str = ALL) -> dict[str, float]:
+def by_approach(result: Result, name: str, group: str = ALL) -> dict[str, float]:
     values = result.dataset[name].sel(group=group)
-    return dict(zip(result.dataset["method"].values.tolist(), values.values.tolist(), strict=True))
+    return dict(zip(result.dataset["approach"].values.tolist(), values.values.tolist(), strict=True))
 
 
-def test_every_method_gives_what_its_name_says(store) -> None:
+def test_every_approach_gives_what_its_name_says(store) -> None:
     result = compare(store)
-    assert by_method(result, "value") == pytest.approx(
+    assert by_approach(result, "value") == pytest.approx(
         {
             "single seed": (2 + 1 + 1 + 1) / 3 / 4,
             "ensemble": 3 / 4,
@@ -67,13 +67,13 @@ def test_every_method_gives_what_its_name_says(store) -> None:
             "all of 3": 0.0,
         }
     )
-    cost = dict(zip(result.dataset["method"].values.tolist(), result.dataset["cost"].values, strict=True))
+    cost = dict(zip(result.dataset["approach"].values.tolist(), result.dataset["cost"].values, strict=True))
     assert cost == {"single seed": 12, "ensemble": 14} | {f"{rule} of 3": 36 for rule in RULES}
-    assert value(result, "difference", group=ALL, method="ensemble") == pytest.approx(3 / 4 - 5 / 12)
+    assert value(result, "difference", group=ALL, approach="ensemble") == pytest.approx(3 / 4 - 5 / 12)
 
 
 def test_a_mean_takes_the_greatest_and_the_least(store) -> None:
-    found = by_method(compare(store, metric="iou"), "value")
+    found = by_approach(compare(store, metric="iou"), "value")
     assert found["any of 3"] == 1.0
     assert found["all of 3"] == pytest.approx((0.5 + 0.5 + 0.5 + 0.2) / 4)
     # A majority for no answer has no answer of its own: what its seeds drew counts.
@@ -87,7 +87,7 @@ def test_what_turned_right_and_wrong_is_counted_by_pairs(store) -> None:
     wrong = value(result, "turned", variant="ensemble", turn="right_to_wrong")
     assert right == pytest.approx((1 / 3 + 2 / 3 + 0 + 2 / 3) / 4)
     assert wrong == pytest.approx((1 / 3) / 4)
-    assert right - wrong == pytest.approx(value(result, "difference", group=ALL, method="ensemble"))
+    assert right - wrong == pytest.approx(value(result, "difference", group=ALL, approach="ensemble"))
 
 
 def test_the_best_can_be_chosen_by_a_metric_or_by_the_least_of_it(tmp_path: Path) -> None:
@@ -96,9 +96,9 @@ def test_the_best_can_be_chosen_by_a_metric_or_by_the_least_of_it(tmp_path: Path
     store = plant(
         tmp_path / "store", base, {"ensemble": ({"a": {0: "x"}, "b": {0: "x"}}, (0, 1), 24)}, tidy=tidy
     )
-    assert by_method(compare(store, choose="tidy"), "value")["best of 2"] == 1.0
-    assert by_method(compare(store, choose="-tidy"), "value")["best of 2"] == 0.0
-    assert by_method(compare(store), "value")["best of 2"] == 0.5
+    assert by_approach(compare(store, choose="tidy"), "value")["best of 2"] == 1.0
+    assert by_approach(compare(store, choose="-tidy"), "value")["best of 2"] == 0.0
+    assert by_approach(compare(store), "value")["best of 2"] == 0.5
 
 
 @pytest.mark.parametrize(("cost", "paid"), [(14, 1), (24, 2), (30, 2), (36, 3), (500, 3)])
@@ -151,7 +151,7 @@ def test_the_intervals_of_paired_differences_cover() -> None:
         ease = rng.beta(0.5, 0.5, 40)[:, None]
         base = (rng.random((40, 3)) < ease * 0.8).astype(float)
         variant = (rng.random((40, 1)) < ease * 0.8 + 0.1).astype(float)
-        one = estimate_at(compared(base, variant, 12), "difference", group=ALL, method="ensemble")
+        one = estimate_at(compared(base, variant, 12), "difference", group=ALL, approach="ensemble")
         covered.append(one.low <= 0.1 <= one.high)
     assert 0.89 < np.mean(covered) <= 1.0
 
@@ -159,9 +159,9 @@ def test_the_intervals_of_paired_differences_cover() -> None:
 def test_samples_are_grouped_by_their_truth(store) -> None:
     result = compare(store, by="path_length")
     assert result.dataset["group"].values.tolist() == [ALL, "path_length 10", "path_length 20"]
-    assert by_method(result, "value", "path_length 10")["ensemble"] == 1.0
-    assert by_method(result, "value", "path_length 20")["ensemble"] == 0.5
-    assert estimate_at(result.dataset, "value", group="path_length 20", method="ensemble").n == 2
+    assert by_approach(result, "value", "path_length 10")["ensemble"] == 1.0
+    assert by_approach(result, "value", "path_length 20")["ensemble"] == 0.5
+    assert estimate_at(result.dataset, "value", group="path_length 20", approach="ensemble").n == 2
 
 
 def test_several_variants_are_held_against_the_same_seeds(tmp_path: Path) -> None:
@@ -169,7 +169,7 @@ def test_several_variants_are_held_against_the_same_seeds(tmp_path: Path) -> Non
     all_on = {name: {0: RIGHT, 1: "x", 2: RIGHT} for name in "abcd"}
     store = plant(tmp_path / "store", BASE, {"few": (few, (0, 1), 13), "all-on": (all_on, (0, 1, 2), 36)})
     result = compare(store, variants=["few", "all-on"])
-    found = by_method(result, "value")
+    found = by_approach(result, "value")
     assert (found["few"], found["all-on"]) == pytest.approx((1.0, 2 / 3))
     assert result.dataset["merged"].values.tolist() == [2, 3]
     assert result.dataset["base_seed"].values.tolist() == [0, 1, 2]
@@ -190,7 +190,7 @@ def test_samples_that_lack_a_run_are_left_out_and_named(tmp_path: Path) -> None:
 def test_one_seed_alone_has_no_best_of_several(tmp_path: Path) -> None:
     base = {name: {0: of[0]} for name, of in BASE.items()}
     store = plant(tmp_path / "store", base, {"ensemble": (MERGED, (0,), 12)})
-    assert compare(store).dataset["method"].values.tolist() == ["single seed", "ensemble"]
+    assert compare(store).dataset["approach"].values.tolist() == ["single seed", "ensemble"]
 
 
 @pytest.mark.parametrize(
