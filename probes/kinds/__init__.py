@@ -29,6 +29,7 @@ _HOMES: dict[str, str] = {
     "ablation": "probes.kinds.patches:ABLATION",
     "attribution": "probes.kinds.attribution",
     "convergence": "probes.kinds.convergence",
+    "ensemble": "probes.kinds.ensemble",
     "experiment": "probes.kinds.experiment",
     "maps": "probes.kinds.maps",
     "patch": "probes.kinds.patches:PATCH",
