@@ -1,4 +1,4 @@
-"""The parts of maze-wan: the classes that diffusers' own Wan2.2 image-to-video pipeline is made of.
+"""The parts of the bundled models: the classes that diffusers' own Wan2.2 image-to-video pipeline is made of.
 
 Only the sizes are small. The text encoder is a random UMT5 that is never trained: the transformer's own text
 projection learns to read its (fixed, distinct) token embeddings.
@@ -7,9 +7,10 @@ projection learns to read its (fixed, distinct) token embeddings.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import torch
 from diffusers import (
@@ -22,9 +23,9 @@ from diffusers import (
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerFast, UMT5Config, UMT5EncoderModel
 
+from cosinterp.organism.lessons import BundledModel
 from cosinterp.organism.mazes import DEFAULT_ROOMS
 from cosinterp.organism.rendering import CELL_PX, NUM_FRAMES, grid_side
-from cosinterp.organism.tasks import PROMPTS, TASK
 
 LATENT_CHANNELS = 8
 TEMPORAL_FACTOR = 2
@@ -46,8 +47,8 @@ class TransformerSize:
     ffn_dim: int = 768
 
 
-def build_tokenizer() -> PreTrainedTokenizerFast:
-    """A byte-pair tokenizer with merges from the task's prompts; other words fall apart into letters."""
+def build_tokenizer(prompts: Iterable[Sequence[str]]) -> PreTrainedTokenizerFast:
+    """A byte-pair tokenizer with merges from prompts (kind, wording); other words fall apart into letters."""
     tokenizer = Tokenizer(models.BPE(unk_token="<unk>"))
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
     tokenizer.decoder = decoders.Metaspace()
@@ -57,7 +58,7 @@ def build_tokenizer() -> PreTrainedTokenizerFast:
         initial_alphabet=[chr(code) for code in range(33, 127)] + ["▁"],
         show_progress=False,
     )
-    tokenizer.train_from_iterator([prompt for prompts in PROMPTS.values() for prompt in prompts], trainer)
+    tokenizer.train_from_iterator([prompt for wordings in prompts for prompt in wordings], trainer)
     tokenizer.post_processor = processors.TemplateProcessing(
         single="$A </s>", special_tokens=[("</s>", tokenizer.token_to_id("</s>"))]
     )
@@ -178,7 +179,7 @@ def save_pipeline(
     folder: Path,
     vae: AutoencoderKLWan,
     transformer: WanTransformer3DModel,
-    sampling: dict[str, Any],
+    model: BundledModel,
     dtype: torch.dtype = torch.bfloat16,
 ) -> None:
     """Write the pipeline in diffusers' layout, with its sampling defaults beside it in ``cosinterp.json``.
@@ -187,10 +188,10 @@ def save_pipeline(
         folder: made if missing; its name is the model's.
         vae: cast to ``dtype`` in place.
         transformer: cast to ``dtype`` in place.
-        sampling: defaults other than the size, by the names of the command line's flags.
+        model: says the prompts that the tokenizer is made for, the task and the sampling defaults.
         dtype: of the saved weights.
     """
-    tokenizer = build_tokenizer()
+    tokenizer = build_tokenizer(model.prompts)
     pipeline = WanImageToVideoPipeline(
         tokenizer=tokenizer,  # pyright: ignore[reportArgumentType]
         text_encoder=ready_to_save(build_text_encoder(len(tokenizer)), dtype),  # pyright: ignore[reportArgumentType]
@@ -200,11 +201,11 @@ def save_pipeline(
     )
     pipeline.save_pretrained(folder, safe_serialization=True)
     size = grid_side(DEFAULT_ROOMS) * CELL_PX
-    defaults = {
+    defaults: dict[str, float] = {
         "height": size,
         "width": size,
         "num_frames": NUM_FRAMES,
         "max_sequence_length": MAX_SEQUENCE_LENGTH,
-    } | sampling
-    manifest = {"name": folder.name, "task": TASK, "sampling": defaults}
+    } | dict(model.sampling)
+    manifest = {"name": folder.name, "task": model.task, "sampling": defaults}
     (folder / "cosinterp.json").write_text(json.dumps(manifest, indent=2) + "\n")

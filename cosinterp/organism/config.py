@@ -1,13 +1,13 @@
-"""The training configuration: ``train.toml`` as checked dataclasses."""
+"""The training configuration: ``train.toml`` and the like as checked dataclasses."""
 
 from __future__ import annotations
 
 import math
 import tomllib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, TypeVar, get_origin, get_type_hints
 
 from cosinterp.errors import UserError
 from cosinterp.organism.architecture import TEMPORAL_FACTOR, TransformerSize
@@ -17,6 +17,7 @@ from cosinterp.organism.rendering import grid_side
 DEFAULT_CONFIG = Path(__file__).with_name("train.toml")
 
 _Section = TypeVar("_Section")
+_Config = TypeVar("_Config", bound="TrainingConfig")
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class DenoiserTraining:
     decay_share: float
     ema_decay: float
     empty_prompt_share: float
-    path_weight: float
+    crossed_weight: float
     curriculum: tuple[CurriculumPhase, ...]
     log_every: int
     evaluate_every: int
@@ -60,14 +61,13 @@ class DenoiserTraining:
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """All that makes a maze-wan, and by how many processes its mazes are made.
+    """All that makes a bundled model but what it is trained on, and by how many processes that is made.
 
     Attributes:
         seed: of all that is drawn.
         num_frames: of each video.
-        processes: that make mazes; they change nothing in them.
+        processes: that make what is trained on; they change nothing in it.
         transformer: its size.
-        pool: rooms a side -> mazes in the training pool.
         autoencoder: first stage.
         denoiser: second stage.
     """
@@ -76,23 +76,51 @@ class TrainingConfig:
     num_frames: int
     processes: int
     transformer: TransformerSize
-    pool: dict[int, int]
     autoencoder: AutoencoderTraining
     denoiser: DenoiserTraining
 
 
-def load_config(path: Path = DEFAULT_CONFIG) -> TrainingConfig:
-    """Read a configuration file.
+@dataclass(frozen=True)
+class MazeTrainingConfig(TrainingConfig):
+    """All that makes a maze-wan.
+
+    Attributes:
+        pool: rooms a side -> mazes in the training pool.
+    """
+
+    pool: dict[int, int]
+
+
+def load_config(path: Path = DEFAULT_CONFIG) -> MazeTrainingConfig:
+    """Read maze-wan's configuration file.
 
     Raises:
         UserError: no such file, no TOML, a key that is missing or unknown, or a value that cannot be.
     """
+    raw = _by_size(read_toml(path), "pool", path.name)
+    return checked(read_sections(MazeTrainingConfig, raw, path.name), _contradictions)
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """A configuration file as it stands.
+
+    Raises:
+        UserError: no such file, or no TOML.
+    """
     try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UserError(f"cannot read the training configuration {path}: {error.strerror}") from error
     except ValueError as error:
         raise UserError(f"{path} is no valid TOML: {error}") from error
+
+
+def read_sections(kind: type[_Config], raw: dict[str, Any], name: str) -> _Config:
+    """A configuration of its tables and values.
+
+    Raises:
+        UserError: a key that is missing or unknown, or a value that cannot be.
+    """
     denoiser = dict(_table(raw, "denoiser"))
     phases = denoiser.get("curriculum", ())
     if not isinstance(phases, list) or not phases:
@@ -101,27 +129,42 @@ def load_config(path: Path = DEFAULT_CONFIG) -> TrainingConfig:
         _section(CurriculumPhase, _by_size(phase, "shares", name), name)
         for name, phase in ((f"denoiser.curriculum {index}", phase) for index, phase in enumerate(phases))
     )
-    config = _section(
-        TrainingConfig,
-        _by_size(raw, "pool", path.name)
+    return _section(
+        kind,
+        raw
         | {
             "transformer": _section(TransformerSize, _table(raw, "transformer"), "transformer"),
             "autoencoder": _section(AutoencoderTraining, _table(raw, "autoencoder"), "autoencoder"),
             "denoiser": _section(DenoiserTraining, denoiser, "denoiser"),
         },
-        path.name,
+        name,
     )
-    for wrong in _contradictions(config):
+
+
+def checked(config: _Config, contradictions: Callable[[_Config], Iterator[str]]) -> _Config:
+    """The configuration, if nothing is wrong between values that are each right by themselves.
+
+    Raises:
+        UserError: the first contradiction.
+    """
+    for wrong in contradictions(config):
         raise UserError(f"training configuration: {wrong}")
     return config
 
 
-def _contradictions(config: TrainingConfig) -> Iterator[str]:
-    """What is wrong between values that are each right by themselves."""
+def frame_contradictions(config: TrainingConfig) -> Iterator[str]:
+    """What is wrong between the numbers of frames, and in the curriculum's shares."""
     if config.num_frames % TEMPORAL_FACTOR != 1:
         yield f"num_frames has to be a multiple of {TEMPORAL_FACTOR} and 1 more, not {config.num_frames}"
     if config.autoencoder.clip_frames > config.num_frames:
         yield "autoencoder.clip_frames is more than num_frames"
+    for phase in config.denoiser.curriculum:
+        if not math.isclose(sum(phase.shares.values()), 1.0):
+            yield f"the shares of the curriculum's phase until {phase.until:g} do not add up to 1"
+
+
+def _contradictions(config: MazeTrainingConfig) -> Iterator[str]:
+    yield from frame_contradictions(config)
     if DEFAULT_ROOMS not in config.pool:
         yield f"the pool needs mazes of {DEFAULT_ROOMS} rooms a side"
     sizes = [rooms for rooms in config.pool if not MIN_ROOMS <= rooms <= MAX_ROOMS]
@@ -134,8 +177,6 @@ def _contradictions(config: TrainingConfig) -> Iterator[str]:
         missing = sorted(set(phase.shares) - drawn)
         if missing:
             yield f"the curriculum asks for {missing[0]} cells a side, which no maze of the pool has"
-        if not math.isclose(sum(phase.shares.values()), 1.0):
-            yield f"the shares of the curriculum's phase until {phase.until:g} do not add up to 1"
 
 
 def _table(values: dict[str, Any], name: str) -> dict[str, Any]:
@@ -165,9 +206,9 @@ def _section(kind: type[_Section], values: dict[str, Any], name: str) -> _Sectio
         ]
         raise UserError(f"training configuration, [{name}]: {', '.join(wrong)}")
     for key, expected in get_type_hints(kind).items():
-        by_size = expected in (dict[int, int], dict[int, float])
-        numbers = values[key].values() if by_size else [values[key]]
-        if expected in (int, dict[int, int]):
+        is_table = get_origin(expected) is dict
+        numbers = values[key].values() if is_table else [values[key]]
+        if expected in (int, dict[int, int], dict[str, int]):
             _check(numbers, int, 0 if key == "seed" else 1, f"[{name}]: {key}")
         elif expected in (float, dict[int, float]):
             _check(numbers, (int, float), 0, f"[{name}]: {key}")

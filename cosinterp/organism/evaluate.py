@@ -19,9 +19,11 @@ from transformers import PreTrainedTokenizerFast, UMT5EncoderModel
 
 from cosinterp.errors import UserError
 from cosinterp.organism.architecture import place
+from cosinterp.organism.batch_pipeline import embed_prompts
+from cosinterp.organism.maze_lessons import MAZE_WAN
 from cosinterp.organism.measures import measures
 from cosinterp.organism.program import run_program
-from cosinterp.organism.solver import Solver, embed_prompts
+from cosinterp.organism.solver import Solver
 
 BUNDLED = Path(__file__).with_name("maze-wan")
 
@@ -41,7 +43,7 @@ def load_solver(folder: Path, device: torch.device) -> Solver:
     return Solver(
         place(transformer, device).eval(),
         place(vae, device).eval(),
-        embed_prompts(tokenizer, encoder.eval(), device),
+        embed_prompts(tokenizer, encoder.eval(), MAZE_WAN.prompts, device),
         _sampling(folder)["num_frames"],
         device,
         # What fits the caches of a CPU is quicker there than a large batch.

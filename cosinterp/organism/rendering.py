@@ -69,9 +69,9 @@ def cell_video(cells: np.ndarray, order: np.ndarray, num_frames: int = NUM_FRAME
     return np.where((step > 0) & (step <= shown), np.uint8(PATH), cells[..., None, :, :])
 
 
-def colour(cells: np.ndarray) -> np.ndarray:
+def colour(cells: np.ndarray, palette: np.ndarray = PALETTE) -> np.ndarray:
     """Pixels, uint8 (..., row, col, rgb), of cell classes (..., row, col)."""
-    return PALETTE[cells].repeat(CELL_PX, axis=-3).repeat(CELL_PX, axis=-2)
+    return palette[cells].repeat(CELL_PX, axis=-3).repeat(CELL_PX, axis=-2)
 
 
 def render_video(maze: Maze, goal: Goal, num_frames: int = NUM_FRAMES) -> np.ndarray:
@@ -79,7 +79,7 @@ def render_video(maze: Maze, goal: Goal, num_frames: int = NUM_FRAMES) -> np.nda
     return colour(cell_video(first_cells(maze), path_order(maze, goal), num_frames))
 
 
-def read_cells(video: np.ndarray) -> np.ndarray:
+def read_cells(video: np.ndarray, palette: np.ndarray = PALETTE) -> np.ndarray:
     """Cell classes, uint8 (..., row, col), of pixels (..., row, col, rgb).
 
     A cell's class is the palette colour nearest to the mean of its pixels, so single pixels do not matter.
@@ -87,5 +87,5 @@ def read_cells(video: np.ndarray) -> np.ndarray:
     *lead, height, width, _ = video.shape
     blocks = video.reshape(*lead, height // CELL_PX, CELL_PX, width // CELL_PX, CELL_PX, 3)
     mean = blocks.astype(np.float32).mean(axis=(-4, -2))
-    distance = ((mean[..., None, :] - PALETTE.astype(np.float32)) ** 2).sum(axis=-1)
+    distance = ((mean[..., None, :] - palette.astype(np.float32)) ** 2).sum(axis=-1)
     return distance.argmin(axis=-1).astype(np.uint8)

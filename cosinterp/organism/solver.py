@@ -6,54 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
-from diffusers import AutoencoderKLWan, WanTransformer3DModel
-from transformers import PreTrainedTokenizerFast, UMT5EncoderModel
 
-from cosinterp.organism.architecture import (
-    autocast,
-    build_scheduler,
-    build_text_encoder,
-    build_tokenizer,
-    encode_prompts,
-    round_weights,
-)
+from cosinterp.organism.batch_pipeline import BatchPipeline
 from cosinterp.organism.mazes import GOALS
 from cosinterp.organism.measures import Attempt
-from cosinterp.organism.pool import condition_pixels, encode_mode
 from cosinterp.organism.rendering import PATH, first_cells, read_cells
-from cosinterp.organism.sampling import decode_video, initial_noise, sample_latents
 from cosinterp.organism.scoring import score_video
-from cosinterp.organism.tasks import PROMPTS, truth
-
-
-@dataclass(frozen=True, eq=False)
-class PromptTable:
-    """The task's prompts, embedded.
-
-    Attributes:
-        prompts: (goal, paraphrase, token, channel), goals as in ``mazes.GOALS``.
-        empty: (1, token, channel), of the empty prompt.
-    """
-
-    prompts: torch.Tensor
-    empty: torch.Tensor
-
-
-def build_prompt_table(device: torch.device) -> PromptTable:
-    """Embed every prompt with the text encoder as it is shipped, its weights rounded to bfloat16."""
-    tokenizer = build_tokenizer()
-    encoder = build_text_encoder(len(tokenizer))
-    round_weights(encoder)
-    return embed_prompts(tokenizer, encoder, device)
-
-
-def embed_prompts(
-    tokenizer: PreTrainedTokenizerFast, encoder: UMT5EncoderModel, device: torch.device
-) -> PromptTable:
-    """Embed every prompt; ``encoder`` is on the CPU, the table on ``device``."""
-    prompts = [encode_prompts(tokenizer, encoder, list(PROMPTS[goal])) for goal in GOALS]
-    return PromptTable(torch.stack(prompts).to(device), encode_prompts(tokenizer, encoder, [""]).to(device))
+from cosinterp.organism.tasks import truth
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,15 +37,8 @@ class Outcomes:
 
 
 @dataclass(frozen=True)
-class Solver:
-    """The model's parts on a device. On CUDA it computes in bfloat16 autocast."""
-
-    transformer: WanTransformer3DModel
-    vae: AutoencoderKLWan
-    prompts: PromptTable
-    num_frames: int
-    device: torch.device
-    batch_size: int = 256
+class Solver(BatchPipeline):
+    """maze-wan's parts on a device, with the mazes' prompts: kind k names goal k of ``mazes.GOALS``."""
 
     def solve(
         self, attempts: Sequence[Attempt], num_steps: int, guidance_scale: float, each_step: bool = False
@@ -111,31 +63,20 @@ class Solver:
             path_length=np.concatenate([batch.path_length for batch in batches]),
         )
 
-    @torch.no_grad()
     def _solve_batch(
         self, attempts: Sequence[Attempt], num_steps: int, guidance_scale: float, each_step: bool
     ) -> Outcomes:
-        cells = np.stack([first_cells(attempt.maze) for attempt in attempts])
-        condition = encode_mode(self.vae, condition_pixels(cells, self.num_frames, self.device))
-        embeds = torch.stack([self.prompts.prompts[GOALS.index(attempt.goal), 0] for attempt in attempts])
-        noise = initial_noise([attempt.seed for attempt in attempts], *condition.shape[2:]).to(self.device)
-        estimates: list[torch.Tensor] = []
-        with autocast(self.device):
-            latents = sample_latents(
-                self.transformer,
-                build_scheduler(),
-                noise,
-                condition,
-                embeds,
-                self.prompts.empty,
-                num_steps,
-                guidance_scale,
-                on_step=(lambda _, estimate: estimates.append(estimate)) if each_step else None,
-            )
+        steps = self.videos(
+            np.stack([first_cells(attempt.maze) for attempt in attempts]),
+            [GOALS.index(attempt.goal) for attempt in attempts],
+            [attempt.seed for attempt in attempts],
+            num_steps,
+            guidance_scale,
+            each_step,
+        )
         truths = [truth(attempt.maze, attempt.goal) for attempt in attempts]
         solved, valid, named, drawn = [], [], [], []
-        for latent in estimates or [latents]:
-            videos = torch.cat([decode_video(self.vae, part) for part in latent.split(64)]).cpu().numpy()
+        for videos in steps:
             scores = [score_video(video, known) for video, known in zip(videos, truths, strict=True)]
             solved.append([score.solved for score in scores])
             valid.append([score.valid_path for score in scores])

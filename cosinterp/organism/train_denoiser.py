@@ -1,4 +1,4 @@
-"""Train maze-wan's transformer by flow matching on encoded mazes."""
+"""Train a bundled model's transformer by flow matching on encoded scenes."""
 
 from __future__ import annotations
 
@@ -20,22 +20,18 @@ from cosinterp.organism.architecture import (
     build_transformer,
     place,
 )
+from cosinterp.organism.batch_pipeline import BatchPipeline, PromptTable, build_prompt_table
 from cosinterp.organism.config import DenoiserTraining, TrainingConfig
-from cosinterp.organism.mazes import DEFAULT_ROOMS, GOALS, generate_maze
-from cosinterp.organism.measures import Attempt
+from cosinterp.organism.lessons import Lessons
+from cosinterp.organism.mazes import DEFAULT_ROOMS
 from cosinterp.organism.pool import LatentPool
 from cosinterp.organism.rendering import grid_side
 from cosinterp.organism.sampling import condition_channels
-from cosinterp.organism.solver import PromptTable, Solver, build_prompt_table
 from cosinterp.organism.train_autoencoder import Log
 
 CHECKPOINT = "denoiser.pt"
 # The size that `batch_size` speaks of.
 _REFERENCE_SIDE = grid_side(DEFAULT_ROOMS)
-# Held-out mazes of their own, so that what is picked by these figures is measured on others.
-_EVALUATION_FIRST_SEED = 1_000_000
-_EVALUATION_MAZES = 128
-_EVALUATION_STEPS = 8
 
 
 @dataclass(eq=False)
@@ -64,6 +60,7 @@ class _Training:
 
 def train_denoiser(
     config: TrainingConfig,
+    lessons: Lessons,
     pools: dict[int, LatentPool],
     vae: AutoencoderKLWan,
     folder: Path,
@@ -78,7 +75,8 @@ def train_denoiser(
 
     Args:
         config: the configuration.
-        pools: encoded mazes by grid side in cells.
+        lessons: say what the prompts are, and look at what was learnt.
+        pools: encoded scenes by grid side in cells.
         vae: decodes the evaluations.
         folder: where checkpoints and snapshots go.
         device: trains there; on CUDA in bfloat16 autocast with compiled blocks.
@@ -86,7 +84,7 @@ def train_denoiser(
         log: called with the figures.
     """
     settings = config.denoiser
-    prompts = build_prompt_table(device)
+    prompts = build_prompt_table(lessons.model.prompts, device)
     state = _begin(config, device)
     if (folder / CHECKPOINT).exists():
         state.load(folder / CHECKPOINT, device)
@@ -109,7 +107,10 @@ def train_denoiser(
         if state.iteration % settings.log_every == 0 or last:
             log(**figures, side=side, loss=loss.item(), norm=norm.item(), rate=rate)
         if state.iteration % settings.evaluate_every == 0 or last:
-            log(**figures, **_evaluate(Solver(state.average, vae, prompts, config.num_frames, device)))
+            pipeline = BatchPipeline(
+                state.average, vae, prompts, config.num_frames, device, palette=lessons.model.palette
+            )
+            log(**figures, **lessons.evaluate(pipeline))
         if state.iteration % settings.checkpoint_every == 0 or last:
             state.save(folder)
     return state.average
@@ -187,11 +188,11 @@ def _flow_matching_loss(
     device, side = pool.latents.device, pool.latents.shape[-1]
     count = round(settings.batch_size * (_REFERENCE_SIDE / side) ** 2)
     rows = torch.randint(len(pool.latents), (count,), device=device, generator=generator)
-    goal = torch.randint(len(GOALS), (count,), device=device, generator=generator)
+    answer = torch.randint(pool.kinds.shape[1], (count,), device=device, generator=generator)
     words = torch.randint(prompts.prompts.shape[1], (count,), device=device, generator=generator)
-    clean = pool.latents[rows, goal].float()
+    clean = pool.latents[rows, answer].float()
     condition = pool.condition[rows].float()
-    embeds = prompts.prompts[goal, words]
+    embeds = prompts.prompts[pool.kinds[rows, answer], words]
     is_empty = torch.rand(count, device=device, generator=generator) < settings.empty_prompt_share
     embeds = torch.where(is_empty[:, None, None], prompts.empty, embeds)
 
@@ -202,23 +203,8 @@ def _flow_matching_loss(
     noisy = (1 - level) * clean + level * noise
     hidden = torch.cat([noisy, condition_channels(condition)], dim=1)
     prediction = model(hidden, sigma * NUM_TRAIN_TIMESTEPS, embeds, return_dict=False)[0]
-    weight = 1 + (settings.path_weight - 1) * pool.on_path[rows].float()[:, None, None]
+    weight = 1 + (settings.crossed_weight - 1) * pool.crossed[rows].float()[:, None, None]
     return (weight * (prediction.float() - (noise - clean)).square()).mean() / weight.mean()
-
-
-def _evaluate(solver: Solver) -> dict[str, float]:
-    """A quick look during training: share of held-out mazes solved, in few steps without guidance."""
-    attempts = [
-        Attempt(generate_maze(_EVALUATION_FIRST_SEED + number, DEFAULT_ROOMS), GOALS[number % 2], number)
-        for number in range(_EVALUATION_MAZES)
-    ]
-    outcomes = solver.solve(attempts, _EVALUATION_STEPS, guidance_scale=1.0)
-    valid = outcomes.valid[-1]
-    return {
-        "solved": float(outcomes.solved[-1].mean()),
-        "valid": float(valid.mean()),
-        "named_goal": float(outcomes.named[-1][valid].mean()) if valid.any() else float("nan"),
-    }
 
 
 def load_snapshot(config: TrainingConfig, path: Path) -> WanTransformer3DModel:

@@ -80,7 +80,7 @@ def test_it_loads_with_its_task_and_its_own_sampling(model):
 
 
 def test_its_text_encoder_is_the_one_that_training_reads():
-    tokenizer = build_tokenizer()
+    tokenizer = build_tokenizer(PROMPTS.values())
     encoder = build_text_encoder(len(tokenizer))
     round_weights(encoder)
     shipped = load_file(FOLDER / "text_encoder" / "model.safetensors")

@@ -18,7 +18,7 @@ from cosinterp.organism.tasks import PROMPTS
 
 @pytest.fixture(scope="module")
 def tokenizer():
-    return build_tokenizer()
+    return build_tokenizer(PROMPTS.values())
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +27,7 @@ def encoder(tokenizer):
 
 
 def test_the_tokenizer_is_the_same_each_time(tokenizer):
-    assert build_tokenizer().get_vocab() == tokenizer.get_vocab()
+    assert build_tokenizer(PROMPTS.values()).get_vocab() == tokenizer.get_vocab()
 
 
 def test_known_prompts_are_few_tokens_and_any_words_survive(tokenizer):

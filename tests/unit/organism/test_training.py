@@ -4,26 +4,28 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
 from diffusers import WanImageToVideoPipeline, WanTransformer3DModel
 
 from cosinterp.errors import UserError
-from cosinterp.organism import train_autoencoder, train_denoiser
+from cosinterp.organism import maze_lessons, train_autoencoder, train_denoiser
 from cosinterp.organism.architecture import TransformerSize, build_vae
-from cosinterp.organism.config import CurriculumPhase, TrainingConfig, load_config
+from cosinterp.organism.config import CurriculumPhase, MazeTrainingConfig, load_config
+from cosinterp.organism.maze_lessons import MAZE_WAN, MazeLessons
 from cosinterp.organism.pool import LatentPool
-from cosinterp.organism.train import export, train
+from cosinterp.organism.training import export, train
 
 CPU = torch.device("cpu")
 
 
 @pytest.fixture
-def config(monkeypatch) -> TrainingConfig:
+def config(monkeypatch) -> MazeTrainingConfig:
     """A maze-wan of one narrow block, four iterations, two mazes to look at."""
-    monkeypatch.setattr(train_denoiser, "_EVALUATION_MAZES", 1)
-    monkeypatch.setattr(train_denoiser, "_EVALUATION_STEPS", 1)
+    monkeypatch.setattr(maze_lessons, "_EVALUATION_MAZES", 1)
+    monkeypatch.setattr(maze_lessons, "_EVALUATION_STEPS", 1)
     monkeypatch.setattr(train_autoencoder, "_MEASURED_BATCHES", 1)
     monkeypatch.setattr(train_autoencoder, "_MEASURED_BATCH_SIZE", 1)
     shipped = load_config()
@@ -54,6 +56,7 @@ def pools(seed: int = 0) -> dict[int, LatentPool]:
             torch.randn(3, 2, 8, 2, side, side, generator=generator).half(),
             torch.randn(3, 8, 2, side, side, generator=generator).half(),
             torch.rand(3, side, side, generator=generator) < 0.1,
+            torch.tensor([[0, 1]]).expand(3, 2),
         )
         for side in (12, 16)
     }
@@ -75,24 +78,32 @@ def quiet(**_):
     pass
 
 
-@pytest.fixture
-def no_evaluation(monkeypatch):
-    monkeypatch.setattr(train_denoiser, "_evaluate", lambda solver: {})
+class NoLessons:
+    """Of a training without evaluations: nothing but what is trained."""
+
+    model = MAZE_WAN
+
+    def evaluate(self, pipeline) -> dict:
+        return {}
 
 
-@pytest.mark.usefixtures("no_evaluation")
+LESSONS = NoLessons()
+
+
 def test_a_training_that_was_killed_goes_on_to_what_it_would_have_been(config, tmp_path):
     vae = build_vae()
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     whole.mkdir()
     parts.mkdir()
-    expected = train_denoiser.train_denoiser(config, pools(), vae, whole, CPU, None, quiet).state_dict()
+    expected = train_denoiser.train_denoiser(
+        config, LESSONS, pools(), vae, whole, CPU, None, quiet
+    ).state_dict()
     with pytest.raises(Killed):
-        train_denoiser.train_denoiser(config, pools(), vae, parts, CPU, None, killer(3))
+        train_denoiser.train_denoiser(config, LESSONS, pools(), vae, parts, CPU, None, killer(3))
     assert set(train_denoiser.snapshots(parts)) == {2}
     seen = []
     found = train_denoiser.train_denoiser(
-        config, pools(), vae, parts, CPU, None, lambda **figures: seen.append(figures["iteration"])
+        config, LESSONS, pools(), vae, parts, CPU, None, lambda **figures: seen.append(figures["iteration"])
     ).state_dict()
     # Once for the loss, and the last once more for the evaluation.
     assert seen == [3, 4, 4]
@@ -101,32 +112,40 @@ def test_a_training_that_was_killed_goes_on_to_what_it_would_have_been(config, t
     assert not list(parts.glob("*.partial"))
 
 
-@pytest.mark.usefixtures("no_evaluation")
 def test_a_finished_training_is_left_as_it_is(config, tmp_path):
     vae = build_vae()
-    first = train_denoiser.train_denoiser(config, pools(), vae, tmp_path, CPU, None, quiet).state_dict()
+    first = train_denoiser.train_denoiser(
+        config, LESSONS, pools(), vae, tmp_path, CPU, None, quiet
+    ).state_dict()
     files = {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
-    again = train_denoiser.train_denoiser(config, pools(), vae, tmp_path, CPU, None, killer(5)).state_dict()
+    again = train_denoiser.train_denoiser(
+        config, LESSONS, pools(), vae, tmp_path, CPU, None, killer(5)
+    ).state_dict()
     assert all(torch.equal(again[name], value) for name, value in first.items())
     assert files == {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
 
 
-@pytest.mark.usefixtures("no_evaluation")
 def test_a_bound_on_the_time_ends_the_training_with_a_checkpoint(config, tmp_path, monkeypatch):
     ticks = iter(range(1000))
     monkeypatch.setattr(train_denoiser.time, "monotonic", lambda: float(next(ticks)))
     long = replace(config, denoiser=replace(config.denoiser, iterations=1000, checkpoint_every=1000))
     rates = []
     train_denoiser.train_denoiser(
-        long, pools(), build_vae(), tmp_path, CPU, 8.0, lambda **figures: rates.append(figures.get("rate"))
+        long,
+        LESSONS,
+        pools(),
+        build_vae(),
+        tmp_path,
+        CPU,
+        8.0,
+        lambda **figures: rates.append(figures.get("rate")),
     )
     assert set(train_denoiser.snapshots(tmp_path)) == {8}
     # Decays by the time, not by the iterations that it never gets to.
     assert rates[7] < 0.5 * rates[4]
 
 
-def test_the_loss_falls(config, tmp_path, monkeypatch):
-    monkeypatch.setattr(train_denoiser, "_evaluate", lambda solver: {})
+def test_the_loss_falls(config, tmp_path):
     settings = replace(
         config.denoiser,
         iterations=40,
@@ -138,6 +157,7 @@ def test_the_loss_falls(config, tmp_path, monkeypatch):
     losses = []
     train_denoiser.train_denoiser(
         replace(config, denoiser=settings),
+        LESSONS,
         pools(),
         build_vae(),
         tmp_path,
@@ -150,7 +170,8 @@ def test_the_loss_falls(config, tmp_path, monkeypatch):
 
 def test_training_writes_a_pipeline_and_goes_on_in_its_folder(config, tmp_path):
     folder = tmp_path / "out"
-    target = train(config, folder, CPU)
+    lessons = partial(MazeLessons, config)
+    target = train(config, lessons, folder, CPU)
     lines = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
     assert [line["stage"] for line in lines if "iteration" in line] == ["autoencoder"] + ["denoiser"] * 5
     assert {"solved", "valid", "named_goal"} <= set(lines[-1])
@@ -162,20 +183,20 @@ def test_training_writes_a_pipeline_and_goes_on_in_its_folder(config, tmp_path):
     assert any(mean)
 
     written = (target / "transformer" / "diffusion_pytorch_model.safetensors").read_bytes()
-    train(config, folder, CPU)
+    train(config, lessons, folder, CPU)
     again = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()][len(lines) :]
     assert [line["stage"] for line in again] == ["mazes", "pool"]
     assert (target / "transformer" / "diffusion_pytorch_model.safetensors").read_bytes() == written
 
-    export(config, folder, 2)
+    export(config, MAZE_WAN, folder, 2)
     exported = WanTransformer3DModel.from_pretrained(target / "transformer").state_dict()
     snapshot = torch.load(folder / "snapshot-000002.pt")
     assert all(torch.equal(exported[name].bfloat16(), value) for name, value in snapshot.items())
     with pytest.raises(UserError, match="holds no snapshot 3; it has 2, 4"):
-        export(config, folder, 3)
+        export(config, MAZE_WAN, folder, 3)
 
     other = replace(config, transformer=replace(config.transformer, num_layers=2))
     with pytest.raises(UserError, match="transformer.num_layers: 1 there, 2 asked"):
-        train(other, folder, CPU)
+        train(other, lessons, folder, CPU)
     with pytest.raises(UserError, match="0 seconds were over before the denoiser's training began"):
-        train(config, folder, CPU, seconds=0.0)
+        train(config, lessons, folder, CPU, seconds=0.0)
