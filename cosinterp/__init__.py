@@ -38,9 +38,11 @@ __all__ = [
     "Wanted",
     "__version__",
     "ablate",
+    "compare_ensembles",
     "convergence",
     "decode",
     "diff",
+    "ensemble",
     "export",
     "export_videos",
     "load",
@@ -84,9 +86,11 @@ _HOMES = {
     "UserError": "stores",
     "Wanted": "stores",
     "ablate": "cosinterp.patching.ablate",
+    "compare_ensembles": "probes.ensembles.analysis:compare",
     "convergence": "probes.convergence.analysis",
     "decode": "cosinterp.decoding:decode_run",
     "diff": "stores:diff_stores",
+    "ensemble": "cosinterp.ensembles.ensemble",
     "export": "stores:export_store",
     "export_videos": "cosinterp.video_export",
     "load": "cosinterp.models.loading",
@@ -110,6 +114,7 @@ _HOMES = {
 
 if TYPE_CHECKING:
     from cosinterp.decoding import decode_run as decode
+    from cosinterp.ensembles.ensemble import ensemble
     from cosinterp.errors import InterventionError, ModelError, SampleError, TraceError
     from cosinterp.interventions.intervention import Intervention
     from cosinterp.interventions.vectors import steering_vectors
@@ -127,6 +132,7 @@ if TYPE_CHECKING:
     from cosinterp.verification import Check, verify
     from cosinterp.video_export import export_videos
     from probes.convergence.analysis import convergence
+    from probes.ensembles.analysis import compare as compare_ensembles
     from probes.maps.making import maps
     from probes.results.listing import results
     from probes.results.result import Result

@@ -197,7 +197,7 @@ def record_runs(
         with (
             eager(model.pipeline),
             OpenRuns(begin) as opened,
-            _sinks(model, plan, todo, host_memory) as sinks,
+            sinks_of(model, plan, todo, host_memory) as sinks,
         ):
             for planned, seeds, wanted in _batches(plan, todo):
                 writers = opened.open(planned.sample.name, seeds, wanted)
@@ -213,7 +213,8 @@ def writing_threads(model: Model, plan: TracePlan) -> int:
     return plan.writers or (_WRITERS_BESIDE_GPU if model.device.type == "cuda" else 1)
 
 
-def _sinks(model: Model, plan: TracePlan, todo: list[tuple[str, int]], host_memory: int) -> RingSinks:
+def sinks_of(model: Model, plan: TracePlan, todo: Sequence[tuple[str, int]], host_memory: int) -> RingSinks:
+    """Where the batches of a plan go that make the (sample name, seed) runs ``todo``."""
     names = {name for name, _ in todo}
     runs = [plan.run_bytes(planned) for planned in plan.samples if planned.sample.name in names]
     # The sites of a block come in quick succession, each with all rows of the batch.

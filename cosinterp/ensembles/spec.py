@@ -138,6 +138,10 @@ class Ensemble(_Data, frozen=True):
         selected_after = self.select is not None and last is not None and self.select.step >= last
         return last is not None and self.then == "one" and not selected_after
 
+    def merges_at(self, step: int) -> bool:
+        """Whether anything is merged at a step."""
+        return any(step in merge.steps for merge in self.merges)
+
     def at(self, step: int, *whats: What) -> list[Merge]:
         """What of ``whats`` is merged at a step, in their order."""
         return [merge for merge in self.merges if merge.what in whats and step in merge.steps]

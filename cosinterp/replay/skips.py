@@ -69,7 +69,7 @@ class Forms:
     def keep(self, branches: int, rows: int, output: Any) -> None:
         """Know the form of what a call with so many branches of so many rows returned."""
         if branches not in self._known:
-            self._known[branches] = rows, _copied(output)
+            self._known[branches] = rows, copied(output)
 
     def output(self, branches: int, rows: int) -> Any | None:
         """Such an output; None: its form is not known."""
@@ -128,21 +128,21 @@ class Skips(Shortcuts):
         if step < self.start:
             return self.forms.output(len(calls), self.rows) if self.answered else None
         if step == self.start and self.anchor is not None and not any(map(self.changes, calls)):
-            return _copied(self.anchor.outputs[_branches(calls)])
+            return copied(self.anchor.outputs[branches_of(calls)])
         return None
 
     def resumed(self, calls: tuple[Call, ...]) -> Mapping[int, Any]:
         """See `Shortcuts`."""
         if self.anchor is None or calls[0].step != self.start:
             return {}
-        known = self.anchor.resumable(_branches(calls), self.resume, self.anatomy)
+        known = self.anchor.resumable(branches_of(calls), self.resume, self.anatomy)
         return {layer: self._placed(output) for layer, output in known.items()}
 
     def block_ran(self, calls: tuple[Call, ...], layer: int, output: Any) -> None:
         """See `Shortcuts`."""
         if self.keep is not None:
-            own = self.keep.blocks.setdefault(_branches(calls), {})
-            own[layer] = _parked(output, len(self.keep_layers) * len(self.anatomy.guidance.branches))
+            own = self.keep.blocks.setdefault(branches_of(calls), {})
+            own[layer] = parked(output, len(self.keep_layers) * len(self.anatomy.guidance.branches))
 
     def denoiser_ran(self, calls: tuple[Call, ...], output: Any) -> None:
         """See `Shortcuts`."""
@@ -151,13 +151,13 @@ class Skips(Shortcuts):
         self.blocks += (self.anatomy.num_layers - resumed) * self.rows * len(calls)
         self.forms.keep(len(calls), self.rows, output)
         if self.keep is not None and step == self.start:
-            self.keep.outputs[_branches(calls)] = _copied(output)
+            self.keep.outputs[branches_of(calls)] = copied(output)
 
     def watched_blocks(self, calls: tuple[Call, ...]) -> frozenset[int]:
         """See `Shortcuts`."""
         if self.keep is None or calls[0].step != self.start:
             return frozenset()
-        kept = self.keep_branches is None or not self.keep_branches.isdisjoint(_branches(calls))
+        kept = self.keep_branches is None or not self.keep_branches.isdisjoint(branches_of(calls))
         return self.keep_layers if kept else frozenset()
 
     def _placed(self, output: Any) -> Any:
@@ -165,16 +165,17 @@ class Skips(Shortcuts):
         return tree_map_only(torch.Tensor, lambda tensor: tensor.to(self.device, copy=True), output)
 
 
-def _branches(calls: tuple[Call, ...]) -> Branches:
+def branches_of(calls: tuple[Call, ...]) -> Branches:
+    """The branches of one denoiser call."""
     return tuple(call.branch for call in calls)
 
 
-def _copied(output: Any) -> Any:
+def copied(output: Any) -> Any:
     """An output whose tensors nobody else writes into."""
     return tree_map_only(torch.Tensor, torch.clone, output)
 
 
-def _parked(output: Any, count: int) -> Any:
+def parked(output: Any, count: int) -> Any:
     """A copy of an output: on its device, if ``count`` of them leave half of the free memory there, else on
     the host."""
     tensors = [leaf for leaf in tree_leaves(output) if isinstance(leaf, torch.Tensor)]
@@ -182,4 +183,4 @@ def _parked(output: Any, count: int) -> Any:
     on_gpu = bool(tensors) and tensors[0].is_cuda
     if on_gpu and needed > _SHARE_OF_FREE * torch.cuda.mem_get_info(tensors[0].device)[0]:
         return tree_map_only(torch.Tensor, lambda tensor: tensor.to("cpu", copy=True), output)
-    return _copied(output)
+    return copied(output)
