@@ -12,7 +12,7 @@ from cosinterp.errors import SelectionError
 from cosinterp.interventions.changes import NO_CHANGES, Changes
 from cosinterp.noising.latents import NoisedLatents, pinned_error
 from cosinterp.noising.noise_at import How, NoiseAt
-from cosinterp.noising.places import At, Matched, places
+from cosinterp.noising.places import EVERY, At, Matched, Places, places
 from cosinterp.planning.fitting import check_space
 from cosinterp.planning.plan import NO_SITES, PlannedSample, TracePlan, make_plan
 from cosinterp.planning.to_make import joining, runs_to_make
@@ -25,8 +25,6 @@ from stores.store import open_store
 if TYPE_CHECKING:
     from cosinterp.models.model import Model
     from stores.store import Store
-
-_EVERY = "all"
 
 
 class Progress(tracing.Progress, Protocol):
@@ -44,11 +42,12 @@ class NoisePlan:
         trace: which runs, and what is recorded of each, whatever its variant.
         places: the noise of each variant.
         base: whether base runs are made, too, where there are none.
-        is_every_frame: whether no frames were named, so that those which cannot have noise are passed over.
+        is_every_frame: whether noise is in every frame by itself, so that frames which can have none are
+            passed over.
     """
 
     trace: TracePlan
-    places: tuple[NoiseAt, ...]
+    places: Places
     base: bool
     is_every_frame: bool
 
@@ -60,7 +59,7 @@ class NoisePlan:
             TraceError: it has some of them already, and ``resume`` is off; or has other samples of this name.
         """
         todo = {BASE: self._base_to_make(path)} if self.base else {}
-        for place in self.places:
+        for place in self.places.every:
             plan = joining(self.trace, path, place.variant)
             todo[place.variant] = runs_to_make(plan, path, resume, place.variant)
         return {variant: runs for variant, runs in todo.items() if runs}
@@ -77,8 +76,10 @@ def plan_noise(
     *,
     seeds: Selection,
     at: At = "both",
-    steps: Selection = _EVERY,
-    frames: Selection = _EVERY,
+    steps: Selection = EVERY,
+    frames: Selection = EVERY,
+    within_frames: Selection = EVERY,
+    during_steps: Selection = EVERY,
     how: How | None = None,
     strength: float | None = None,
     matched: Matched = False,
@@ -124,16 +125,18 @@ def plan_noise(
         )
     found = places(
         at,
-        steps,
-        frames,
         num_steps=plan.num_steps,
         num_frames=lengths[0],
+        steps=steps,
+        frames=frames,
+        within_frames=within_frames,
+        during_steps=during_steps,
         how=how,
         strength=strength,
         matched=matched,
         seed=noise_seed,
     )
-    return NoisePlan(plan, found, base, isinstance(frames, str) and frames == _EVERY)
+    return NoisePlan(plan, found, base, isinstance(frames, str) and frames == EVERY)
 
 
 def noise(
@@ -143,8 +146,10 @@ def noise(
     store: str | Path,
     seeds: Selection,
     at: At = "both",
-    steps: Selection = _EVERY,
-    frames: Selection = _EVERY,
+    steps: Selection = EVERY,
+    frames: Selection = EVERY,
+    within_frames: Selection = EVERY,
+    during_steps: Selection = EVERY,
     how: How | None = None,
     strength: float | None = None,
     matched: Matched = False,
@@ -175,8 +180,11 @@ def noise(
     Args:
         model: from `cosinterp.load`.
         samples, seeds, store: as of `cosinterp.trace`.
-        at, steps, frames: the places; see `cosinterp.noising.places.places`. Noise at step s is in the latent
-            that enters it. Frames are latent frames.
+        at: "step", "frame" or "both".
+        steps: a variant is made for each of them: noise at this step, in ``within_frames``. Noise at step s
+            is in the latent that enters it.
+        frames: a variant is made for each of these latent frames: noise in it, at ``during_steps``.
+        within_frames, during_steps: in which frames noise at a step is, and at which steps noise in a frame.
         how: "replace" or "mix"; None: what fits ``matched``.
         strength: of "mix", the share of the variance that is noise.
         matched: True: every place gets the same energy, the most that all can take; a number: this energy.
@@ -204,6 +212,8 @@ def noise(
         at=at,
         steps=steps,
         frames=frames,
+        within_frames=within_frames,
+        during_steps=during_steps,
         how=how,
         strength=strength,
         matched=matched,
@@ -272,10 +282,11 @@ def _possible(plan: NoisePlan, path: Path) -> tuple[NoiseAt, ...]:
         for planned in plan.trace.samples:
             for entry in opened.runs(planned.sample.name, plan.trace.seeds[:1], BASE):
                 held |= set(opened.shared_run(*entry.key).pinned_frames)
-    met = {frame for place in plan.places for frame in place.frames or ()} & held
-    if met and not plan.is_every_frame:
+    asked = plan.places.at_steps if plan.is_every_frame else plan.places.every
+    met = {frame for place in asked for frame in place.frames or ()} & held
+    if met:
         raise pinned_error(met)
-    return tuple(place for place in plan.places if not held.intersection(place.frames or ()))
+    return tuple(place for place in plan.places.every if not held.intersection(place.frames or ()))
 
 
 class NoiseChanges(Changes):

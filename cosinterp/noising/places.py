@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal, get_args
 
 from cosinterp.errors import InterventionError, SelectionError
@@ -15,59 +16,89 @@ AT: tuple[str, ...] = get_args(At)
 Matched = bool | float
 """Whether all places get one energy: True for the most that all can take, or how much."""
 
+EVERY = "all"
 _ROOM = 0.75
 """Of what frames hold on average, what is asked of each: some hold less than others."""
 
 
+@dataclass(frozen=True)
+class Places:
+    """The places of a sweep.
+
+    Attributes:
+        at_steps: noise at one step each.
+        in_frames: noise in one frame each.
+    """
+
+    at_steps: tuple[NoiseAt, ...] = ()
+    in_frames: tuple[NoiseAt, ...] = ()
+
+    @property
+    def every(self) -> tuple[NoiseAt, ...]:
+        """All of them."""
+        return self.at_steps + self.in_frames
+
+
 def places(
     at: At,
-    steps: Selection,
-    frames: Selection,
     *,
     num_steps: int,
     num_frames: int,
+    steps: Selection = EVERY,
+    frames: Selection = EVERY,
+    within_frames: Selection = EVERY,
+    during_steps: Selection = EVERY,
     how: How | None = None,
     strength: float | None = None,
     matched: Matched = False,
     seed: int = 0,
-) -> tuple[NoiseAt, ...]:
+) -> Places:
     """Noise at each step by itself, in each frame by itself, or both.
 
-    Steps and frames together are what may be changed; ``at`` says how it is cut into places. So noise at all
-    steps and noise in all frames change the same, each once.
-
     Args:
-        at: "step": a place for each of the steps, with noise in all of the frames; "frame": a place for each
-            of the frames, with noise at all of the steps; "both": these and those.
-        steps, frames: selections of steps and of latent frames.
+        at: "step", "frame" or "both".
         num_steps, num_frames: of a run, and of its latent.
+        steps: a place is made for each of them: noise at this step, in ``within_frames``.
+        frames: a place is made for each of these latent frames: noise in it, at ``during_steps``.
+        within_frames, during_steps: in which frames noise at a step is, and at which steps noise in a frame.
         how: "replace" or "mix"; None: what fits ``matched``.
         strength: of "mix"; None: 1.
         matched: whether every place gets the same energy.
         seed: of the noise.
 
     Raises:
-        SelectionError: no such steps or frames, or a single frame.
+        SelectionError: no such steps or frames, a single frame, or a selection that ``at`` has no use for.
         InterventionError: settings that contradict one another, or more energy than places can take.
     """
     if at not in AT:
         raise SelectionError(f'noise at "{at}": there are {", ".join(AT)}')
     if num_frames == 1 and at != "step":
         raise SelectionError("the latent has a single frame, so there is no noise by frame; ask for steps")
-    chosen_steps = select(steps, range(num_steps), "steps", "this run")
-    chosen_frames = select(frames, range(num_frames), "frames", "this latent")
+    unused = {"step": {"frames": frames, "during_steps": during_steps}}
+    unused["frame"] = {"steps": steps, "within_frames": within_frames}
+    for name, asked in unused.get(at, {}).items():
+        if not (isinstance(asked, str) and asked == EVERY):
+            raise SelectionError(f"{name} {asked!r}: there is no use for it with noise at a {at}")
     settings = _settings(how, strength, matched, seed)
-    all_steps = None if len(chosen_steps) == num_steps else chosen_steps
-    all_frames = None if len(chosen_frames) == num_frames else chosen_frames
-    cut: list[tuple[Sequence[int] | None, Sequence[int] | None]] = []
+    cut: list[tuple[tuple[int, ...] | None, tuple[int, ...] | None]] = []
     if at != "frame":
-        cut += [((step,), all_frames) for step in chosen_steps]
+        within = _part(within_frames, num_frames, "frames", "this latent")
+        cut += [((step,), within) for step in select(steps, range(num_steps), "steps", "this run")]
+    by_step = len(cut)
     if at != "step":
-        cut += [(all_steps, (frame,)) for frame in chosen_frames]
+        during = _part(during_steps, num_steps, "steps", "this run")
+        cut += [(during, (frame,)) for frame in select(frames, range(num_frames), "frames", "this latent")]
     if matched is not False:
         room = [_room(*one, num_steps, num_frames) for one in cut]
         settings["energy"] = _energy(matched, room, at)
-    return tuple(NoiseAt.of({"steps": steps, "frames": frames, **settings}) for steps, frames in cut)
+    made = tuple(NoiseAt.of({"steps": steps, "frames": frames, **settings}) for steps, frames in cut)
+    return Places(made[:by_step], made[by_step:])
+
+
+def _part(asked: Selection, count: int, what: str, where: str) -> tuple[int, ...] | None:
+    """Which of so many; None: all."""
+    chosen = select(asked, range(count), what, where)
+    return None if len(chosen) == count else chosen
 
 
 def _settings(

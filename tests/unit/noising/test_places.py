@@ -11,8 +11,8 @@ from cosinterp.noising.noise_at import NoiseAt
 from cosinterp.noising.places import places
 
 
-def made(at: Any, steps: Any = "all", frames: Any = "all", **more: Any) -> tuple[NoiseAt, ...]:
-    return places(at, steps, frames, **{"num_steps": 4, "num_frames": 3, **more})
+def made(at: Any, **more: Any) -> tuple[NoiseAt, ...]:
+    return places(at, **{"num_steps": 4, "num_frames": 3, **more}).every
 
 
 def test_the_papers_protocol() -> None:
@@ -21,20 +21,18 @@ def test_the_papers_protocol() -> None:
     assert made("both") == made("step") + made("frame")
 
 
-def test_both_ways_change_the_same_steps_and_frames() -> None:
-    def changed(found: tuple[NoiseAt, ...]) -> list[tuple[int, int]]:
-        every = [
-            (step, frame)
-            for place in found
-            for step in (range(4) if place.steps is None else place.steps)
-            for frame in (range(3) if place.frames is None else place.frames)
-        ]
-        return sorted(every)
+def test_places_are_chosen_and_each_can_be_a_part() -> None:
+    assert made("both", steps="1,3", frames="-1") == (
+        *(NoiseAt.at_step(step) for step in (1, 3)),
+        NoiseAt.at_frame(2),
+    )
+    assert made("step", steps="2", within_frames="0-1") == (NoiseAt(steps=(2,), frames=(0, 1)),)
+    assert made("frame", frames="2", during_steps="0,3") == (NoiseAt(steps=(0, 3), frames=(2,)),)
 
-    for steps, frames in (("all", "all"), ("1-2", "all"), ("all", "0,2"), ("3", "1")):
-        by_step = changed(made("step", steps, frames))
-        assert by_step == changed(made("frame", steps, frames))
-        assert len(set(by_step)) == len(by_step)
+
+def test_steps_and_frames_are_kept_apart() -> None:
+    found = places("both", num_steps=2, num_frames=3)
+    assert (len(found.at_steps), len(found.in_frames)) == (2, 3)
 
 
 def test_matched_places_have_one_energy_that_all_can_take() -> None:
@@ -62,6 +60,9 @@ def test_a_mixture_has_its_strength() -> None:
         ({"at": "frame", "matched": 9.0}, InterventionError, "steps|frames"),
         ({"at": "step", "matched": -1.0}, InterventionError, "energy -1"),
         ({"at": "step", "strength": 0.5}, InterventionError, "mix"),
+        ({"at": "step", "frames": "0"}, SelectionError, "no use"),
+        ({"at": "step", "during_steps": "0"}, SelectionError, "no use"),
+        ({"at": "frame", "within_frames": "0"}, SelectionError, "no use"),
     ],
 )
 def test_what_cannot_be_is_refused(asked: dict, error: type[Exception], says: str) -> None:
