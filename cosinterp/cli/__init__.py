@@ -31,6 +31,7 @@ COMMANDS: tuple[Command | Group, ...] = (
         "demo", "cosinterp.cli.demo:demo", "Run the main job on the bundled model and show the pictures."
     ),
     Command("mazes", "cosinterp.cli.mazes:mazes", "Write mazes as a dataset folder."),
+    Command("scenes", "cosinterp.cli.scenes:scenes", "Write scenes as a dataset folder."),
     Command("trace", "cosinterp.cli.trace:trace", "Generate videos and record their activations in a store."),
     Group(
         "store",
@@ -97,6 +98,11 @@ COMMANDS: tuple[Command | Group, ...] = (
         "convergence",
         "cosinterp.cli.convergence:convergence",
         "Tell how seeds agree by step, and when runs commit to an answer.",
+    ),
+    Command(
+        "compare",
+        "cosinterp.cli.ensemble_compare:compare",
+        "Say what ensembles gain over the seeds they are made of, and at what cost.",
     ),
     Command(
         "similarity",

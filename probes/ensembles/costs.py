@@ -12,8 +12,10 @@ from typing import Any
 
 from stores import Store
 from stores.errors import StoreError
+from stores.layout import BASE
 
 ATTRIBUTE = "intervention"
+EVALUATIONS = "evaluations"
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,17 @@ class Making:
     evaluations: float
     one: float
     words: str
+
+
+def ensemble_variants(store: Store) -> tuple[str, ...]:
+    """The variants of a store that ensembles made, in alphabetical order."""
+    first = {entry.variant: entry for entry in reversed(store.runs()) if entry.variant != BASE}
+    made = []
+    for variant, entry in sorted(first.items()):
+        with store.run(entry.sample, entry.seed, variant) as run:
+            if EVALUATIONS in (run.attrs.get(ATTRIBUTE) or {}):
+                made.append(variant)
+    return tuple(made)
 
 
 def making_of(store: Store, sample: str, seed: int, variant: str) -> Making:
@@ -52,7 +65,7 @@ def making_of(store: Store, sample: str, seed: int, variant: str) -> Making:
 def _making(told: Mapping[str, Any]) -> Making:
     return Making(
         tuple(int(seed) for seed in told["seeds"]),
-        float(told["evaluations"]),
+        float(told[EVALUATIONS]),
         float(told["evaluations_of_one"]),
         str(told.get("words", "")),
     )
