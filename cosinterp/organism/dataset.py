@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -64,7 +64,7 @@ def write_mazes(
         maze = generate_maze(number, rooms, split)
         for task, goal in _tasks(maze, goals):
             target = folder / task / f"{number:05d}"
-            _write_sample(target, maze, goal, PROMPTS[goal][paraphrase])
+            _write_maze(target, maze, goal, PROMPTS[goal][paraphrase])
             written.append(target)
     return written
 
@@ -79,18 +79,33 @@ def _tasks(maze: Maze, goals: GoalChoice) -> Iterator[tuple[str, Goal]]:
         yield f"{task}-{goal}", goal
 
 
-def _write_sample(target: Path, maze: Maze, goal: Goal, prompt: str) -> None:
-    video = render_video(maze, goal)
+def _write_maze(target: Path, maze: Maze, goal: Goal, prompt: str) -> None:
+    about = {"seed": maze.seed, "split": maze.split, "rooms": maze.rooms, "goal": goal}
+    write_sample(target, render_video(maze, goal), prompt, about, truth(maze, goal))
+
+
+def write_sample(
+    target: Path, video: np.ndarray, prompt: str, about: Mapping[str, Any], truth: Mapping[str, Any]
+) -> None:
+    """Write one sample, whole or not at all; one that is already there is left alone.
+
+    Args:
+        target: its folder.
+        video: the true video, uint8 (frame, row, col, rgb); its first frame is the first image.
+        prompt: what is asked.
+        about: what its metadata say beside the size and the truth.
+        truth: numbers, texts and arrays.
+
+    Raises:
+        SampleError: the folder holds something else.
+    """
     frames, height, width, _ = video.shape
     metadata: dict[str, Any] = {
-        "seed": maze.seed,
-        "split": maze.split,
-        "rooms": maze.rooms,
-        "goal": goal,
+        **about,
         "height": height,
         "width": width,
         "num_frames": frames,
-        "truth": {name: _plain(value) for name, value in truth(maze, goal).items()},
+        "truth": {name: _plain(value) for name, value in truth.items()},
     }
     if target.exists():
         _check_same(target, prompt, metadata)
