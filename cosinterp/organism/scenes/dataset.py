@@ -25,10 +25,10 @@ def write_scenes(
 ) -> list[Path]:
     """Write scenes ``seed``, ``seed + 1``, ... of a task as samples; returns their folders.
 
-    A sample lies in ``folder/TASK/NUMBER``, where TASK is ``permanence`` or ``grounding``. With ``pairs`` each
-    scene is written as ``TASK-own``, and once more for each thing that can be changed in it:
-    ``permanence-colour`` (the ball's colour), ``permanence-course`` (its first row, or its direction up or
-    down), ``grounding-named`` (the block that the prompt names). A sample that is already there is left alone.
+    A sample lies in ``folder/TASK/NUMBER``, where TASK is ``permanence`` or ``grounding``. With ``pairs``
+    each scene is written as ``TASK-own``, and once more for each thing that can be changed in it:
+    ``permanence-colour`` (the ball's colour), ``permanence-course`` (its first row, or how it climbs),
+    ``grounding-named`` (the block that the prompt names). A sample that is already there is left alone.
 
     Args:
         folder: made if missing.
