@@ -1,0 +1,400 @@
+"""Schemes over many mazes at once do what they say, maze by maze, and cost what they say."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from cosinterp.organism.architecture import TransformerSize, build_scheduler, build_transformer
+from cosinterp.organism.bulk_ensembles import running
+from cosinterp.organism.bulk_ensembles.__main__ import Bench, prepare, sweep
+from cosinterp.organism.bulk_ensembles.choice import BASE, chosen, merging, schemes
+from cosinterp.organism.bulk_ensembles.outcomes import Book, Settings, read_outcomes
+from cosinterp.organism.bulk_ensembles.reading import Drawn
+from cosinterp.organism.bulk_ensembles.running import encode_tasks, run_scheme
+from cosinterp.organism.bulk_ensembles.schemes import Merge, Scheme, SchemeError, scheme_of
+from cosinterp.organism.bulk_ensembles.tasks import make_tasks
+from cosinterp.organism.evaluate import BUNDLED, load_solver
+from cosinterp.organism.mazes import generate_maze
+from cosinterp.organism.measures import Attempt
+from cosinterp.organism.rendering import cell_video, colour, first_cells
+from cosinterp.organism.sampling import initial_noise, sample_latents
+from cosinterp.organism.scoring import score_video
+from cosinterp.organism.solver import Solver
+from cosinterp.organism.tasks import truth
+
+CPU = torch.device("cpu")
+STEPS, GUIDANCE = 4, 2.0
+MAZES = 2
+
+
+@pytest.fixture(scope="module")
+def trained() -> Solver:
+    return load_solver(BUNDLED, CPU)
+
+
+@pytest.fixture(scope="module")
+def solver(trained) -> Solver:
+    """maze-wan with a denoiser of three narrow blocks, drawn at random."""
+    torch.manual_seed(0)
+    transformer = build_transformer(TransformerSize(num_layers=3, num_heads=1, head_dim=12, ffn_dim=16))
+    # Else each block is close to the identity, and what is merged where would hardly matter.
+    for parameter in transformer.parameters():
+        parameter.data += 0.1 * torch.randn_like(parameter)
+    return replace(trained, transformer=transformer.eval())
+
+
+@pytest.fixture(scope="module")
+def conditions(solver):
+    return encode_tasks(solver, make_tasks(3, MAZES))
+
+
+def run(solver, conditions, scheme, **options) -> torch.Tensor:
+    """Latents (maze, answer, channel, frame, row, col)."""
+    options = {"chunk": 64} | options
+    latents = run_scheme(solver, conditions, scheme, STEPS, GUIDANCE, **options)
+    return latents.unflatten(0, (-1, scheme.answers))
+
+
+def alone(solver, conditions, maze: int, seed: int, noise: float = 1.0, steps: int = STEPS) -> torch.Tensor:
+    return sample_latents(
+        solver.transformer,
+        build_scheduler(),
+        noise * initial_noise([seed], *conditions.first_frame.shape[2:]),
+        conditions.first_frame[maze : maze + 1],
+        conditions.prompts[maze : maze + 1],
+        solver.prompts.empty,
+        steps,
+        GUIDANCE,
+    )[0]
+
+
+class ByHand:
+    """Seeds of one maze, each with a scheduler of its own, and what is merged done in the open."""
+
+    def __init__(self, solver, conditions, maze, seeds):
+        self.solver = solver
+        self.condition = conditions.first_frame[maze : maze + 1]
+        self.prompt = conditions.prompts[maze : maze + 1]
+        self.latents = [initial_noise([seed], *self.condition.shape[2:]) for seed in seeds]
+        self.schedulers: list[Any] = [build_scheduler() for _ in seeds]
+        for scheduler in self.schedulers:
+            scheduler.set_timesteps(STEPS)
+
+    def predict(self, step):
+        timestep = self.schedulers[0].timesteps[step]
+        mask = torch.zeros(1, 2, *self.condition.shape[2:])
+        mask[:, :, 0] = 1
+        found = []
+        for latent in self.latents:
+            hidden = torch.cat([latent, mask, self.condition], dim=1)
+            cond, uncond = (
+                self.solver.transformer(hidden, timestep[None], text, return_dict=False)[0]
+                for text in (self.prompt, self.solver.prompts.empty)
+            )
+            found.append(uncond + GUIDANCE * (cond - uncond))
+        return found
+
+    def advance(self, step, predictions):
+        timestep = self.schedulers[0].timesteps[step]
+        self.latents = [
+            scheduler.step(prediction, timestep, latent, return_dict=False)[0]
+            for scheduler, prediction, latent in zip(self.schedulers, predictions, self.latents, strict=True)
+        ]
+
+
+def close(actual, expected, atol=1e-4):
+    torch.testing.assert_close(actual, expected, rtol=0, atol=atol)
+
+
+def test_seeds_that_merge_nothing_are_single_runs(solver, conditions):
+    made = run(solver, conditions, Scheme("three", groups=3, noise=0.7))
+    for maze in range(MAZES):
+        for seed in range(3):
+            close(made[maze, seed], alone(solver, conditions, maze, seed, noise=0.7))
+
+
+@torch.no_grad()
+def test_merged_latents_go_on_as_one_run_with_merged_memory(solver, conditions):
+    scheme = Scheme("two", 2, groups=2, merges=(Merge("latent", (1,)),))
+    made = run(solver, conditions, scheme)
+    for maze in range(MAZES):
+        for group in range(2):
+            hand = ByHand(solver, conditions, maze, (2 * group, 2 * group + 1))
+            for step in range(STEPS):
+                hand.advance(step, hand.predict(step))
+                if step == 1:
+                    first, second = hand.schedulers
+                    hand.latents = [sum(hand.latents) / 2]
+                    first.last_sample = (first.last_sample + second.last_sample) / 2
+                    outputs = zip(first.model_outputs, second.model_outputs, strict=True)
+                    first.model_outputs = [(one + other) / 2 for one, other in outputs]
+                    hand.schedulers = [first]
+            close(made[maze, group], hand.latents[0][0])
+    assert (made[:, 0] - made[:, 1]).abs().max() > 0.1
+
+
+@pytest.mark.parametrize("what", ["x0", "prediction"])
+@pytest.mark.parametrize("share", [1.0, 0.5])
+@torch.no_grad()
+def test_merged_predictions_are_what_each_seed_goes_on_with(solver, conditions, what, share):
+    scheme = Scheme("two", 2, merges=(Merge(what, (0, 2), share=share),), then="all")
+    made = run(solver, conditions, scheme)
+    hand = ByHand(solver, conditions, 1, (0, 1))
+    for step in range(STEPS):
+        predictions = hand.predict(step)
+        if step in (0, 2):
+            sigma = hand.schedulers[0].sigmas[step]
+            if what == "x0":
+                predictions = [x - sigma * v for x, v in zip(hand.latents, predictions, strict=True)]
+            middle = sum(predictions) / 2
+            predictions = [own + share * (middle - own) for own in predictions]
+            if what == "x0":
+                predictions = [(x - x0) / sigma for x, x0 in zip(hand.latents, predictions, strict=True)]
+        hand.advance(step, predictions)
+    for seed in range(2):
+        close(made[1, seed], hand.latents[seed][0])
+
+
+def test_after_the_last_merge_of_x0_the_first_seed_goes_on(solver, conditions):
+    merges = (Merge("x0", (0, 1)),)
+    every = run(solver, conditions, Scheme("all", 3, merges=merges, then="all"))
+    one = run(solver, conditions, Scheme("one", 3, merges=merges))
+    close(one[:, 0], every[:, 0])
+    assert (every[:, 0] - every[:, 1]).abs().max() > 0.1
+
+
+@pytest.mark.parametrize("branches", [("cond", "uncond"), ("cond",)])
+def test_merged_hidden_states_are_those_of_the_mean(solver, conditions, branches):
+    """By a hook of its own: where all residual streams are their mean from block 2 on, so is what follows."""
+    scheme = Scheme("two", 2, merges=(Merge("hidden", (0,), layers=(2,), branches=branches),), then="all")
+    made = run(solver, conditions, scheme)
+    calls = 0
+
+    def mean(module, inputs, output):
+        nonlocal calls
+        calls += 1
+        # The first step's calls, cond before uncond.
+        if calls > len(branches):
+            return output
+        return output.unflatten(0, (MAZES, 2)).mean(1, keepdim=True).expand(-1, 2, -1, -1).flatten(0, 1)
+
+    handle = solver.transformer.blocks[1].register_forward_hook(mean)
+    try:
+        expected = run(solver, conditions, Scheme("plain", groups=2))
+    finally:
+        handle.remove()
+    close(made, expected)
+    assert (made - run(solver, conditions, Scheme("plain", groups=2))).abs().max() > 0.01
+
+
+def test_the_first_merged_layer_decides(solver, conditions):
+    def merged(*layers):
+        merge = Merge("hidden", (0,), layers=layers)
+        return run(solver, conditions, Scheme("two", 2, merges=(merge,), then="all"))
+
+    torch.testing.assert_close(merged(1, 2, 3), merged(1), rtol=0, atol=0)
+    assert (merged(1) - merged(3)).abs().max() > 0.01
+    assert (merged(0) - merged(1)).abs().max() > 0.01
+
+
+@pytest.mark.parametrize(
+    "merge",
+    [
+        Merge("latent", (0,)),
+        Merge("latent", (1,), "norm-mean"),
+        Merge("latent", (1,), "median"),
+        Merge("latent", (1,), "medoid"),
+        Merge("x0", (0, 1, 2, 3)),
+        Merge("x0", (1,), share=0.5),
+        Merge("prediction", (0, 1)),
+    ],
+    ids=lambda merge: f"{merge.what}-{merge.how}",
+)
+def test_merging_the_same_seed_changes_nothing(solver, conditions, merge, same_noise):
+    """One row at a time, since the rows of a batch differ by rounding even where their inputs do not."""
+    merged = run(solver, conditions, Scheme("merged", 3, merges=(merge,), then="all"), chunk=1)
+    plain = run(solver, conditions, Scheme("plain", groups=3), chunk=1)
+    torch.testing.assert_close(merged, plain, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("how", ["mean", "norm-mean"])
+def test_merging_hidden_states_of_the_same_seed_changes_nothing(solver, conditions, how, same_noise):
+    merge = Merge("hidden", (0, 2), how, layers=(0, 1, 3))
+    merged = run(solver, conditions, Scheme("merged", 3, merges=(merge,), then="all"))
+    close(merged, run(solver, conditions, Scheme("plain", groups=3)), atol=1e-5)
+
+
+@pytest.fixture
+def same_noise(monkeypatch):
+    """All seeds begin with the noise of one."""
+
+    def same(seeds, *shape):
+        return initial_noise([5] * len(seeds), *shape)
+
+    monkeypatch.setattr(running, "initial_noise", same)
+
+
+def test_core_leaves_out_the_seed_that_is_apart():
+    rows = torch.zeros(3, 2, 4)
+    rows[0], rows[1], rows[2] = 1.0, 2.0, 100.0
+    rows[2, 1], rows[0, 1] = 2.5, -50.0
+    core = running._core(rows)
+    torch.testing.assert_close(core, torch.tensor([[1.5] * 4, [2.25] * 4]))
+
+
+def test_noise_drawn_anew_has_the_level_of_the_next_step(solver, conditions):
+    estimates = []
+    scheme = Scheme("renewed", groups=2, renewed=(0,))
+    run_scheme(solver, conditions, scheme, STEPS, GUIDANCE, 64, lambda step, x0: estimates.append(x0))
+    plain = []
+    run_scheme(
+        solver, conditions, Scheme("plain", groups=2), STEPS, GUIDANCE, 64, lambda step, x0: plain.append(x0)
+    )
+    torch.testing.assert_close(estimates[0], plain[0], rtol=0, atol=0)
+    assert (estimates[1] - plain[1]).abs().max() > 0.01
+
+
+def test_mazes_do_not_mix_and_chunks_change_nothing(solver, conditions):
+    scheme = Scheme("three", 3, merges=(Merge("hidden", (0,), layers=(1,)), Merge("x0", (1,))))
+    together = run(solver, conditions, scheme)
+    close(run(solver, conditions, scheme, chunk=3), together)
+    only = running.Conditions(conditions.first_frame[1:], conditions.prompts[1:])
+    close(run(solver, only, scheme)[0], together[1])
+    padded = Scheme("three", 3, merges=(Merge("x0", (1,)),))
+    close(run(solver, conditions, padded, chunk=4, fixed=True), run(solver, conditions, padded))
+
+
+def counted_evaluations(solver, conditions, scheme) -> float:
+    rows = 0
+
+    def count(module, inputs, output):
+        nonlocal rows
+        rows += output[0].shape[0]
+
+    handle = solver.transformer.register_forward_hook(count)
+    try:
+        run(solver, conditions, scheme)
+    finally:
+        handle.remove()
+    return rows / MAZES
+
+
+@pytest.mark.parametrize(
+    ("scheme", "expected"),
+    [
+        (Scheme("base", groups=2), 16),
+        (Scheme("latent", 3, merges=(Merge("latent", (0,)),)), 3 * 2 + 3 * 2),
+        (Scheme("x0", 2, merges=(Merge("x0", (0, 1)),)), 2 * 4 + 2 * 2),
+        (Scheme("all", 2, merges=(Merge("x0", (0, 1)),), then="all"), 2 * 8),
+        (Scheme("groups", 2, 2, merges=(Merge("x0", (1,)),)), 2 * (2 * 4 + 2 * 2)),
+        (Scheme("few", groups=2, num_steps=3), 2 * 6),
+        (Scheme("unguided", groups=1, guidance=1.0), 4),
+        (Scheme("partly", groups=1, unguided=(0, 1)), 2 + 4),
+    ],
+    ids=lambda value: getattr(value, "name", None),
+)
+def test_costs_are_the_evaluations_that_are_made(solver, conditions, scheme, expected):
+    assert scheme.evaluations(STEPS, GUIDANCE) == expected
+    assert counted_evaluations(solver, conditions, scheme) == expected
+
+
+def test_what_single_seeds_draw_is_what_the_solver_draws(trained):
+    bench = prepare(
+        trained, first=3, count=1, num_steps=2, guidance=GUIDANCE, recorded=(0,), chunk=8, compiled=False
+    )
+    answers = bench.measure(replace(BASE, groups=2))
+    attempts = [Attempt(generate_maze(3, 7), "blue", seed) for seed in range(2)]
+    expected = trained.solve(attempts, 2, GUIDANCE, each_step=True)
+    assert answers.early is not None
+    bench_pictures = pictures(bench.book)
+    np.testing.assert_array_equal(bench_pictures[answers.final[0]], expected.drawn[-1])
+    np.testing.assert_array_equal(bench_pictures[answers.early[0, 0]], expected.drawn[0])
+    np.testing.assert_array_equal(bench.book.solved(answers)[0], expected.solved[-1])
+
+
+def pictures(book: Book) -> np.ndarray:
+    packed = np.stack([np.frombuffer(one, np.uint8) for one in book._numbers])
+    return np.unpackbits(packed, axis=-1).astype(bool).reshape(len(packed), 16, 16)
+
+
+def settings(count: int) -> Settings:
+    return Settings(3, count, STEPS, GUIDANCE, (0,), "computed by hand")
+
+
+def test_solved_and_valid_are_what_the_scorer_says(tmp_path):
+    """In a perfect maze a valid path is one of two pictures."""
+    tasks = make_tasks(3, 2)
+    book = Book(settings(2), tasks)
+    named, other = tasks.paths[:, 0], tasks.paths[:, 1]
+    short = named.copy()
+    for cells in short:
+        cells[tuple(np.argwhere(cells)[0])] = False
+    drawn = np.stack([named, other, short, np.zeros_like(named)], axis=1)
+    book.add(Scheme("drawn", groups=4), Drawn(drawn.reshape(-1, 16, 16), np.zeros(8)), [], 1.0)
+    book.write(tmp_path / "out.npz")
+    measured = read_outcomes(tmp_path / "out.npz")
+    final = measured.answers["drawn"].final
+    for maze, number in enumerate(tasks.numbers):
+        made = generate_maze(int(number), 7)
+        known = truth(made, tasks.goals[maze])
+        for answer in range(4):
+            order = drawn[maze, answer].astype(np.uint8)
+            score = score_video(colour(cell_video(first_cells(made), order)), known)
+            assert score.solved == measured.solved(final)[maze, answer]
+            assert score.valid_path == (final[maze, answer] in (measured.named[maze], measured.other[maze]))
+    np.testing.assert_array_equal(measured.pictures[final], drawn)
+    assert measured.path_length.tolist() == [len(generate_maze(3, 7).path("blue")), *tasks.path_length[1:]]
+
+
+def test_outcomes_are_written_as_they_come_and_end_in_time(solver, tmp_path, monkeypatch, capsys):
+    bench = prepare(
+        solver, first=0, count=1, num_steps=2, guidance=1.0, recorded=(0,), chunk=8, compiled=False
+    )
+    drawn = Drawn(np.zeros((1, 16, 16), bool), np.zeros(1))
+    monkeypatch.setattr(Bench, "measure", lambda self, scheme: self.book.add(scheme, drawn, [], 1.0))
+    listed = [Scheme("first"), Scheme("merged", 2, merges=(Merge("x0", (1,), "core"),))]
+    sweep(bench, listed, tmp_path / "out.npz", seconds=0)
+    measured = read_outcomes(tmp_path / "out.npz")
+    assert list(measured.answers) == ["first"]
+    assert "merged: left out" in capsys.readouterr().out
+    sweep(bench, listed[1:], tmp_path / "out.npz", seconds=0)
+    measured = read_outcomes(tmp_path / "out.npz")
+    assert [answers.scheme for answers in measured.answers.values()] == listed
+    assert measured.evaluations("merged") == 4
+
+
+def test_the_schemes_are_all_possible_and_have_names_of_their_own():
+    listed = schemes()
+    assert listed[0] == BASE
+    for scheme in listed:
+        scheme.check(12, 8)
+        assert scheme_of(scheme.to_dict()) == scheme
+    assert len({scheme.name for scheme in listed}) == len(listed)
+    contents = [replace(scheme, name="") for scheme in listed]
+    assert all(scheme not in contents[:number] for number, scheme in enumerate(contents))
+    assert chosen(["latent-s0-k3", "base"]) == [BASE, merging("latent", 0, 0)]
+    assert {scheme.name for scheme in chosen(["x0-s0-3-k*"])} >= {"x0-s0-3-k3", "x0-s0-3-k8"}
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: chosen(["no-such"]), "no scheme no-such"),
+        (lambda: Merge("x0", ()), "needs steps"),
+        (lambda: Merge("x0", (0,), layers=(1,)), "layers"),
+        (lambda: Merge("hidden", (0,)), "layers"),
+        (lambda: Merge("latent", (0,), "core"), "core"),
+        (lambda: Merge("x0", (0,), share=0), "share"),
+        (lambda: Scheme("none", 3), "merges nothing"),
+        (lambda: merging("x0", 0, 5).check(4, 8), "no step 4 of 4"),
+        (lambda: Scheme("deep", 2, merges=(Merge("hidden", (0,), layers=(9,)),)).check(4, 8), "layer 9"),
+    ],
+)
+def test_what_cannot_be_is_refused(make, message):
+    with pytest.raises(SchemeError, match=message):
+        make()
