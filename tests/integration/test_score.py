@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from cosinterp import decoding
 from cosinterp.cli import app
 from cosinterp.errors import SampleError, SelectionError
-from cosinterp.scorers import Metric, known_tasks, register, task_of
+from cosinterp.scorers import Metric, known_tasks, register, registry, task_of
 from cosinterp.scoring import score_store
 from probes.results.files import list_results
 from probes.results.provenance import provenance
@@ -298,9 +298,7 @@ def test_runs_of_another_length_are_not_added(tmp_path, decoder):
 
 
 def test_one_name_holds_one_task(tmp_path, runs, decoder, monkeypatch):
-    from cosinterp import scorers
-
-    monkeypatch.setattr(scorers, "_TASKS", dict(scorers._TASKS))
+    monkeypatch.setattr(registry, "_TASKS", dict(registry._TASKS))
     register(Brightness())  # type: ignore[arg-type]
     truths = {"maze-0": maze_truth(0), "maze-1": {"task": "brightness"}}
     chosen = {key: value for key, value in runs.items() if key[0] != "maze-2"}
@@ -385,11 +383,9 @@ class Brightness:
 
 
 def test_tasks_can_be_added_once_and_must_show_what_they_measure(monkeypatch):
-    from cosinterp import scorers
-
-    monkeypatch.setattr(scorers, "_TASKS", dict(scorers._TASKS))
+    monkeypatch.setattr(registry, "_TASKS", dict(registry._TASKS))
     register(Brightness())  # type: ignore[arg-type]
-    assert known_tasks() == ("maze", "brightness")
+    assert known_tasks() == ("maze", "permanence", "grounding", "brightness")
     assert isinstance(task_of({"task": "brightness"}), Brightness)
     with pytest.raises(ValueError, match="known already"):
         register(Brightness())  # type: ignore[arg-type]
