@@ -1,0 +1,81 @@
+"""Settings of experiments: data that is printed, stored with the result, and set by KEY=VALUE."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from cosinterp.errors import SelectionError
+
+Preset = Literal["small", "full"]
+PRESETS: tuple[Preset, ...] = ("small", "full")
+
+
+class Settings(BaseModel, frozen=True):
+    """What all experiments have.
+
+    Attributes:
+        count: samples, the first of the dataset.
+        seeds: of the base runs.
+        num_steps: denoising steps of a run.
+        batch: rows that go through the model together; agrees with one at a time to rounding.
+        bootstrap_seed: of intervals, and of all else that is drawn at random but runs.
+    """
+
+    # "--set seeds=0" reads as a number, and is a selection.
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, coerce_numbers_to_str=True)
+
+    count: Annotated[int, Field(ge=1)] = 12
+    seeds: str = "0-2"
+    num_steps: Annotated[int, Field(ge=2)] = 8
+    batch: Annotated[int, Field(ge=1)] = 1
+    bootstrap_seed: Annotated[int, Field(ge=0)] = 0
+
+
+_Some = TypeVar("_Some", bound=Settings)
+
+
+def changed(settings: _Some, given: Mapping[str, Any]) -> _Some:
+    """The settings with some of them changed.
+
+    Raises:
+        SelectionError: there is no such setting, or it cannot have that value.
+    """
+    known = type(settings).model_fields
+    for name in given:
+        if name not in known:
+            raise SelectionError(f"--set {name}: there is {', '.join(known)}")
+    try:
+        return type(settings).model_validate(settings.model_dump() | dict(given))
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        raise SelectionError(f"--set {place}={first['input']!r}: {first['msg'].lower()}") from error
+
+
+def parsed(texts: Sequence[str]) -> dict[str, Any]:
+    """``key=value`` texts as settings; a value that reads as JSON is that, any other a text.
+
+    >>> parsed(["count=24", "seeds=0-3", "frames=[5, 3]"])
+    {'count': 24, 'seeds': '0-3', 'frames': [5, 3]}
+
+    Raises:
+        SelectionError: a text without "=".
+    """
+    found: dict[str, Any] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not name.strip():
+            raise SelectionError(f"--set {text}: write KEY=VALUE")
+        found[name.strip()] = _value(value.strip())
+    return found
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
