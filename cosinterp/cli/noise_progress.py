@@ -1,0 +1,82 @@
+"""How a sweep of noise goes, drawn on standard error."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
+
+from cosinterp.cli.console import err
+from cosinterp.planning.plan import TracePlan
+from stores.selection import compact
+from stores.units import count_text
+
+
+class NoiseProgress:
+    """A bar over the steps of all runs of all variants; a line for each variant that is begun.
+
+    Args:
+        todo: the (sample name, seed) runs of each variant that are to be made.
+        num_steps: of a run.
+    """
+
+    def __init__(self, todo: Mapping[str, Sequence[tuple[str, int]]], num_steps: int) -> None:
+        self.made = 0
+        self._todo = todo
+        self._variant = ""
+        self._begun = 0
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("steps"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(elapsed_when_finished=False),
+            console=err(),
+            # Over a slow line each frame of the bar costs.
+            refresh_per_second=2,
+            transient=True,
+            disable=not err().is_terminal,
+        )
+        runs = sum(len(of_variant) for of_variant in todo.values())
+        self._task = self._bar.add_task("noise", total=runs * num_steps)
+
+    def variant(self, name: str) -> None:
+        """Say which variant comes, and how many there are."""
+        self._variant = name
+        self._begun += 1
+        runs = count_text(len(self._todo.get(name, ())), "run")
+        line = f"{self._begun}/{len(self._todo)} {name}, {runs}"
+        # As a Text: a style of the whole print would colour the bar below it, too.
+        err().print(Text(line, "dim"), soft_wrap=True)
+
+    def planned(self, plan: TracePlan, todo: Sequence[tuple[str, int]]) -> None:
+        """All of it was said by `variant`."""
+
+    def step(self, sample: str, seeds: tuple[int, ...], step: int, num_steps: int) -> None:
+        """Move the bar."""
+        label = f"{self._variant} {sample} seed {compact(seeds)}"
+        self._bar.update(self._task, advance=len(seeds), description=label)
+
+    def finished(self, sample: str, seed: int) -> None:
+        """Count the run."""
+        self.made += 1
+
+    def __enter__(self) -> NoiseProgress:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._bar.stop()
