@@ -83,6 +83,11 @@ COMMANDS: tuple[Command | Group, ...] = (
         "Make directions of a store: the mean of one group of runs less that of another.",
     ),
     Command(
+        "noise",
+        "cosinterp.cli.noise:noise",
+        "Put noise into latents at each step and in each frame, and say what it does.",
+    ),
+    Command(
         "replay",
         "cosinterp.cli.replay:replay",
         "Make a stored run again from any step on, as it was or changed.",

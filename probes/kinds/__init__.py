@@ -32,6 +32,7 @@ _HOMES: dict[str, str] = {
     "ensemble": "probes.kinds.ensemble",
     "experiment": "probes.kinds.experiment",
     "maps": "probes.kinds.maps",
+    "noise": "probes.kinds.noise",
     "patch": "probes.kinds.patches:PATCH",
     "probe": "probes.kinds.probe",
     "scores": "probes.kinds.scores",
