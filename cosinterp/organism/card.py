@@ -22,7 +22,7 @@ from cosinterp.organism.program import run_program
 from probes.statistics import Estimate, describe, mean, means, proportion
 
 BEGIN, END = "<!-- tables: begin -->", "<!-- tables: end -->"
-_LENGTHS = ((0, 10), (11, 16), (17, 22), (23, 30), (31, 99))
+LENGTHS = ((0, 10), (11, 16), (17, 22), (23, 30), (31, 99))
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ def _default(one: Measured) -> Iterator[str]:
     yield from _heading("At the default settings", one)
     yield from _table(("", "share", "95 % interval", "mazes"), ((name, *_cells(e)) for name, e in rows))
     yield from _heading("By path length", one)
-    bins = [(low, high, (one.path_length >= low) & (one.path_length <= high)) for low, high in _LENGTHS]
+    bins = [(low, high, (one.path_length >= low) & (one.path_length <= high)) for low, high in LENGTHS]
     yield from _table(
         ("cells from start to goal", "solved", "95 % interval", "mazes"),
         (

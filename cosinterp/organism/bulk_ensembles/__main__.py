@@ -15,8 +15,8 @@ import torch
 import typer
 
 from cosinterp.organism.bulk_ensembles.choice import BASE, chosen
-from cosinterp.organism.bulk_ensembles.outcomes import Answers, Book, Settings
-from cosinterp.organism.bulk_ensembles.reading import Drawn, read_latents
+from cosinterp.organism.bulk_ensembles.outcomes import Answers, Book, Drawn, Settings
+from cosinterp.organism.bulk_ensembles.reading import read_latents
 from cosinterp.organism.bulk_ensembles.running import Conditions, encode_tasks, run_scheme
 from cosinterp.organism.bulk_ensembles.schemes import Scheme
 from cosinterp.organism.bulk_ensembles.tasks import make_tasks

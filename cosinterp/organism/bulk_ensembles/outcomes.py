@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 
 from cosinterp.errors import UserError
-from cosinterp.organism.bulk_ensembles.reading import Drawn
 from cosinterp.organism.bulk_ensembles.schemes import Scheme, scheme_of
 from cosinterp.organism.bulk_ensembles.tasks import Tasks
 
@@ -35,13 +34,27 @@ class Settings:
 
 
 @dataclass(frozen=True, eq=False)
+class Drawn:
+    """What some videos drew.
+
+    Attributes:
+        cells: bool (video, row, col): the last frame's path cells.
+        blur: float32 (video,): how far the last frame is from the nearest cleanly drawn one, the mean over
+            pixels and colours of the difference, 0 to 255. Known without the answer.
+    """
+
+    cells: np.ndarray
+    blur: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
 class Answers:
     """What one scheme drew. A picture is a number, the same for the same path cells in all schemes of a file.
 
     Attributes:
         scheme: which.
         final: int (maze, answer): the picture of each video's last frame.
-        blur: float16 (maze, answer), as `reading.Drawn`.
+        blur: float16 (maze, answer), as `Drawn`.
         early: int (recorded step, maze, answer): of clean estimates, or None.
         early_blur: float16, likewise.
         seconds: that it took, decoding included.

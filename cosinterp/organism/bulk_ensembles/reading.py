@@ -2,28 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 from diffusers import AutoencoderKLWan
 
+from cosinterp.organism.bulk_ensembles.outcomes import Drawn
 from cosinterp.organism.rendering import PATH, colour, read_cells
 from cosinterp.organism.sampling import decode_video
-
-
-@dataclass(frozen=True, eq=False)
-class Drawn:
-    """What some videos drew.
-
-    Attributes:
-        cells: bool (video, row, col): the last frame's path cells.
-        blur: float32 (video,): how far the last frame is from the nearest cleanly drawn one, the mean over
-            pixels and colours of the difference, 0 to 255. Known without the answer.
-    """
-
-    cells: np.ndarray
-    blur: np.ndarray
 
 
 def read_latents(vae: AutoencoderKLWan, latents: torch.Tensor, batch: int) -> Drawn:

@@ -1,0 +1,227 @@
+"""Every way to an answer from the same mazes: its cost, its gain, and what a vote would give for as much."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from cosinterp.errors import UserError
+from cosinterp.organism.bulk_ensembles.answers import (
+    Outcome,
+    any_of,
+    cleanest,
+    distances,
+    nearest_early,
+    until_agreed,
+    until_verified,
+    vote,
+    voted_early,
+)
+from cosinterp.organism.bulk_ensembles.choice import BASE
+from cosinterp.organism.bulk_ensembles.outcomes import Answers, Measured
+from cosinterp.organism.bulk_ensembles.schemes import Scheme
+from probes.statistics import Estimate, means
+
+SINGLE, VOTE, ANY, SELECTED, VERIFIED = "single seed", "vote", "any of K", "selected seed", "verified"
+KNOWING = (ANY, VERIFIED)
+"""The families that need to know what is right, or to be able to tell."""
+_FEW = (3, 8, 16)
+
+
+@dataclass(frozen=True, eq=False)
+class Way:
+    """A way to an answer.
+
+    Attributes:
+        name: of the way.
+        family: what kind it is.
+        outcome: what came of it.
+    """
+
+    name: str
+    family: str
+    outcome: Outcome
+
+
+@dataclass(frozen=True, eq=False)
+class Compared:
+    """A way, beside single seeds and beside a vote of them.
+
+    Attributes:
+        way: which.
+        solved: share of mazes.
+        gain: over a single seed, paired by maze.
+        times: its evaluations over those of a single seed.
+        voters: how many seeds vote for at least as many evaluations; None: more than there are.
+        over_vote: solved by the way minus solved by their vote, paired by maze.
+    """
+
+    way: Way
+    solved: Estimate
+    gain: Estimate
+    times: float
+    voters: int | None
+    over_vote: Estimate | None
+
+
+class Ways:
+    """All ways that can be made of a file of outcomes.
+
+    Raises:
+        UserError: the single seeds are not in it.
+    """
+
+    def __init__(self, measured: Measured) -> None:
+        """Compute them."""
+        if BASE.name not in measured.answers:
+            raise UserError(f"the outcomes lack the scheme {BASE.name}, which all others are compared with")
+        self.measured = measured
+        self._base = measured.answers[BASE.name]
+        self._cost = measured.evaluations(BASE.name) / self._base.scheme.answers
+        self._solved = measured.solved(self._base.final)
+        self.single = Way(SINGLE, SINGLE, Outcome(self._solved.mean(axis=1), self._cost))
+        counts = range(2, self.seeds + 1)
+        self.votes = [self._vote(count) for count in counts]
+        self.any = [Way(f"any of {count}", ANY, any_of(self._solved, count, self._cost)) for count in counts]
+        self.rules = [*self._selected(), *self._early(), *self._verified()]
+        self.schemes = [
+            way
+            for name, answers in measured.answers.items()
+            if name != BASE.name
+            for way in self._of_scheme(answers)
+        ]
+
+    @property
+    def seeds(self) -> int:
+        """Single seeds of each maze."""
+        return self._base.scheme.answers
+
+    @property
+    def mazes(self) -> list[int]:
+        """The unit that intervals are drawn over."""
+        return list(range(len(self.measured.named)))
+
+    def every(self) -> list[Way]:
+        """All of them."""
+        return [self.single, *self.votes, *self.any, *self.rules, *self.schemes]
+
+    def compare(self, ways: Sequence[Way], within: np.ndarray | None = None) -> list[Compared]:
+        """Shares and paired differences with their intervals, all from the same draws of mazes.
+
+        Args:
+            ways: which.
+            within: bool (maze,): of these mazes only.
+        """
+        mazes = np.arange(len(self.mazes)) if within is None else np.flatnonzero(within)
+        voters = [self._voters(way.outcome.evaluations) for way in ways]
+        solved = np.stack([way.outcome.solved[mazes] for way in ways], axis=1)
+        single = self.single.outcome.solved[mazes]
+        compared_with = np.stack([self._voted(count).outcome.solved[mazes] for count in voters], axis=1)
+        units = mazes.tolist()
+        shares = means(solved, units, bounds=(0, 1))
+        gains = means(solved - single[:, None], units)
+        over = means(solved - compared_with, units)
+        return [
+            Compared(
+                way,
+                share,
+                gain,
+                way.outcome.evaluations / self._cost,
+                count,
+                None if count is None else beside,
+            )
+            for way, share, gain, count, beside in zip(ways, shares, gains, voters, over, strict=True)
+        ]
+
+    def best_by_cost(self, limits: Sequence[float]) -> list[tuple[float, Way]]:
+        """The way that solves most for at most so many times a single seed's cost, knowing no answers."""
+        fair = [way for way in self.every() if way.family not in KNOWING]
+        found = []
+        for limit in limits:
+            within = [way for way in fair if way.outcome.evaluations <= limit * self._cost * (1 + 1e-9)]
+            if within:
+                found.append((limit, max(within, key=lambda way: float(way.outcome.solved.mean()))))
+        return found
+
+    def _vote(self, count: int) -> Way:
+        outcome = vote(self._base.final, self._solved, count, self._cost)
+        return Way(f"vote of {count}", VOTE, outcome)
+
+    def _voters(self, evaluations: float) -> int | None:
+        count = math.ceil(evaluations / self._cost - 1e-9)
+        return max(1, count) if count <= self.seeds else None
+
+    def _voted(self, count: int | None) -> Way:
+        return self.single if count is None or count < 2 else self.votes[count - 2]
+
+    def _selected(self) -> Iterator[Way]:
+        final = self._base.final
+        for count in self._few():
+            outcome = cleanest(final, self._solved, self._base.blur, count, self._cost)
+            yield Way(f"cleanest of {count}", SELECTED, outcome)
+        for needed in (2, 3, 4):
+            if needed <= self.seeds:
+                outcome = until_agreed(final, self._solved, needed, self._cost)
+                yield Way(f"until {needed} agree, at most {self.seeds}", VOTE, outcome)
+
+    def _early(self) -> Iterator[Way]:
+        if self._base.early is None:
+            return
+        for step, early in zip(self.measured.settings.recorded, self._base.early, strict=True):
+            before = self._cost_to(step)
+            rest = self._cost - before
+            apart = distances(early, self.measured.pictures)
+            for count in self._few():
+                outcome = voted_early(early, self._solved, count, before, rest)
+                yield Way(f"vote of {count} x̂0 at step {step}, one goes on", SELECTED, outcome)
+                outcome = nearest_early(apart, self._solved, count, before, rest)
+                yield Way(f"medoid of {count} x̂0 at step {step} goes on", SELECTED, outcome)
+
+    def _verified(self) -> Iterator[Way]:
+        final = self._solved[None]
+        most = [count for count in (1, 2, 4, 8, 16) if count <= self.seeds]
+        for count in most[1:]:
+            outcome = until_verified(final, np.array([self._cost]), count)
+            yield Way(f"videos until verified, at most {count} seeds", VERIFIED, outcome)
+        if self._base.early is None:
+            return
+        looks = np.concatenate([self.measured.solved(self._base.early), final])
+        costs = np.array([*map(self._cost_to, self.measured.settings.recorded), self._cost])
+        for count in most:
+            outcome = until_verified(looks, costs, count)
+            yield Way(f"x̂0 until verified, at most {count} seeds", VERIFIED, outcome)
+
+    def _few(self) -> list[int]:
+        return [count for count in _FEW if count <= self.seeds]
+
+    def _cost_to(self, step: int) -> float:
+        """Evaluations of a single seed up to a step's clean estimate."""
+        return self._cost * (step + 1) / self.measured.settings.num_steps
+
+    def _of_scheme(self, answers: Answers) -> Iterator[Way]:
+        scheme, solved = answers.scheme, self.measured.solved(answers.final)
+        family, total = family_of(scheme), self.measured.evaluations(scheme.name)
+        if scheme.then == "all" and scheme.seeds > 1:
+            outcome = vote(answers.final, solved, scheme.answers, total / scheme.answers)
+            yield Way(f"{scheme.name}, vote", family, outcome)
+            yield Way(f"{scheme.name}, any", ANY, any_of(solved, scheme.answers, total / scheme.answers))
+            return
+        # Groups do not know of one another, so each is an answer of its own.
+        cost = total / scheme.groups
+        yield Way(scheme.name, family, Outcome(solved.mean(axis=1), cost))
+        for count in (3, 4, 5, 8, 16):
+            if count <= scheme.groups:
+                name = f"{scheme.name}, vote of {count}"
+                yield Way(name, family, vote(answers.final, solved, count, cost))
+
+
+def family_of(scheme: Scheme) -> str:
+    """What kind of scheme it is, in words."""
+    if scheme.merges:
+        return f"merged {scheme.merges[0].what}"
+    if scheme.renewed:
+        return "renewed noise"
+    return "smaller noise" if scheme.noise != 1 else "other settings"

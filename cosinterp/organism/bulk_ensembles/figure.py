@@ -1,0 +1,93 @@
+"""Solved against cost: single seeds, their votes, and every scheme."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, NullLocator
+
+from cosinterp.organism.bulk_ensembles.comparison import ANY, SINGLE, VOTE, Compared
+from probes.figures.plots import OKABE_ITO
+
+_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*")
+_TICKS = (0.5, 1, 2, 4, 8, 16)
+
+
+def solved_by_cost(
+    votes: Sequence[Compared],
+    any_of: Sequence[Compared],
+    others: Sequence[Compared],
+    named: Sequence[str],
+    caption: str,
+) -> Figure:
+    """The share solved by how many times a single seed's evaluations it took.
+
+    Args:
+        votes: the single seed, then votes of more and more, drawn as a line with its interval.
+        any_of: the single seed, then any of more and more; likewise.
+        others: dots, a colour and a marker for each family.
+        named: of these, the names are written beside the dots.
+        caption: printed under the axes: the place of n, interval and seed.
+    """
+    figure = Figure(figsize=(9.4, 5.4), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    for line, label, style, colour in (
+        (votes, "vote of single seeds", "-", "#000000"),
+        (any_of, "any of as many (knows the answer)", "--", "#777777"),
+    ):
+        times = [one.times for one in line]
+        axes.plot(times, [one.solved.value for one in line], style, color=colour, label=label, lw=1.4)
+        axes.fill_between(
+            times,
+            [one.solved.low for one in line],
+            [one.solved.high for one in line],
+            color=colour,
+            alpha=0.12,
+            lw=0,
+        )
+    families = list(dict.fromkeys(one.way.family for one in others))
+    for number, family in enumerate(families):
+        dots = [one for one in others if one.way.family == family]
+        axes.scatter(
+            [one.times for one in dots],
+            [one.solved.value for one in dots],
+            s=26,
+            marker=_MARKERS[number % len(_MARKERS)],
+            color=OKABE_ITO[number % (len(OKABE_ITO) - 1)],
+            alpha=0.85,
+            lw=0,
+            label=family,
+            zorder=3,
+        )
+    for one in others:
+        if one.way.name in named:
+            axes.annotate(
+                one.way.name,
+                (one.times, one.solved.value),
+                xytext=(4, 5),
+                textcoords="offset points",
+                fontsize=7,
+            )
+    axes.set_xscale("log", base=2)
+    axes.xaxis.set_major_locator(FixedLocator(_TICKS))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.set_xticks(_TICKS, [f"{tick:g}" for tick in _TICKS])
+    axes.set_xlabel("denoiser evaluations, in those of a single seed")
+    axes.set_ylabel("mazes solved")
+    axes.grid(alpha=0.25)
+    figure.legend(fontsize=7.5, loc="outside right center", frameon=False)
+    figure.supxlabel(caption, fontsize=7.5)
+    return figure
+
+
+def shown_in(compared: Sequence[Compared]) -> list[Compared]:
+    """Those that are dots: all but what is drawn as lines."""
+    lines = (SINGLE, ANY)
+    return [
+        one
+        for one in compared
+        if one.way.family not in lines and not (one.way.family == VOTE and one.way.name.startswith("vote of"))
+    ]
