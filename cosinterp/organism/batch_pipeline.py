@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Self
+from pathlib import Path
+from typing import Any, Self
 
 import numpy as np
 import torch
 from diffusers import AutoencoderKLWan, WanTransformer3DModel
 from transformers import PreTrainedTokenizerFast, UMT5EncoderModel
 
+from cosinterp.errors import UserError
 from cosinterp.organism.architecture import (
     autocast,
     build_scheduler,
     build_text_encoder,
     build_tokenizer,
     encode_prompts,
+    place,
     round_weights,
 )
+from cosinterp.organism.lessons import BundledModel
 from cosinterp.organism.pool import condition_pixels, encode_mode
 from cosinterp.organism.rendering import PALETTE
 from cosinterp.organism.sampling import decode_video, initial_noise, sample_latents
@@ -58,6 +63,18 @@ def embed_prompts(
     return PromptTable(torch.stack(embeds).to(device), encode_prompts(tokenizer, encoder, [""]).to(device))
 
 
+def sampling_defaults(folder: Path) -> dict[str, Any]:
+    """The sampling defaults of a saved model.
+
+    Raises:
+        UserError: the folder holds no bundled model.
+    """
+    about = folder / "cosinterp.json"
+    if not about.is_file():
+        raise UserError(f"{folder} holds no bundled model: it has no {about.name}")
+    return json.loads(about.read_text(encoding="utf-8"))["sampling"]
+
+
 @dataclass(frozen=True)
 class BatchPipeline:
     """The model's parts on a device. On CUDA it computes in bfloat16 autocast."""
@@ -69,6 +86,29 @@ class BatchPipeline:
     device: torch.device
     batch_size: int = 256
     palette: np.ndarray = field(default_factory=lambda: PALETTE)
+
+    @classmethod
+    def load(cls, folder: Path, model: BundledModel, device: torch.device) -> Self:
+        """The parts of a saved model, in float32.
+
+        Raises:
+            UserError: the folder holds no bundled model.
+        """
+        num_frames = sampling_defaults(folder)["num_frames"]
+        tokenizer = PreTrainedTokenizerFast.from_pretrained(folder / "tokenizer")
+        encoder = UMT5EncoderModel.from_pretrained(folder / "text_encoder", dtype=torch.float32)
+        transformer = WanTransformer3DModel.from_pretrained(folder / "transformer", dtype=torch.float32)
+        vae = AutoencoderKLWan.from_pretrained(folder / "vae", dtype=torch.float32)
+        return cls(
+            place(transformer, device).eval(),
+            place(vae, device).eval(),
+            embed_prompts(tokenizer, encoder.eval(), model.prompts, device),
+            num_frames,
+            device,
+            # What fits the caches of a CPU is quicker there than a large batch.
+            batch_size=256 if device.type == "cuda" else 8,
+            palette=model.palette,
+        )
 
     @classmethod
     def of(cls, other: BatchPipeline) -> Self:

@@ -17,11 +17,11 @@ import numpy as np
 import typer
 
 from cosinterp.errors import UserError
+from cosinterp.organism.markdown import INTERVAL, cells, table, write_between_marks
 from cosinterp.organism.measures import Measure
 from cosinterp.organism.program import run_program
-from probes.statistics import Estimate, describe, mean, means, proportion
+from probes.statistics import describe, mean, means, proportion
 
-BEGIN, END = "<!-- tables: begin -->", "<!-- tables: end -->"
 LENGTHS = ((0, 10), (11, 16), (17, 22), (23, 30), (31, 99))
 
 
@@ -129,14 +129,14 @@ def _default(one: Measured) -> Iterator[str]:
         ),
     ]
     yield from _heading("At the default settings", one)
-    yield from _table(("", "share", "95 % interval", "mazes"), ((name, *_cells(e)) for name, e in rows))
+    yield table(("", "share", INTERVAL, "mazes"), ((name, *cells(e)) for name, e in rows))
     yield from _heading("By path length", one)
     bins = [(low, high, (one.path_length >= low) & (one.path_length <= high)) for low, high in LENGTHS]
-    yield from _table(
-        ("cells from start to goal", "solved", "95 % interval", "mazes"),
+    yield table(
+        ("cells from start to goal", "solved", INTERVAL, "mazes"),
         (
             (f"{one.path_length[inside].min()} to {one.path_length[inside].max()}",
-             *_cells(proportion(solved[inside], mazes[inside].tolist())))
+             *cells(proportion(solved[inside], mazes[inside].tolist())))
             for _, _, inside in bins
             if inside.any()
         ),
@@ -147,18 +147,18 @@ def _final(
     title: str, what: str, measures: Sequence[Measured], label: Callable[[Measured], str]
 ) -> Iterator[str]:
     yield from _heading(title, measures[0])
-    yield from _table(
-        (what, "solved", "95 % interval", "mazes"),
-        ((label(one), *_cells(proportion(one.solved[-1], one.mazes))) for one in measures),
+    yield table(
+        (what, "solved", INTERVAL, "mazes"),
+        ((label(one), *cells(proportion(one.solved[-1], one.mazes))) for one in measures),
     )
 
 
 def _clean_estimates(one: Measured) -> Iterator[str]:
     yield from _heading("The clean estimate by step", one)
     estimates = [proportion(solved, one.mazes) for solved in one.solved]
-    yield from _table(
-        ("step", "x̂0 solves the maze", "95 % interval"),
-        ((str(step), *_cells(estimate)[:2]) for step, estimate in enumerate(estimates)),
+    yield table(
+        ("step", "x̂0 solves the maze", INTERVAL),
+        ((str(step), *cells(estimate)[:2]) for step, estimate in enumerate(estimates)),
     )
     yield f"{describe(estimates, 'sample')}.\n"
 
@@ -174,12 +174,11 @@ def _seeds(one: Measured) -> Iterator[str]:
     apart = means(_apart(by_maze).T, mazes, bounds=(0, 1))
     distinct = means(_distinct(by_maze).T, mazes)
     yield from _heading(f"{seeds} seeds of one maze, by step", one)
-    interval = "95 % interval"
-    yield from _table(
-        ("step", "solved", interval, "seeds apart", interval, "distinct answers", interval),
+    yield table(
+        ("step", "solved", INTERVAL, "seeds apart", INTERVAL, "distinct answers", INTERVAL),
         (
-            (str(step), *_cells(mean(share.mean(axis=1), mazes, bounds=(0, 1)))[:2],
-             *_cells(apart[step])[:2], *_cells(distinct[step])[:2])
+            (str(step), *cells(mean(share.mean(axis=1), mazes, bounds=(0, 1)))[:2],
+             *cells(apart[step])[:2], *cells(distinct[step])[:2])
             for step, share in enumerate(solved)
         ),
     )  # fmt: skip
@@ -194,9 +193,7 @@ def _seeds(one: Measured) -> Iterator[str]:
         (f"any of {seeds} seeds", proportion(final.any(axis=1), mazes)),
         (f"all {seeds} seeds", proportion(final.all(axis=1), mazes)),
     ]
-    yield from _table(
-        ("solved at the last step by", "share", "95 % interval", "mazes"), ((n, *_cells(e)) for n, e in rows)
-    )
+    yield table(("solved at the last step by", "share", INTERVAL, "mazes"), ((n, *cells(e)) for n, e in rows))
 
 
 def _apart(drawn: np.ndarray) -> np.ndarray:
@@ -228,15 +225,6 @@ def _heading(title: str, one: Measured) -> Iterator[str]:
     yield f"#### {title}\n\n{said[0].upper()}{said[1:]}.\n"
 
 
-def _cells(estimate: Estimate) -> tuple[str, str, str]:
-    return f"{estimate.value:.3f}", f"{estimate.low:.3f} to {estimate.high:.3f}", str(estimate.samples)
-
-
-def _table(head: Sequence[str], rows: Iterator[Sequence[str]]) -> Iterator[str]:
-    lines = [head, ["---"] * len(head), *rows]
-    yield "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
-
-
 def main(
     outcomes: Annotated[list[Path], typer.Argument(help="Files of cosinterp.organism.evaluate.")],
     write: Annotated[Path | None, typer.Option(help="Replace the tables in this file.")] = None,
@@ -246,11 +234,7 @@ def main(
     if write is None:
         typer.echo(made)
         return
-    text = write.read_text(encoding="utf-8")
-    if BEGIN not in text or END not in text:
-        raise UserError(f"{write} has no marks {BEGIN} and {END} to write the tables between")
-    before, after = text.split(BEGIN)[0], text.split(END)[1]
-    write.write_text(f"{before}{BEGIN}\n\n{made}\n{END}{after}", encoding="utf-8")
+    write_between_marks(write, made)
 
 
 if __name__ == "__main__":

@@ -9,17 +9,14 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 import torch
 import typer
-from diffusers import AutoencoderKLWan, WanTransformer3DModel
-from transformers import PreTrainedTokenizerFast, UMT5EncoderModel
 
 from cosinterp.errors import UserError
-from cosinterp.organism.architecture import place
-from cosinterp.organism.batch_pipeline import embed_prompts
+from cosinterp.organism.batch_pipeline import sampling_defaults
 from cosinterp.organism.maze_lessons import MAZE_WAN
 from cosinterp.organism.measures import measures
 from cosinterp.organism.program import run_program
@@ -34,25 +31,14 @@ def load_solver(folder: Path, device: torch.device) -> Solver:
     Raises:
         UserError: the folder holds no such model.
     """
-    if not (folder / "cosinterp.json").is_file():
-        raise UserError(f"{folder} holds no maze-wan: it has no cosinterp.json")
-    tokenizer = PreTrainedTokenizerFast.from_pretrained(folder / "tokenizer")
-    encoder = UMT5EncoderModel.from_pretrained(folder / "text_encoder", dtype=torch.float32)
-    transformer = WanTransformer3DModel.from_pretrained(folder / "transformer", dtype=torch.float32)
-    vae = AutoencoderKLWan.from_pretrained(folder / "vae", dtype=torch.float32)
-    return Solver(
-        place(transformer, device).eval(),
-        place(vae, device).eval(),
-        embed_prompts(tokenizer, encoder.eval(), MAZE_WAN.prompts, device),
-        _sampling(folder)["num_frames"],
-        device,
-        # What fits the caches of a CPU is quicker there than a large batch.
-        batch_size=256 if device.type == "cuda" else 8,
-    )
+    return Solver.load(folder, MAZE_WAN, device)
 
 
-def _sampling(folder: Path) -> dict[str, Any]:
-    return json.loads((folder / "cosinterp.json").read_text())["sampling"]
+def computed_on(device: torch.device) -> str:
+    """How outcomes are computed there: said in model cards, because GPU and CPU differ by rounding."""
+    on_gpu = device.type == "cuda"
+    where = f"one {torch.cuda.get_device_name(device)}" if on_gpu else device.type
+    return f"computed on {where} in {'bfloat16 autocast' if on_gpu else 'float32'}"
 
 
 def evaluate(folder: Path, out: Path, device: torch.device, count: int, only: str | None = None) -> None:
@@ -64,17 +50,13 @@ def evaluate(folder: Path, out: Path, device: torch.device, count: int, only: st
     torch.set_float32_matmul_precision("high")
     torch.backends.cudnn.benchmark = True
     solver = load_solver(folder, device)
-    defaults = _sampling(folder)
+    defaults = sampling_defaults(folder)
     every = list(measures(count, defaults["num_steps"], defaults["guidance_scale"]))
     chosen = [measure for measure in every if only is None or measure.name.startswith(only)]
     if not chosen:
         names = ", ".join(measure.name for measure in every)
         raise UserError(f"no measure's name begins with {only!r}; there are {names}")
-    # Said in the model card, because the two differ by rounding.
-    on_gpu = device.type == "cuda"
-    where = f"one {torch.cuda.get_device_name(device)}" if on_gpu else device.type
-    precision = "bfloat16 autocast" if on_gpu else "float32"
-    arrays: dict[str, np.ndarray] = {"computed": np.array(f"computed on {where} in {precision}")}
+    arrays: dict[str, np.ndarray] = {"computed": np.array(computed_on(device))}
     for measure in chosen:
         outcomes = solver.solve(
             measure.attempts(), measure.num_steps, measure.guidance_scale, measure.each_step

@@ -10,7 +10,8 @@ import pytest
 
 import cosinterp.organism
 from cosinterp.errors import UserError
-from cosinterp.organism.card import BEGIN, END, main, read_outcomes, tables
+from cosinterp.organism.card import main, read_outcomes, tables
+from cosinterp.organism.markdown import BEGIN, END
 from cosinterp.organism.measures import Measure
 from probes.statistics import proportion
 
