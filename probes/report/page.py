@@ -100,18 +100,18 @@ def chosen(store: Store, names: Sequence[str] | None) -> list[Entry]:
     return [entries[name] for name in dict.fromkeys(names)]
 
 
-def is_report(path: Path) -> bool:
-    """Whether the file is a page that `write_report` wrote."""
+def is_report(path: Path, generator: str = GENERATOR) -> bool:
+    """Whether the file is a page of this kind: by default one that `write_report` wrote."""
     if not path.is_file():
         return False
     with path.open("rb") as file:
-        return f'content="{GENERATOR}"'.encode() in file.read(_HEAD_BYTES)
+        return f'content="{generator}"'.encode() in file.read(_HEAD_BYTES)
 
 
 def page_of(facts: StoreFacts, sections: Sequence[Section], *, command: str) -> str:
     """The HTML of a page."""
     return (
-        _environment()
+        environment()
         .get_template("report.html")
         .render(
             facts=facts,
@@ -129,7 +129,8 @@ def _command(store: Store, names: Sequence[str] | None) -> str:
     return shlex.join(["cosinterp", "report", str(store.path), *only])
 
 
-def _environment() -> Environment:
+def environment() -> Environment:
+    """The templates of pages; they escape every text."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     return Environment(
