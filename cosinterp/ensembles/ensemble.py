@@ -14,25 +14,20 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Literal
 
 from cosinterp.capture.open_runs import OpenRuns
-from cosinterp.ensembles.asking import ensemble_of
-from cosinterp.ensembles.checking import check_ensemble
 from cosinterp.ensembles.chunks import AUTO, Chunk, Chunks
 from cosinterp.ensembles.course import Course
-from cosinterp.ensembles.selecting import Selector, check_select
+from cosinterp.ensembles.planned import KIND, VARIANT, PlannedEnsemble, plan_ensemble
+from cosinterp.ensembles.selecting import Selector
 from cosinterp.ensembles.spec import Ensemble, Merge, What
-from cosinterp.ensembles.to_make import samples_to_make, stored_seeds
+from cosinterp.ensembles.to_make import ToMake
 from cosinterp.ensembles.ways import How
 from cosinterp.ensembles.writing import Writing
-from cosinterp.errors import InterventionError
-from cosinterp.models.blocks import RESID
 from cosinterp.models.eager import eager
 from cosinterp.planning.fitting import check_space
-from cosinterp.planning.plan import PlannedSample, TracePlan, make_plan
-from cosinterp.planning.to_make import joining, runs_to_make
+from cosinterp.planning.plan import TracePlan
 from cosinterp.replay.preamble import Preamble
 from cosinterp.samples import Sample
 from cosinterp.tracing import HOST_MEMORY, Progress, run_plan, sinks_of
-from stores.layout import BASE
 from stores.selection import Selection
 from stores.store import create_store
 
@@ -42,20 +37,7 @@ if TYPE_CHECKING:
     from stores.store import Store
     from stores.writer import RunWriter
 
-VARIANT = "ensemble"
 Note = Callable[[str], None]
-
-_NOTHING_RECORDED: dict[str, Any] = {
-    "sites": "none",
-    "layers": "all",
-    "save_steps": "all",
-    "branches": "all",
-    "dtype": "auto",
-    "reduce": None,
-    "reduce_seed": 0,
-    "compression": "none",
-    "writers": None,
-}
 
 
 def ensemble(
@@ -141,23 +123,12 @@ def ensemble(
             memory: it says what would.
         ClockError: the pipeline did not do what its schedule says.
     """
-    if variant == BASE:
-        raise InterventionError(f"an ensemble is no run of the variant {BASE}; choose another name")
-    chosen = [samples] if isinstance(samples, Sample) else list(samples)
-    plan = make_plan(
+    planned = plan_ensemble(
         model,
-        chosen,
+        samples,
+        store=store,
         seeds=seeds,
-        batch=batch,
-        save_video=save_video,
-        host_memory=host_memory,
-        sampling={"num_steps": num_steps, "guidance_scale": guidance_scale, **sampling},
-        **_recorded(record),
-    )
-    spec = ensemble_of(
-        model.anatomy,
-        plan.samples[0].settings,
-        merge,
+        merge=merge,
         steps=steps,
         how=how,
         weights=weights,
@@ -165,35 +136,56 @@ def ensemble(
         site=site,
         branches=branches,
         then=then,
-        by=select,
+        select=select,
         select_step=select_step,
         keep=keep,
+        chunk=chunk,
+        base=base,
+        variant=variant,
+        record=record,
+        batch=batch,
+        resume=resume,
+        save_video=save_video,
+        host_memory=host_memory,
+        sampling={"num_steps": num_steps, "guidance_scale": guidance_scale, **sampling},
     )
-    check_ensemble(spec, model, plan.samples[0].settings, plan.seeds)
-    if spec.select is not None:
-        check_select(spec.select, chosen)
-    path = Path(store)
-    fitting = joining(plan, path, variant)
-    todo = samples_to_make(fitting, path, spec, variant, resume)
-    chunks = Chunks(chunk, model, note or (lambda text: None))
-    if base and runs_to_make(fitting, path, True):
-        run_plan(model, plan, path, resume=True, host_memory=host_memory, progress=progress)
-    return _make(model, fitting, path, spec, variant, todo, chunks, host_memory, progress)
+    make_base_runs(model, planned, host_memory=host_memory, progress=progress)
+    return make_ensemble(model, planned, host_memory=host_memory, progress=progress, note=note)
+
+
+def make_base_runs(
+    model: Model,
+    planned: PlannedEnsemble,
+    *,
+    host_memory: int = HOST_MEMORY,
+    progress: Progress | None = None,
+) -> None:
+    """Make the base runs that a planned ensemble lacks; see `ensemble`."""
+    if planned.base_todo:
+        run_plan(model, planned.base, planned.path, resume=True, host_memory=host_memory, progress=progress)
+
+
+def make_ensemble(
+    model: Model,
+    planned: PlannedEnsemble,
+    *,
+    host_memory: int = HOST_MEMORY,
+    progress: Progress | None = None,
+    note: Note | None = None,
+) -> Store:
+    """Make the runs of a planned ensemble itself; see `ensemble`."""
+    chunks = Chunks(planned.chunk, model, note or (lambda text: None))
+    return _make(model, planned, chunks, host_memory, progress)
 
 
 def _make(
     model: Model,
-    plan: TracePlan,
-    path: Path,
-    spec: Ensemble,
-    variant: str,
-    todo: Sequence[PlannedSample],
+    asked: PlannedEnsemble,
     chunks: Chunks,
     host_memory: int,
     progress: Progress | None,
 ) -> Store:
-    stored = stored_seeds(spec, plan.seeds)
-    runs = [(planned.sample.name, seed) for planned in todo for seed in stored]
+    plan, path, runs = asked.plan, asked.path, asked.runs
     check_space(path, plan, runs)
     target = create_store(path, plan.settings, exist_ok=True)
     target.complete_catalog()
@@ -211,19 +203,19 @@ def _make(
     try:
         with (
             eager(model.pipeline),
-            OpenRuns(partial(target.writer, variant=variant)) as opened,
+            OpenRuns(partial(target.writer, variant=asked.variant)) as opened,
             sinks_of(model, replace(plan, batch=len(plan.seeds)), runs, host_memory) as sinks,
         ):
-            for planned in todo:
+            for one in asked.todo:
 
-                def on_step(seed: int, step: int, name: str = planned.sample.name) -> None:
+                def on_step(seed: int, step: int, name: str = one.planned.sample.name) -> None:
                     if progress is not None:
                         progress.step(name, (seed,), step, plan.num_steps)
                     tell_finished()
 
                 _make_one(
-                    *(model, plan, planned, spec, chunks, preamble),
-                    *(opened, sinks.sink(), frozenset(stored), on_step, finished.put),
+                    *(model, plan, one, asked.spec, chunks, preamble),
+                    *(opened, sinks.sink(), on_step, finished.put),
                 )
     finally:
         # Also where it fails or is interrupted: these runs are kept.
@@ -234,24 +226,24 @@ def _make(
 def _make_one(
     model: Model,
     plan: TracePlan,
-    planned: PlannedSample,
+    todo: ToMake,
     spec: Ensemble,
     chunks: Chunks,
     preamble: Preamble,
     opened: OpenRuns,
     sink: Sink,
-    stored: frozenset[int],
     on_step: Callable[[int, int], None],
     on_finished: Callable[[RunWriter], None],
 ) -> None:
-    writing = Writing(model, plan, planned, opened, sink, stored, on_step, on_finished)
+    planned = todo.planned
+    writing = Writing(model, plan, planned, opened, sink, todo.seeds, on_step, on_finished)
     selector = None if spec.select is None else Selector(spec.select, model, planned, plan.seeds)
     course = Course(model, planned, spec, plan.seeds, chunks, writing, selector, preamble)
     course.run()
     branches = len(plan.run_branches)
     selected = {} if selector is None else {"scores": selector.told, "kept": list(selector.kept)}
     told = {
-        "kind": VARIANT,
+        "kind": KIND,
         "words": str(spec),
         "ensemble": spec.model_dump(mode="json", exclude_none=True),
         "seeds": list(plan.seeds),
@@ -261,14 +253,3 @@ def _make_one(
         **({"selected": selected} if selected else {}),
     }
     writing.finish({"intervention": told})
-
-
-def _recorded(record: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Arguments of `make_plan` that say what is recorded of activations."""
-    asked = dict(record or {})
-    unknown = sorted(set(asked) - set(_NOTHING_RECORDED))
-    if unknown:
-        raise InterventionError(f'record has no "{unknown[0]}"; it has {", ".join(_NOTHING_RECORDED)}')
-    if asked:
-        asked.setdefault("sites", RESID)
-    return {**_NOTHING_RECORDED, **asked}

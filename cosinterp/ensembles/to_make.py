@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cosinterp.ensembles.spec import Ensemble
@@ -13,6 +13,20 @@ from stores.layout import STORE_FILE
 from stores.store import Store, open_store
 
 
+@dataclass(frozen=True)
+class ToMake:
+    """A sample whose ensemble is to be made, and the seeds whose runs are still to be written, as far as they
+    go on."""
+
+    planned: PlannedSample
+    seeds: frozenset[int]
+
+    @property
+    def runs(self) -> list[tuple[str, int]]:
+        """(Sample name, seed)."""
+        return [(self.planned.sample.name, seed) for seed in sorted(self.seeds)]
+
+
 def stored_seeds(ensemble: Ensemble, seeds: tuple[int, ...]) -> tuple[int, ...]:
     """The seeds whose runs an ensemble may store: which of them are kept may show on the way."""
     return seeds[:1] if ensemble.one_goes_on and ensemble.select is None else seeds
@@ -20,8 +34,8 @@ def stored_seeds(ensemble: Ensemble, seeds: tuple[int, ...]) -> tuple[int, ...]:
 
 def samples_to_make(
     plan: TracePlan, path: Path, ensemble: Ensemble, variant: str, resume: bool
-) -> list[PlannedSample]:
-    """The samples of a plan whose ensembles a store does not have yet.
+) -> list[ToMake]:
+    """The samples of a plan of which a store does not have all runs of the ensemble yet.
 
     Raises:
         StoreError: the store was made with other settings.
@@ -30,18 +44,17 @@ def samples_to_make(
     """
     seeds = stored_seeds(ensemble, plan.seeds)
     left = set(runs_to_make(replace(plan, seeds=seeds), path, resume, variant))
-    if not (path / STORE_FILE).exists():
-        return list(plan.samples)
-    store = open_store(path)
+    store = open_store(path) if (path / STORE_FILE).exists() else None
     count = _count(ensemble, len(seeds))
     todo = []
     for planned in plan.samples:
         name = planned.sample.name
-        made = [seed for seed in seeds if (name, seed) not in left]
-        if made:
+        lacking = frozenset(seed for seed in seeds if (name, seed) in left)
+        made = [seed for seed in seeds if seed not in lacking]
+        if store is not None and made:
             _check_same(store, name, made[0], variant, ensemble, plan.seeds)
         if len(made) < count:
-            todo.append(planned)
+            todo.append(ToMake(planned, lacking))
     return todo
 
 
