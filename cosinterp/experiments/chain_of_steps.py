@@ -15,7 +15,6 @@ from cosinterp.experiments.measures import (
     STEP_AXIS,
     curve_of,
     headline,
-    label_of,
     labels,
     mean_of,
     names_of,
@@ -32,6 +31,62 @@ if TYPE_CHECKING:
 
 _ABSTRACT = "abstract (Chain-of-Steps)"
 _FINER = 1.0
+
+RISES = Claim(
+    "score-rises",
+    "Reasoning unfolds along the denoising steps: the answer is worked out from step to step.",
+    _ABSTRACT,
+    "runs whose clean estimate is right: at the last step less at the first",
+    "share of runs",
+)
+
+NARROWS = Claim(
+    "answers-narrow",
+    "Several solutions are explored in early steps, and one is kept in the end.",
+    _ABSTRACT,
+    "distinct answers of a sample's seeds: first step less last",
+    "answers a sample",
+)
+
+AGREES = Claim(
+    "seeds-agree",
+    "Denoising converges to a final answer.",
+    _ABSTRACT,
+    "pairs of a sample's seeds with the same answer: last step less first",
+    "share of pairs",
+)
+
+WAYS = Claim(
+    "ways-at-once",
+    "Within one run, early clean estimates hold several candidate paths at once; late ones hold one.",
+    _ABSTRACT,
+    "runs that draw two ways or more from the start on: first step less last",
+    "share of runs",
+)
+
+SETTLES = Claim(
+    "settles-early",
+    "The answer is decided in the early steps; later ones refine it.",
+    _ABSTRACT,
+    "step from which a run's answer is its final one, as a share of all steps, of runs that end with one",
+    "share of steps",
+    side="below",
+    threshold=0.5,
+)
+
+# A coarser reading of an answer cannot settle later than the answer itself, so a difference below 0 says
+# nothing; by a step or more it does.
+GROUNDS = Claim(
+    "perception-before-action",
+    "Early steps ground what is meant, later ones act on it: perception before action.",
+    "abstract (perception before action)",
+    "step at which the coarse reading of a run's answer settles (a maze's goal) less that of the whole "
+    "answer (its path)",
+    "steps",
+    side="below",
+    threshold=-_FINER,
+)
+CLAIMS = (RISES, NARROWS, AGREES, WAYS, SETTLES, GROUNDS)
 
 
 class ChainOfSteps(Settings, frozen=True):
@@ -69,8 +124,8 @@ def run(bench: Bench, settings: ChainOfSteps) -> Findings:
         "The clean estimate of every step of every run is decoded and scored, as if denoising ended there.",
         (
             (
-                "A clean estimate is a mean of what may still come: it can say nothing where the model is torn, "
-                "and seeds can be alike in what they do not show."
+                "A clean estimate is a mean of what may still come: it can say nothing where the model is "
+                "torn, and seeds can be alike in what they do not show."
             ),
         ),
         claims,
@@ -88,43 +143,22 @@ def cost(settings: ChainOfSteps, blocks: int) -> Cost:
 def _rises(table: ScoreTable, settings: Settings) -> Measured:
     metric = headline(table)
     curves = table.metric(metric)
-    claim = Claim(
-        "score-rises",
-        "Reasoning unfolds along the denoising steps: the answer is worked out from step to step.",
-        _ABSTRACT,
-        f"{label_of(table, metric)}: clean estimate of the last step less that of the first",
-        "share of runs",
-    )
     change = curves[:, -1] - curves[:, 0]
-    return Measured(claim, mean_of(change, names_of(table), settings.bootstrap_seed, (-1.0, 1.0)))
+    return Measured(RISES, mean_of(change, names_of(table), settings.bootstrap_seed, (-1.0, 1.0)))
 
 
 def _seeds_converge(table: ScoreTable, settings: Settings, several: bool) -> tuple[Measured, Measured]:
-    fewer = Claim(
-        "answers-narrow",
-        "Several solutions are explored in early steps, and one is kept in the end.",
-        _ABSTRACT,
-        "distinct answers of a sample's seeds: first step less last",
-        "answers a sample",
-    )
-    alike = Claim(
-        "seeds-agree",
-        "Denoising converges to a final answer.",
-        _ABSTRACT,
-        "pairs of a sample's seeds with the same answer: last step less first",
-        "share of pairs",
-    )
     if not several:
         why = "a sample has one seed, and two are compared"
-        return Measured(fewer, None, why), Measured(alike, None, why)
+        return Measured(NARROWS, None, why), Measured(AGREES, None, why)
     of = _answers_by_sample(table)
     names, seed = list(of), settings.bootstrap_seed
     most = float(len(parse_seeds(settings.seeds)))
     distinct = [float(one[0][0] - one[0][-1]) for one in of.values()]
     agreement = [float(one[1][-1] - one[1][0]) for one in of.values()]
     return (
-        Measured(fewer, mean_of(distinct, names, seed, (-most, most))),
-        Measured(alike, mean_of(agreement, names, seed, (-1.0, 1.0))),
+        Measured(NARROWS, mean_of(distinct, names, seed, (-most, most))),
+        Measured(AGREES, mean_of(agreement, names, seed, (-1.0, 1.0))),
     )
 
 
@@ -178,50 +212,22 @@ def _count_ways(bench: Bench, store: Store, table: ScoreTable, name: str) -> Non
 def _ways_close(
     table: ScoreTable, counted: dict[tuple[str, int], tuple[int, int]] | None, settings: Settings
 ) -> Measured:
-    claim = Claim(
-        "ways-at-once",
-        "Within one run, early clean estimates hold several candidate paths at once; late ones hold one.",
-        _ABSTRACT,
-        "runs that draw two ways or more from the start on: first step less last",
-        "share of runs",
-    )
     if counted is None:
-        return Measured(claim, None, f"ways are counted in mazes, and the task is {table.task}")
+        return Measured(WAYS, None, f"ways are counted in mazes, and the task is {table.task}")
     change = [float(counted[one.key][0] > 1) - float(counted[one.key][1] > 1) for one in table.runs]
-    return Measured(claim, mean_of(change, names_of(table), settings.bootstrap_seed, (-1.0, 1.0)))
+    return Measured(WAYS, mean_of(change, names_of(table), settings.bootstrap_seed, (-1.0, 1.0)))
 
 
 def _settles(table: ScoreTable, settings: Settings) -> Measured:
-    claim = Claim(
-        "settles-early",
-        "The answer is decided in the early steps; later ones refine it.",
-        _ABSTRACT,
-        "step from which a run's answer is its final one, as a share of all steps, of runs that end with one",
-        "share of steps",
-        side="below",
-        threshold=0.5,
-    )
     held = np.array([commit_step(one) for one in labels(table, table.readings[0])], dtype=np.float64)
     share = np.where(held < 0, math.nan, held / (table.num_steps - 1))
     found = mean_of(share, names_of(table), settings.bootstrap_seed, (0.0, 1.0))
-    return Measured(claim, found, None if found else "no run ends with an answer")
+    return Measured(SETTLES, found, None if found else "no run ends with an answer")
 
 
 def _goal_first(table: ScoreTable, settings: Settings) -> Measured:
-    # A coarser reading of an answer cannot settle later than the answer itself, so a difference below 0 says
-    # nothing; by a step or more it does.
-    claim = Claim(
-        "perception-before-action",
-        "Early steps ground what is meant, later ones act on it: perception before action.",
-        "abstract (perception before action)",
-        "step at which the coarse reading of a run's answer settles (a maze's goal) less that of the whole "
-        "answer (its path)",
-        "steps",
-        side="below",
-        threshold=-_FINER,
-    )
     if len(table.readings) < 2:
-        return Measured(claim, None, "the task's answers have one reading")
+        return Measured(GROUNDS, None, "the task's answers have one reading")
     coarse, whole = table.readings[1], table.readings[0]
     difference = [
         float(commit_step(one) - commit_step(other)) if other[-1] is not None else math.nan
@@ -229,7 +235,7 @@ def _goal_first(table: ScoreTable, settings: Settings) -> Measured:
     ]
     last = float(table.num_steps - 1)
     found = mean_of(difference, names_of(table), settings.bootstrap_seed, (-last, last))
-    return Measured(claim, found, None if found else "no run ends with an answer")
+    return Measured(GROUNDS, found, None if found else "no run ends with an answer")
 
 
 def _panels(
@@ -269,4 +275,5 @@ EXPERIMENT = Experiment(
     {"small": ChainOfSteps(), "full": ChainOfSteps(count=512, seeds="0-3", num_steps=20, batch=4)},
     run,
     cost,
+    lambda settings: CLAIMS,
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from cosinterp.experiments.bench import Bench
     from cosinterp.experiments.costs import Cost
     from cosinterp.experiments.settings import Preset, Settings
-    from probes.claims import Findings
+    from probes.claims import Claim, Findings
 
 Data = Literal["mazes", "goals", "scenes"]
 
@@ -25,8 +25,10 @@ class Experiment:
         presets: its settings: "small" for two CPU cores, "full" for a GPU.
         run: does it, of settings of the type of its presets.
         cost: what that takes, given the number of the model's blocks; no more than an estimate.
+        claims: what it is going to judge, given its settings.
         data: which of the datasets of `reproduce` it is about: mazes with one goal each, the same with both
             goals, or scenes.
+        shares_base: whether its runs are those of `Bench.base`, which others use too.
     """
 
     name: str
@@ -34,4 +36,6 @@ class Experiment:
     presets: Mapping[Preset, Settings]
     run: Callable[[Bench, Any], Findings]
     cost: Callable[[Any, int], Cost]
+    claims: Callable[[Any], Sequence[Claim]]
     data: Data = "mazes"
+    shares_base: bool = True

@@ -27,6 +27,22 @@ if TYPE_CHECKING:
 _WHERE = "latent swapping of the first step, by layer"
 _NOW, _END = "swap-now", "swap-end"
 
+FLIPS = Claim(
+    "middle-flips-the-video",
+    "Swapping a middle layer's latent of the first step changes the outcome to that of the other prompt.",
+    _WHERE,
+    "final videos with the donor's answer, swapped in the middle third less swapped in the early third",
+    "share of pairs",
+)
+HOLDS = Claim(
+    "middle-holds-the-answer",
+    "Within a step, it is the middle layers that bring the answer in.",
+    _WHERE,
+    "clean estimates of step 0 with the donor's answer, swapped in the middle third less the early third",
+    "share of pairs",
+)
+CLAIMS = (FLIPS, HOLDS)
+
 
 class LatentSwap(Settings, frozen=True):
     """Settings.
@@ -62,8 +78,8 @@ def run(bench: Bench, settings: LatentSwap) -> Findings:
         f"blocks: {', '.join(f'{name} {compact(layers)}' for name, layers in parts.items())}.",
         (
             (
-                "A whole layer is all that later blocks see, so within the step the effect can only rise from "
-                "layer to layer: a late layer says nothing of its own."
+                "A whole layer is all that later blocks see, so within the step the effect can only rise "
+                "from layer to layer: a late layer says nothing of its own."
             ),
             "What a first step does may be overruled by later ones, which go on with the recipient's prompt.",
         ),
@@ -148,23 +164,9 @@ def _by_third(
 def _claims(
     by_pair: dict[str, dict[str, dict[str, float]] | str], settings: LatentSwap
 ) -> tuple[Measured, ...]:
-    flips = Claim(
-        "middle-flips-the-video",
-        "Swapping a middle layer's latent of the first step changes the outcome to that of the other prompt.",
-        _WHERE,
-        "final videos with the donor's answer, swapped in the middle third less swapped in the early third",
-        "share of pairs",
-    )
-    here = Claim(
-        "middle-holds-the-answer",
-        "Within a step, it is the middle layers that bring the answer in.",
-        _WHERE,
-        "clean estimates of step 0 with the donor's answer, swapped in the middle third less the early third",
-        "share of pairs",
-    )
     return (
-        _measured(flips, by_pair[_END], settings),
-        _measured(here, by_pair[_NOW], settings),
+        _measured(FLIPS, by_pair[_END], settings),
+        _measured(HOLDS, by_pair[_NOW], settings),
     )
 
 
@@ -248,5 +250,6 @@ EXPERIMENT = Experiment(
     },
     run,
     cost,
+    lambda settings: CLAIMS,
     data="goals",
 )

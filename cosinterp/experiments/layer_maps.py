@@ -25,6 +25,31 @@ if TYPE_CHECKING:
 _WHERE = "abstract (functional specialization of layers)"
 _LAYER_AXIS = "layer (0: what enters the first block)"
 
+_UNIT = "balanced accuracy"
+
+REASONS = Claim(
+    "middle-reasons",
+    "Middle layers do the reasoning: the answer is worked out there, not in the early layers.",
+    _WHERE,
+    "how well the answer can be read at step 0: middle third less early third",
+    _UNIT,
+)
+CONSOLIDATES = Claim(
+    "late-consolidates",
+    "Late layers consolidate what is there: they add less to the answer than the middle ones.",
+    _WHERE,
+    "what the middle third adds to how well the answer can be read, less what the late third adds",
+    _UNIT,
+)
+SEES = Claim(
+    "early-sees",
+    "Early layers hold perceptual structure: the scene is there before the answer.",
+    _WHERE,
+    "early third at step 0: how well the scene can be read less how well the answer can",
+    _UNIT,
+)
+CLAIMS = (REASONS, CONSOLIDATES, SEES)
+
 
 class LayerMaps(Settings, frozen=True):
     """Settings.
@@ -133,33 +158,11 @@ def _layers(store: Store) -> tuple[int, ...]:
 def _claims(
     answer: Result | str, scene: Result | str, parts: dict[str, tuple[int, ...]], settings: LayerMaps
 ) -> tuple[Measured, ...]:
-    unit = "balanced accuracy"
-    reasons = Claim(
-        "middle-reasons",
-        "Middle layers do the reasoning: the answer is worked out there, not in the early layers.",
-        _WHERE,
-        "how well the answer can be read at step 0: middle third less early third",
-        unit,
-    )
-    consolidates = Claim(
-        "late-consolidates",
-        "Late layers consolidate what is there: they add less to the answer than the middle ones.",
-        _WHERE,
-        "what the middle third adds to how well the answer can be read, less what the late third adds",
-        unit,
-    )
-    sees = Claim(
-        "early-sees",
-        "Early layers hold perceptual structure: the scene is there before the answer.",
-        _WHERE,
-        "early third at step 0: how well the scene can be read less how well the answer can",
-        unit,
-    )
     lacking = next((one for one in (answer, scene) if isinstance(one, str)), None)
     if lacking is None and len(parts) < len(THIRDS):
         lacking = "the model has fewer than three blocks"
     if lacking is not None or isinstance(answer, str) or isinstance(scene, str):
-        return tuple(Measured(claim, None, lacking) for claim in (reasons, consolidates, sees))
+        return tuple(Measured(claim, None, lacking) for claim in CLAIMS)
     early, middle, late = (_of_third(answer, parts[name]) for name in THIRDS)
     walls = _of_third(scene, parts[THIRDS[0]])
     names = answer.dataset["sample"].values.tolist()
@@ -168,9 +171,9 @@ def _claims(
     others = [scene.dataset["sample"].values.tolist().index(name) for name in both]
     seed = settings.bootstrap_seed
     return (
-        Measured(reasons, mean_of(middle - early, names, seed, (-1, 1)), None),
-        Measured(consolidates, mean_of((middle - early) - (late - middle), names, seed, (-2, 2)), None),
-        Measured(sees, mean_of(walls[others] - early[rows], both, seed, (-1, 1)), None),
+        Measured(REASONS, mean_of(middle - early, names, seed, (-1, 1)), None),
+        Measured(CONSOLIDATES, mean_of((middle - early) - (late - middle), names, seed, (-2, 2)), None),
+        Measured(SEES, mean_of(walls[others] - early[rows], both, seed, (-1, 1)), None),
     )
 
 
@@ -220,4 +223,6 @@ EXPERIMENT = Experiment(
     },
     run,
     cost,
+    lambda settings: CLAIMS,
+    shares_base=False,
 )

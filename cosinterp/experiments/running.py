@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cosinterp.errors import StoreError
 from cosinterp.experiments import experiment_of
 from cosinterp.experiments.bench import Bench, Unseen, Work
+from cosinterp.experiments.models import bundled, once
 from cosinterp.experiments.settings import Preset, Settings, changed
 from probes.claims.findings import KIND
 from probes.results.files import result_path
@@ -116,17 +118,9 @@ def is_done(store: Path, name: str, settings: Settings, result_name: str | None 
 
 
 def _loading(model: Model | str | Callable[[], Model]) -> Callable[[], Model]:
-    """What gives the model, loaded once and when it is first asked for."""
-    held: list[Model] = []
-
-    def give() -> Model:
-        if not held:
-            if isinstance(model, str):
-                from cosinterp.models.loading import load
-
-                held.append(load(model))
-            else:
-                held.append(model() if callable(model) else model)
-        return held[0]
-
-    return give
+    """What gives the model, loaded when it is first asked for."""
+    if isinstance(model, str):
+        return partial(once(bundled), model)
+    if callable(model):
+        return partial(once(lambda name: model()), "")
+    return lambda: model

@@ -45,8 +45,8 @@ def run(bench: Bench, settings: SelfCorrection) -> Findings:
         "or more is held, and a held answer that another held one follows was corrected.",
         (
             (
-                "How many corrections there are depends on how long an answer has to be held to count; which way "
-                "they go hardly does."
+                "How many corrections there are depends on how long an answer has to be held to count; "
+                "which way they go hardly does."
             ),
         ),
         _claims(table, counts, right, settings) if is_known else _unknown(),
@@ -93,6 +93,7 @@ GAINS = Claim(
     "runs not right at the first step that end right, less runs right at some step that do not end so",
     "share of runs",
 )
+CLAIMS = (EXISTS, BETTER, GAINS)
 
 
 def _claims(
@@ -111,7 +112,7 @@ def _claims(
 
 def _unknown() -> tuple[Measured, ...]:
     why = "the task does not say which answers are right"
-    return tuple(Measured(claim, None, why) for claim in (EXISTS, BETTER, GAINS))
+    return tuple(Measured(claim, None, why) for claim in CLAIMS)
 
 
 def _panels(
@@ -147,4 +148,5 @@ EXPERIMENT = Experiment(
     {"small": SelfCorrection(), "full": SelfCorrection(count=512, seeds="0-3", num_steps=20, batch=4)},
     run,
     cost,
+    lambda settings: CLAIMS,
 )

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from cosinterp.errors import SelectionError
+from stores.selection import parse_seeds
 
 Preset = Literal["small", "full"]
 PRESETS: tuple[Preset, ...] = ("small", "full")
@@ -33,6 +34,11 @@ class Settings(BaseModel, frozen=True):
     num_steps: Annotated[int, Field(ge=2)] = 8
     batch: Annotated[int, Field(ge=1)] = 1
     bootstrap_seed: Annotated[int, Field(ge=0)] = 0
+
+    @property
+    def base_runs(self) -> int:
+        """How many there are."""
+        return self.count * len(parse_seeds(self.seeds))
 
 
 _Some = TypeVar("_Some", bound=Settings)
