@@ -105,6 +105,11 @@ COMMANDS: tuple[Command | Group, ...] = (
         "Tell how seeds agree by step, and when runs commit to an answer.",
     ),
     Command(
+        "ensemble",
+        "cosinterp.cli.ensemble:ensemble",
+        "Generate from several seeds that share what they compute, or of which the best go on.",
+    ),
+    Command(
         "compare",
         "cosinterp.cli.ensemble_compare:compare",
         "Say what ensembles gain over the seeds they are made of, and at what cost.",
@@ -132,6 +137,12 @@ COMMANDS: tuple[Command | Group, ...] = (
             ),
             Command("rm", "cosinterp.cli.results:rm", "Remove results from a store."),
         ),
+    ),
+    Command("experiment", "cosinterp.cli.experiment:experiment", "Run one of the paper's experiments."),
+    Command(
+        "reproduce",
+        "cosinterp.cli.reproduce:reproduce",
+        "Repeat the paper's experiments on the bundled models, and write a page of verdicts.",
     ),
     Command("report", "cosinterp.cli.report:report", "Put all results of a store on one HTML page."),
     Command("anatomy", "cosinterp.cli.anatomy:anatomy", "Show what a model is made of."),

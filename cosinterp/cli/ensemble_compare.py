@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -13,7 +12,6 @@ from cosinterp.cli.flag_groups import with_groups
 from cosinterp.cli.options import one_of
 
 if TYPE_CHECKING:
-    from probes.results.result import Result
     from stores import Store
 
 HOW = "How they are compared"
@@ -50,27 +48,16 @@ class ComparisonFlags:
             show_default=False,
         ),
     ] = None
-    name: options.Name = None
-    force: options.Force = False
     plot: options.Plot = None
     bootstrap_seed: options.BootstrapSeed = 0
 
-    def called(self, *variants: str) -> str:
-        """The name of the result: after what is compared, if it is not said."""
-        parts = (
+    def name_of(self, *variants: str) -> str:
+        """What the result is called if it is not said: after what is compared."""
+        return options.result_name(
             *("ensemble", *(one for one in variants if one != "ensemble"), self.metric),
             *(() if self.choose == "agreement" else ("choose", self.choose)),
             *(() if self.by is None else ("by", self.by)),
         )
-        return self.name or options.result_name(*parts)
-
-    def check(self, store: Path, *variants: str) -> None:
-        """Refuse before anything is computed what would be refused when the result is saved.
-
-        Raises:
-            UserError: it would be.
-        """
-        options.check_result(store, self.called(*variants), self.force, self.plot)
 
     def settings(self) -> dict[str, Any]:
         """The arguments of `probes.ensembles.compare`."""
@@ -80,12 +67,6 @@ class ComparisonFlags:
             "by": self.by,
             "bootstrap_seed": self.bootstrap_seed,
         }
-
-    def report(self, result: Result, store: Path, variants: tuple[str, ...], *, as_json: bool) -> Result:
-        """Save the result, draw and print it; see `analysis_options.report`."""
-        return options.report(
-            result, store, self.called(*variants), force=self.force, plot=self.plot, as_json=as_json
-        )
 
 
 @with_groups
@@ -118,6 +99,8 @@ def compare(
         ),
     ] = None,
     comparison: ComparisonFlags,
+    name: options.Name = None,
+    force: options.Force = False,
     as_json: options.AsJson = False,
 ) -> None:
     """Say what ensembles gain over the seeds they are made of, and at what cost.
@@ -141,7 +124,8 @@ def compare(
 
     opened = open_store(store)
     chosen = _named(variants) if variants is not None else _found(opened)
-    comparison.check(store, *chosen)
+    called = name or comparison.name_of(*chosen)
+    options.check_result(store, called, force, comparison.plot)
     result = compared(
         opened,
         variants=chosen,
@@ -151,7 +135,7 @@ def compare(
         command=command_line(sys.argv),
         **comparison.settings(),
     )
-    comparison.report(result, store, chosen, as_json=as_json)
+    options.report(result, store, called, force=force, plot=comparison.plot, as_json=as_json)
 
 
 def _named(text: str) -> tuple[str, ...]:

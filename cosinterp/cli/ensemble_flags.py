@@ -199,8 +199,8 @@ class RecordFlags:
     ] = None
     video: Annotated[bool, typer.Option(help="Decode and keep the videos.", rich_help_panel=CAPTURE)] = True
 
-    def settings(self) -> dict[str, Any] | None:
-        """The argument `record` of `cosinterp.ensemble`.
+    def settings(self, writers: int | None) -> dict[str, Any]:
+        """The argument `record` of `cosinterp.ensemble`; ``writers``: threads that write.
 
         Raises:
             SelectionError: it is said how, but not what.
@@ -213,11 +213,9 @@ class RecordFlags:
             "dtype": self.store_dtype,
         }
         given = {name: value for name, value in told.items() if value is not None}
-        if self.record is None:
-            if given:
-                raise SelectionError("what is recorded of activations begins with --record SITES")
-            return None
-        return {"sites": self.record, **given}
+        if self.record is None and given:
+            raise SelectionError("what is recorded of activations begins with --record SITES")
+        return {"sites": self.record or "none", "writers": writers, **given}
 
 
 def _numbers(text: str | None) -> list[float] | None:

@@ -21,7 +21,7 @@ from rich.text import Text
 from cosinterp.cli.console import err
 from cosinterp.cli.trace_plan import Outlook
 from cosinterp.planning.plan import TracePlan
-from stores.layout import run_file
+from stores.layout import BASE, run_file
 from stores.selection import compact
 from stores.units import count_text, size_text
 
@@ -29,14 +29,22 @@ from stores.units import count_text, size_text
 class RichProgress:
     """A bar over the steps of all runs, with an estimate of the time left; a line for each finished run.
 
-    ``threads`` are those that write.
+    Args:
+        store: that takes the runs.
+        threads: that write.
+        variant: of the runs.
+        steps: of all of them together; None: each run has all of its own.
     """
 
-    def __init__(self, store: Path, threads: int = 1) -> None:
+    def __init__(
+        self, store: Path, threads: int = 1, *, variant: str = BASE, steps: int | None = None
+    ) -> None:
         self.made = 0
         self.written = 0
         self._store = store
         self._threads = threads
+        self._variant = variant
+        self._steps = steps
         self._total = 0
         self._started = time.monotonic()
         self._bar = Progress(
@@ -58,12 +66,13 @@ class RichProgress:
     def planned(self, plan: TracePlan, todo: Sequence[tuple[str, int]]) -> None:
         """Say how many runs are to be made, their size, and how long the disk takes for them."""
         self._total = len(todo)
-        self._bar.update(self._task, total=len(todo) * plan.num_steps)
+        self._bar.update(self._task, total=self._steps or len(todo) * plan.num_steps)
         outlook = Outlook.of(plan, todo, self._store, self._threads)
         most = "at most " if outlook.at_most else ""
-        skipped = plan.num_runs - len(todo)
+        runs = count_text(len(todo), "run") + ("" if self._variant == BASE else f" of {self._variant}")
+        skipped = plan.num_runs - len(todo) if self._variant == BASE else 0
         _say(
-            f"{count_text(len(todo), 'run')} into {self._store}, {most}{size_text(outlook.needed)}"
+            f"{runs} into {self._store}, {most}{size_text(outlook.needed)}"
             + (f"; {skipped} there already" if skipped else "")
         )
         if outlook.disk.speed is not None:
@@ -80,7 +89,7 @@ class RichProgress:
         line = f"{self.made}/{self._total} {sample} seed {seed}"
         # Somebody may remove runs while others are made.
         with suppress(FileNotFoundError):
-            size = (self._store / run_file(sample, seed)).stat().st_size
+            size = (self._store / run_file(sample, seed, self._variant)).stat().st_size
             self.written += size
             line += f", {size_text(size)}"
         _say(line, style="dim")

@@ -1,0 +1,286 @@
+"""``cosinterp ensemble``: generate from several seeds that share what they compute, and say what it gains."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cosinterp.cli import analysis_options, options, run_flags
+from cosinterp.cli.command_line import command_line, resume_command
+from cosinterp.cli.ensemble_compare import ComparisonFlags
+from cosinterp.cli.ensemble_flags import MERGED, MergeFlags, RecordFlags
+from cosinterp.cli.flag_groups import with_groups
+from cosinterp.cli.options import one_of
+from cosinterp.cli.run_flags import MachineFlags, SampleFlags, SamplingFlags
+from cosinterp.errors import SelectionError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from cosinterp.ensembles.chunks import Chunk
+    from cosinterp.ensembles.planned import PlannedEnsemble
+    from cosinterp.models.loading import Prepared
+    from cosinterp.models.model import Model
+    from probes.results.result import Result
+    from stores import Store
+
+
+@with_groups
+def ensemble(
+    model: options.ModelName,
+    store: run_flags.StoreFolder,
+    *,
+    seeds: Annotated[str, typer.Option(help="That are made one, such as 0-2.")] = "0-2",
+    sample: SampleFlags,
+    merging: MergeFlags,
+    variant: Annotated[
+        str, typer.Option(help="What the runs are called in the store.", rich_help_panel=MERGED)
+    ] = "ensemble",
+    sampling: SamplingFlags,
+    recorded: RecordFlags,
+    base: Annotated[
+        bool,
+        typer.Option(
+            "--base/--no-base", help="Make the base runs of these seeds too, where the store lacks them."
+        ),
+    ] = True,
+    score: Annotated[
+        bool,
+        typer.Option("--score/--no-score", help="Score the runs, and compare them with their seeds."),
+    ] = True,
+    comparison: ComparisonFlags,
+    result: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="What the comparison is called: STORE/results/NAME.nc.",
+            rich_help_panel=analysis_options.RESULT,
+            show_default="after what is compared",
+        ),
+    ] = None,
+    force: analysis_options.Force = False,
+    machine: MachineFlags,
+    chunk: Annotated[
+        str,
+        typer.Option(
+            metavar="auto|N",
+            help="Seeds of an ensemble that go through the model together; auto: as many as fit.",
+            rich_help_panel=options.MACHINE,
+            autocompletion=one_of("auto"),
+        ),
+    ] = "auto",
+    resume: Annotated[bool, typer.Option("--resume", help="Skip the runs that the store has.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be made and what it costs, and stop.")
+    ] = False,
+    as_json: analysis_options.AsJson = False,
+) -> None:
+    """Generate from several seeds that share what they compute, or of which the best go on.
+
+    Base runs of the seeds are made where the store lacks them, then a run of the variant for each sample.
+    Where the task of the samples is known, both are scored and compared: with a single seed, with the best
+    of K, any of K and the majority answer, each with its cost in evaluations of the denoiser, so that a gain
+    is one at equal cost, or said not to be. [bold]cosinterp compare[/bold] compares several variants later.
+
+    [bold]Examples[/bold]
+
+    The mean of three seeds after the first step, which goes on alone:
+    cosinterp ensemble --model maze-wan --dataset mazes --store runs/ensembles --seeds 0-2
+
+    Clean estimates over four steps, each seed with its own noise:
+    cosinterp ensemble --model maze-wan --dataset mazes --store runs/ensembles --merge x0 --steps 0-3
+    --variant x0
+
+    Hidden states in the middle layers, all seeds go on:
+    cosinterp ensemble --model maze-wan --dataset mazes --store runs/ensembles --merge hidden --layers 4-6
+    --then all --variant hidden
+
+    No merging: after step 3 the seed that most others agree with goes on alone:
+    cosinterp ensemble --model maze-wan --dataset mazes --store runs/ensembles --seeds 0-7 --select agreement
+    --at-step 3 --variant plan-early
+    """
+    from stores.selection import parse_seeds
+
+    samples = sample.samples()
+    asked = sampling.settings()
+    parse_seeds(seeds)
+    merging.check()
+    machine.check()
+    record = recorded.settings(machine.writers)
+    size = _chunk(chunk)
+    called = result or comparison.name_of(variant)
+    # What is resumed is compared again.
+    force = force or resume
+    if score and not dry_run:
+        analysis_options.check_result(store, called, force, comparison.plot)
+    prepared = machine.prepare(model)
+
+    from cosinterp.ensembles.planned import plan_ensemble
+
+    planned = plan_ensemble(
+        prepared.model,
+        samples,
+        store=store,
+        seeds=seeds,
+        chunk=size,
+        base=base,
+        variant=variant,
+        record=record,
+        batch=machine.batch,
+        resume=resume or dry_run,
+        save_video=recorded.video,
+        host_memory=machine.memory,
+        sampling=asked,
+        **merging.settings(),
+    )
+    if dry_run:
+        _show(planned, as_json)
+        return
+    load = _once(prepared)
+    made = _make(planned, load, prepared, machine.memory)
+    compared = _compared(made, planned, load, comparison) if score else None
+    if compared is None:
+        _say(planned, as_json)
+    else:
+        analysis_options.report(compared, store, called, force=force, plot=comparison.plot, as_json=as_json)
+
+
+def _chunk(text: str) -> Chunk:
+    if text == "auto":
+        return "auto"
+    if text.isascii() and text.isdigit() and int(text) > 0:
+        return int(text)
+    raise SelectionError(f"--chunk {text}: auto, or how many seeds")
+
+
+def _once(prepared: Prepared) -> Callable[[], Model]:
+    """Reads the weights when they are first needed: a store that has all needs none."""
+    loaded: list[Model] = []
+
+    def load() -> Model:
+        if not loaded:
+            loaded.append(options.load_weights(prepared))
+        return loaded[0]
+
+    return load
+
+
+def _show(planned: PlannedEnsemble, as_json: bool) -> None:
+    """Print the plan; as the ensemble itself, refuse one that does not fit."""
+    from cosinterp.cli.console import print_json
+    from cosinterp.cli.ensemble_plan import EnsembleOutlook, print_outlook
+    from cosinterp.planning.fitting import check_space
+
+    outlook = EnsembleOutlook.of(planned)
+    if as_json:
+        print_json(outlook.as_data())
+    else:
+        print_outlook(outlook)
+    check_space(planned.path, planned.base, planned.base_todo)
+    check_space(planned.path, planned.plan, planned.runs)
+
+
+def _make(planned: PlannedEnsemble, load: Callable[[], Model], prepared: Prepared, host_memory: int) -> Store:
+    from cosinterp.cli.console import err, print_warning
+    from cosinterp.cli.trace_progress import RichProgress
+    from cosinterp.ensembles.costs import rows_by_step
+    from cosinterp.ensembles.ensemble import make_base_runs, make_ensemble
+    from cosinterp.tracing import writing_threads
+    from stores import open_store
+    from stores.units import count_text
+
+    if not planned.base_todo and not planned.todo:
+        err().print(f"{planned.path} has all these runs already", markup=False, soft_wrap=True)
+        return open_store(planned.path)
+    model = load()
+    threads = writing_threads(model, planned.plan)
+    kept = 0
+    try:
+        if planned.base_todo:
+            with RichProgress(planned.path, threads) as progress:
+                make_base_runs(model, planned, host_memory=host_memory, progress=progress)
+            kept += progress.made
+        if not planned.todo:
+            return open_store(planned.path)
+        steps = sum(rows_by_step(planned.spec, planned.plan.num_steps, len(planned.plan.seeds)))
+        with RichProgress(
+            planned.path, threads, variant=planned.variant, steps=steps * len(planned.todo)
+        ) as progress:
+            return make_ensemble(
+                model, planned, host_memory=host_memory, progress=progress, note=print_warning
+            )
+    except KeyboardInterrupt:
+        finished = count_text(kept + progress.made, "finished run")
+        err().print(f"interrupted; {finished} kept. To go on:")
+        err().print(f"  {resume_command(sys.argv)}", markup=False, soft_wrap=True)
+        raise
+
+
+def _compared(
+    store: Store, planned: PlannedEnsemble, load: Callable[[], Model], comparison: ComparisonFlags
+) -> Result | None:
+    """Score the runs and compare them; None where that cannot be done, which is said."""
+    from cosinterp.cli.console import err
+    from cosinterp.scorers import task_of
+    from probes.ensembles import compare
+    from stores.layout import BASE
+
+    names = [one.sample.name for one in planned.plan.samples]
+    known = [one.sample.name for one in planned.plan.samples if task_of(one.sample.truth) is not None]
+    why = ""
+    if not known:
+        why = "the truth of these samples names no task that is known"
+    elif not any(store.has(name, seed, BASE) for name in known for seed in planned.plan.seeds):
+        why = f"{planned.path} has no base runs of these seeds; leave out --no-base"
+    if why:
+        err().print(f"not compared: {why}", markup=False, soft_wrap=True)
+        return None
+    _score(store, BASE, known, planned.plan.seeds, load)
+    _score(store, planned.variant, known, None, load)
+    of_variant = {entry.sample for entry in store.runs(variant=planned.variant)}
+    return compare(
+        store,
+        variants=planned.variant,
+        samples=None if of_variant == set(names) else names,
+        command=command_line(sys.argv),
+        **comparison.settings(),
+    )
+
+
+def _score(
+    store: Store, variant: str, samples: list[str], seeds: Sequence[int] | None, load: Callable[[], Model]
+) -> None:
+    from cosinterp.cli.counting import counting
+    from cosinterp.scoring import score_store
+
+    entries = store.runs(samples, seeds, variant)
+    with counting(f"scoring {variant}", len(entries)) as count:
+        score_store(store, load, variant=variant, samples=samples, seeds=seeds, save=True, progress=count)
+
+
+def _say(planned: PlannedEnsemble, as_json: bool) -> None:
+    """What was made, where nothing was compared."""
+    from cosinterp.cli.console import out, print_json
+
+    seeds = list(planned.plan.seeds)
+    if as_json:
+        print_json(
+            {
+                "store": str(planned.path),
+                "variant": planned.variant,
+                "words": str(planned.spec),
+                "seeds": seeds,
+                "evaluations": planned.evaluations,
+                "evaluations_of_one": planned.evaluations_of_one,
+                "result": None,
+            }
+        )
+        return
+    out().print(
+        f"{planned.variant}: {planned.spec}; {planned.evaluations} evaluations of the denoiser a sample, one "
+        f"seed takes {planned.evaluations_of_one}",
+        markup=False,
+        soft_wrap=True,
+    )
