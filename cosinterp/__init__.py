@@ -43,6 +43,7 @@ __all__ = [
     "decode",
     "diff",
     "ensemble",
+    "experiment",
     "export",
     "export_videos",
     "load",
@@ -55,6 +56,7 @@ __all__ = [
     "probe",
     "probe_transfer",
     "replay",
+    "reproduce",
     "results",
     "score",
     "similarity",
@@ -91,6 +93,7 @@ _HOMES = {
     "decode": "cosinterp.decoding:decode_run",
     "diff": "stores:diff_stores",
     "ensemble": "cosinterp.ensembles.ensemble",
+    "experiment": "cosinterp.experiments.running",
     "export": "stores:export_store",
     "export_videos": "cosinterp.video_export",
     "load": "cosinterp.models.loading",
@@ -103,6 +106,7 @@ _HOMES = {
     "probe": "cosinterp.probing",
     "probe_transfer": "cosinterp.probing",
     "replay": "cosinterp.replay.replaying",
+    "reproduce": "cosinterp.experiments.reproducing",
     "results": "probes.results.listing",
     "score": "cosinterp.scoring:score_store",
     "similarity": "probes.similarity.compare",
@@ -116,6 +120,8 @@ if TYPE_CHECKING:
     from cosinterp.decoding import decode_run as decode
     from cosinterp.ensembles.ensemble import ensemble
     from cosinterp.errors import InterventionError, ModelError, SampleError, TraceError
+    from cosinterp.experiments.reproducing import reproduce
+    from cosinterp.experiments.running import experiment
     from cosinterp.interventions.intervention import Intervention
     from cosinterp.interventions.vectors import steering_vectors
     from cosinterp.models.loading import load

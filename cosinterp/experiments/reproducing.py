@@ -16,7 +16,7 @@ from cosinterp.experiments.costs import Rates, measure_rates
 from cosinterp.experiments.experiment import Data, Experiment
 from cosinterp.experiments.models import Load, bundled, once
 from cosinterp.experiments.running import experiment, is_done, settings_of
-from cosinterp.experiments.settings import Preset, Settings
+from cosinterp.experiments.settings import Settings
 from probes.claims import Findings, Measured
 from probes.report.claims_page import ClaimsReport, write_claims_report
 from probes.report.claims_page import Experiment as OnPage
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 MODELS: dict[Data, str] = {"mazes": "maze-wan", "goals": "maze-wan", "scenes": "scene-wan"}
 REPORT = "report.html"
-_PLAN = "reproduction.json"
+_PLAN, _DATASETS, _STORES = "reproduction.json", "datasets", "stores"
 
 
 class Progress(Work, Protocol):
@@ -88,7 +88,7 @@ class Plan:
     """
 
     out: Path
-    preset: Preset
+    preset: str
     parts: list[Part]
     rates: Rates | None = None
 
@@ -109,7 +109,7 @@ class Reproduced:
 def plan(
     out: str | Path,
     *,
-    preset: Preset = "small",
+    preset: str = "small",
     only: Sequence[str] | None = None,
     resume: bool = False,
     load: Load | None = None,
@@ -142,7 +142,7 @@ def plan(
 def reproduce(
     out: str | Path,
     *,
-    preset: Preset = "small",
+    preset: str = "small",
     only: Sequence[str] | None = None,
     resume: bool = False,
     load: Load | None = None,
@@ -229,7 +229,7 @@ def _on_page(part: Part) -> OnPage:
     return OnPage(findings, {"command": part.command}, part.store)
 
 
-def _claim_folder(out: Path, preset: Preset, resume: bool) -> None:
+def _claim_folder(out: Path, preset: str, resume: bool) -> None:
     """Refuse a folder that holds something else; mark it as ours."""
     path = out / _PLAN
     told: dict[str, Any] = {"preset": preset}
@@ -241,7 +241,8 @@ def _claim_folder(out: Path, preset: Preset, resume: bool) -> None:
             raise StoreError(
                 f'{out} holds a reproduction of the preset "{held.get("preset")}"; give another --out'
             )
-        if not resume:
+        # A plan alone makes no stores.
+        if not resume and (out / _STORES).exists():
             raise StoreError(f"{out} holds a reproduction already; --resume goes on with it, or name another")
         return
     if out.exists() and any(out.iterdir()):
@@ -255,10 +256,10 @@ def _part(
     out: Path, one: Experiment, settings: Settings, asked: Sequence[tuple[Experiment, Settings]]
 ) -> Part:
     """An experiment with its dataset, which holds as many samples as any that shares it needs."""
-    dataset = out / "datasets" / one.data
+    dataset = out / _DATASETS / one.data
     most = max(other.count for experiment, other in asked if experiment.data == one.data)
     _write(dataset, one.data, most)
-    return Part(one, settings, dataset, out / "stores" / one.data, MODELS[one.data])
+    return Part(one, settings, dataset, out / _STORES / one.data, MODELS[one.data])
 
 
 def _write(folder: Path, data: Data, count: int) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-from cosinterp.errors import StoreError
+from cosinterp.errors import SelectionError, StoreError
 from cosinterp.experiments import experiment_of
 from cosinterp.experiments.bench import Bench, Unseen, Work
 from cosinterp.experiments.models import bundled, once
@@ -22,18 +22,16 @@ if TYPE_CHECKING:
     from cosinterp.samples import Sample
 
 
-def settings_of(name: str, preset: Preset = "small", given: Mapping[str, Any] | None = None) -> Settings:
+def settings_of(name: str, preset: str = "small", given: Mapping[str, Any] | None = None) -> Settings:
     """The settings of an experiment: those of a preset, some of them changed.
 
     Raises:
         SelectionError: there is no such experiment, preset or setting.
     """
-    from cosinterp.errors import SelectionError
-
     presets = experiment_of(name).presets
     if preset not in presets:
         raise SelectionError(f'preset "{preset}": there is {", ".join(presets)}')
-    return changed(presets[preset], given or {})
+    return changed(presets[cast("Preset", preset)], given or {})
 
 
 def default_name(name: str) -> str:
@@ -47,7 +45,7 @@ def experiment(
     model: Model | str | Callable[[], Model],
     samples: Sequence[Sample],
     store: str | Path,
-    preset: Preset = "small",
+    preset: str = "small",
     settings: Mapping[str, Any] | Settings | None = None,
     result_name: str | None = None,
     force: bool = False,

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -60,28 +59,3 @@ def changed(settings: _Some, given: Mapping[str, Any]) -> _Some:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))
         raise SelectionError(f"--set {place}={first['input']!r}: {first['msg'].lower()}") from error
-
-
-def parsed(texts: Sequence[str]) -> dict[str, Any]:
-    """``key=value`` texts as settings; a value that reads as JSON is that, any other a text.
-
-    >>> parsed(["count=24", "seeds=0-3", "frames=[5, 3]"])
-    {'count': 24, 'seeds': '0-3', 'frames': [5, 3]}
-
-    Raises:
-        SelectionError: a text without "=".
-    """
-    found: dict[str, Any] = {}
-    for text in texts:
-        name, equals, value = text.partition("=")
-        if not equals or not name.strip():
-            raise SelectionError(f"--set {text}: write KEY=VALUE")
-        found[name.strip()] = _value(value.strip())
-    return found
-
-
-def _value(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text

@@ -1,0 +1,94 @@
+"""How experiments go, drawn on standard error: one bar over all of them, in estimated seconds."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from rich.text import Text
+
+from cosinterp.cli.console import err
+from cosinterp.experiments.costs import Cost, Rates
+
+
+def minutes_text(seconds: float) -> str:
+    """`40 s`, `7 min`, `3.2 h`."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+class ExperimentBar:
+    """A bar that moves by what is done of what was estimated, and says what is left at the pace so far.
+
+    Args:
+        rates: how fast this machine is; None where nothing is left to do.
+        total: seconds that all of it takes, by the estimate.
+    """
+
+    def __init__(self, rates: Rates | None, total: float = 0.0) -> None:
+        self._rates, self._total = rates, total
+        self._before = self._within = self._share = 0.0
+        self._began = time.monotonic()
+        self._part = ""
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TaskProgressColumn(),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[left]}"),
+            console=err(),
+            # Over a slow line each frame of the bar costs.
+            refresh_per_second=2,
+            transient=True,
+            disable=not err().is_terminal,
+        )
+        self._task = self._bar.add_task("", total=max(total, 1e-9), left="")
+
+    def planned(self, total: float, done: float) -> None:
+        """As `cosinterp.experiments.reproducing.Progress.planned`."""
+        self._total, self._before = total, done
+        self._bar.update(self._task, total=max(total, 1e-9), completed=done)
+
+    def began(self, name: str) -> None:
+        """As `cosinterp.experiments.reproducing.Progress.began`."""
+        self._part, self._within = name, 0.0
+        self._say(f"{name} ...")
+
+    def finished(self, name: str, seconds: float) -> None:
+        """As `cosinterp.experiments.reproducing.Progress.finished`."""
+        self._before, self._within = self._before + seconds, 0.0
+        self._draw()
+
+    def doing(self, what: str) -> None:
+        """As `cosinterp.experiments.bench.Work.doing`."""
+        self._bar.update(self._task, description=f"{self._part}: {what}" if self._part else what)
+
+    def did(self, cost: Cost) -> None:
+        """As `cosinterp.experiments.bench.Work.did`."""
+        if self._rates is not None:
+            self._within += self._rates.seconds(cost)
+        self._draw()
+
+    def __enter__(self) -> ExperimentBar:
+        self._began = time.monotonic()
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+
+    def _draw(self) -> None:
+        done = min(self._before + self._within, self._total)
+        elapsed = time.monotonic() - self._began
+        # The first seconds load the model, and tell nothing of the pace.
+        pace = elapsed / done if done > 0.02 * self._total and elapsed > 5 else 1.0
+        self._bar.update(
+            self._task, completed=done, left=f"about {minutes_text(pace * (self._total - done))} left"
+        )
+
+    def _say(self, line: str) -> None:
+        err().print(Text(line, "dim"), soft_wrap=True)
