@@ -100,9 +100,10 @@ def made(
     chunk: Chunk = AUTO,
     choose: Callable[[Rows, torch.Tensor], Rows] | None = None,
     layers: dict[str, tuple[int, ...]] | None = None,
+    output_type: str = "latent",
 ) -> Heard:
     """An ensemble's rows, taken to where they end."""
-    heard = Heard(layers or {})
+    heard = Heard(layers or {}, output_type)
     chunks = Chunks(chunk, model, heard.notes.append)
     course = Course(model, of, ensemble, tuple(seeds), chunks, heard, choose, Preamble(model))
     course.run()
