@@ -35,8 +35,8 @@ def _summary(dataset: xarray.Dataset) -> list[str]:
 def _what(dataset: xarray.Dataset) -> str:
     runs, samples = dataset.sizes["run"], len(set(dataset["sample"].values.tolist()))
     counts = {at: int((dataset["place_at"].values == at).sum()) for at in ("step", "frame", "other")}
-    places = [f"{count} at a {at}" for at, count in counts.items() if count and at != "other"]
-    places += [f"{counts['other']} elsewhere"] if counts["other"] else []
+    words = {"step": "at a step", "frame": "in a frame", "other": "elsewhere"}
+    places = [f"{count} {words[at]}" for at, count in counts.items() if count]
     return (
         f"Noise in latents, {dataset.sizes['place']} places ({', '.join(places)}), each beside base: "
         f"{runs} runs of {samples} samples."

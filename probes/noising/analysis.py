@@ -55,6 +55,8 @@ if TYPE_CHECKING:
 KIND = "noise"
 AT = ("step", "frame")
 RESIDUALS = What()
+_COLUMNS = 500
+"""Means whose bootstrap draws are held at once."""
 SAME_ENERGY = 0.02
 """Energies whose means differ by less than this share are called matched."""
 
@@ -109,10 +111,10 @@ def effects(
     notes += [] if apart is None else apart.notes
     protocols = list(dict.fromkeys(place.protocol for place in places))
     variables = _trajectory_arrays(paths, runs, seed)
-    variables |= _energy_arrays(places, protocols, runs)
+    variables |= _energy_arrays(places, protocols, paths.energies)
     if scored is not None:
         variables |= _effect_arrays(places, protocols, runs, scored, seed, draws)
-        notes += _unequal(places, protocols, runs)
+        notes += _unequal(places, protocols, paths.energies)
     if apart is not None:
         variables |= _unlike_arrays(apart, paths)
     dataset = xarray.Dataset(variables, _coords(places, protocols, runs, paths, apart))
@@ -130,31 +132,43 @@ def effects(
 
 
 def _trajectory_arrays(paths: Trajectories, runs: Compared, seed: int) -> dict[str, Any]:
-    bounds = (0.0, math.inf)
-
-    def of(values: NDArray[np.float64]) -> list[list[statistics.Estimate]]:
-        return [statistics.means(one, runs.samples, seed=seed, bounds=bounds) for one in values]
-
-    final = [one[0] for one in of(paths.final[:, :, None])]
+    final = [one[0] for one in _distance_means(paths.final[:, :, None], runs, seed)]
+    clean = _distance_means(paths.clean, runs, seed)
+    frames = _distance_means(paths.by_frame, runs, seed)
     return {
-        **arrays("clean_distance", ("place", "step"), of(paths.clean), f"clean estimates: {MEANING}"),
+        **arrays("clean_distance", ("place", "step"), clean, f"clean estimates: {MEANING}"),
         **arrays("final_distance", ("place",), final, f"final latents: {MEANING}"),
-        **arrays("frame_distance", ("place", "frame"), of(paths.by_frame), f"final latents: {MEANING}"),
+        **arrays("frame_distance", ("place", "frame"), frames, f"final latents: {MEANING}"),
     }
 
 
-def _energy_arrays(places: Sequence[NoisedPlace], protocols: Sequence[str], runs: Compared) -> dict[str, Any]:
+def _distance_means(
+    values: NDArray[np.float64], runs: Compared, seed: int
+) -> list[list[statistics.Estimate]]:
+    """Means over runs of (place, run, column): for each place one a column, all from the same draws."""
+    columns = values.transpose(1, 0, 2).reshape(values.shape[1], -1)
+    found: list[statistics.Estimate] = []
+    for start in range(0, columns.shape[1], _COLUMNS):
+        part = columns[:, start : start + _COLUMNS]
+        found += statistics.means(part, runs.samples, seed=seed, bounds=(0.0, math.inf))
+    width = values.shape[2]
+    return [found[start : start + width] for start in range(0, len(found), width)]
+
+
+def _energy_arrays(
+    places: Sequence[NoisedPlace], protocols: Sequence[str], energies: NDArray[np.float64]
+) -> dict[str, Any]:
     what = {"long_name": "energy of the noise (1: all frames replaced at one step)"}
     mean = np.full((len(protocols), len(AT)), np.nan)
     for row, protocol in enumerate(protocols):
         for column, at in enumerate(AT):
             members = _members(places, protocol, at)
             if members:
-                mean[row, column] = runs.energies[members].mean()
+                mean[row, column] = energies[members].mean()
     return {
-        "energy": ("place", runs.energies.mean(axis=1), what),
-        "energy_least": ("place", runs.energies.min(axis=1)),
-        "energy_most": ("place", runs.energies.max(axis=1)),
+        "energy": ("place", energies.mean(axis=1), what),
+        "energy_least": ("place", energies.min(axis=1)),
+        "energy_most": ("place", energies.max(axis=1)),
         "mean_energy": (("protocol", "at"), mean, what),
     }
 
@@ -231,14 +245,16 @@ def _members(places: Sequence[NoisedPlace], protocol: str, at: str) -> list[int]
     return [number for number, place in enumerate(places) if place.protocol == protocol and place.at == at]
 
 
-def _unequal(places: Sequence[NoisedPlace], protocols: Sequence[str], runs: Compared) -> list[str]:
+def _unequal(
+    places: Sequence[NoisedPlace], protocols: Sequence[str], energies: NDArray[np.float64]
+) -> list[str]:
     """What has to be said of noise at steps and in frames that is not the same amount."""
     notes = []
     for protocol in protocols:
         steps, frames = (_members(places, protocol, at) for at in AT)
         if not steps or not frames:
             continue
-        of_steps, of_frames = runs.energies[steps].mean(), runs.energies[frames].mean()
+        of_steps, of_frames = energies[steps].mean(), energies[frames].mean()
         if abs(of_frames / of_steps - 1) > SAME_ENERGY:
             notes.append(
                 f"{protocol}: noise in a frame has {of_frames / of_steps:.2f} times the energy of noise at a "

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from stores import SelectionError, StoreError
+from stores import SelectionError
 from stores.layout import BASE
 from stores.selection import compact
 
@@ -150,16 +150,3 @@ def _check(places: Sequence[NoisedPlace]) -> None:
 
 def _few(names: Sequence[str], most: int = 4) -> str:
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
-
-
-def energy_of(store: Store, key: tuple[str, int, str]) -> float:
-    """The energy of the noise that a run was given; `cosinterp.noising.mixing` says what that is.
-
-    Raises:
-        StoreError: the run does not say it.
-    """
-    run = store.shared_run(*key)
-    energy = run.attrs.get("noise_energy")
-    if energy is None:
-        raise StoreError(f"{run.path}: does not say the energy of its noise; make it again")
-    return float(energy)

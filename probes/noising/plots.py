@@ -193,7 +193,8 @@ def _effects_caption(dataset: xarray.Dataset, panels: dict[str, list[str]]) -> s
     energies = []
     for protocol in dataset["protocol"].values.tolist():
         own = {at: float(dataset["mean_energy"].sel(protocol=protocol, at=at)) for at in panels if at in _AT}
-        told = [f"{energy:.2f} at a {at}" for at, energy in own.items() if np.isfinite(energy)]
+        words = {"step": "at a step", "frame": "in a frame"}
+        told = [f"{energy:.2f} {words[at]}" for at, energy in own.items() if np.isfinite(energy)]
         if told:
             energies.append(f"{protocol}: {', '.join(told)}")
     return (

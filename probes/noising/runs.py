@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from probes.kept_scores import kept_scores
-from probes.noising.places import NoisedPlace, energy_of
+from probes.noising.places import NoisedPlace
 from probes.scores import Metric, ScoreTable
 from stores import SelectionError
 from stores.chosen_runs import SampleNames, chosen_runs
@@ -29,12 +29,10 @@ class Compared:
 
     Attributes:
         keys: (sample, seed), sorted.
-        energies: (place, run) of the noise.
         notes: what is left out.
     """
 
     keys: tuple[RunKey, ...]
-    energies: NDArray[np.float64]
     notes: tuple[str, ...]
 
     @property
@@ -85,9 +83,7 @@ def compared(
         )
     left_out = len(set.union(*of.values())) - len(shared)
     notes = [f"{left_out} runs that not all variants have are left out"] if left_out else []
-    keys = tuple(sorted(shared))
-    energies = [[energy_of(store, (*key, place.variant)) for key in keys] for place in places]
-    return Compared(keys, np.array(energies, dtype=np.float64), tuple(notes))
+    return Compared(tuple(sorted(shared)), tuple(notes))
 
 
 def scores_of(
