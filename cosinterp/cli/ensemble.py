@@ -144,7 +144,9 @@ def ensemble(
     if compared is None:
         _say(planned, as_json)
     else:
-        analysis_options.report(compared, store, called, force=force, plot=comparison.plot, as_json=as_json)
+        from cosinterp.cli.ensemble_report import report
+
+        report(compared, store, called, force=force, plot=comparison.plot, as_json=as_json)
 
 
 def _chunk(text: str) -> Chunk:

@@ -119,6 +119,7 @@ def compare(
     import sys
 
     from cosinterp.cli.command_line import command_line
+    from cosinterp.cli.ensemble_report import report
     from probes.ensembles import compare as compared
     from stores import open_store
 
@@ -135,7 +136,7 @@ def compare(
         command=command_line(sys.argv),
         **comparison.settings(),
     )
-    options.report(result, store, called, force=force, plot=comparison.plot, as_json=as_json)
+    report(result, store, called, force=force, plot=comparison.plot, as_json=as_json)
 
 
 def _named(text: str) -> tuple[str, ...]:

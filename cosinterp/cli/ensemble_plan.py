@@ -74,7 +74,7 @@ def print_outlook(outlook: EnsembleOutlook) -> None:
     there = len(planned.plan.samples) - len(planned.todo)
     base = len(planned.base_todo)
     size = size_text(outlook.base_bytes + outlook.own_bytes)
-    of_base = f"({size_text(outlook.base_bytes)} of base runs)"
+    of_base = f" ({size_text(outlook.base_bytes)} of base runs)" if base else ""
     lines = {
         "store": str(planned.path),
         "ensemble": f"{planned.spec}; of {named}",
@@ -82,8 +82,9 @@ def print_outlook(outlook: EnsembleOutlook) -> None:
         "samples": f"{len(planned.todo)} to make, {there} there already",
         "base runs": f"{base} to make",
         "cost": f"{own} evaluations of the denoiser a sample, {own / one:.2f} times one seed's {one}",
-        "in all": f"{outlook.evaluations} evaluations, of which base runs take {base * one}",
-        "needs": f"{size} {of_base}; {size_text(outlook.free)} are free",
+        "in all": f"{outlook.evaluations} evaluations"
+        + (f", of which base runs take {base * one}" if base else ""),
+        "needs": f"{size}{of_base}; {size_text(outlook.free)} are free",
     }
     for name, value in lines.items():
         out().print(f"{name:<11} {value}", markup=False, soft_wrap=True)
