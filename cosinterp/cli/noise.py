@@ -43,13 +43,13 @@ def noise(
     ] = False,
     as_json: analysis_options.AsJson = False,
 ) -> None:
-    """Put noise into latents at each step and in each frame, one at a time, and say what it does.
+    """Put noise into latents at each step and in each frame, and say what it does.
 
-    By default the latent is replaced by Gaussian noise of its standard deviation, as Wang et al. (2026) do:
-    in all frames at one step, or in one latent frame at every step. These differ in the amount of noise;
-    [bold]--matched[/bold] gives every place the same. Each noised run is compared with the base run of its
-    sample and seed: its score, if the task of the sample is known, its clean estimates and final latents,
-    and its activations, if [bold]--sites[/bold] are recorded.
+    One step or frame at a time. By default the latent is replaced by Gaussian noise of its standard
+    deviation, as Wang et al. (2026) do: in all frames at one step, or in one latent frame at every step.
+    These differ in the amount of noise; [bold]--matched[/bold] gives every place the same. Each noised run
+    is compared with the base run of its sample and seed: its score, if the task of the sample is known, its
+    clean estimates and final latents, and its activations, if [bold]--sites[/bold] are recorded.
 
     Interrupted with Ctrl-C it keeps the runs that are finished; with --resume it goes on, and compares.
     """
