@@ -93,7 +93,7 @@ class NoisedLatents(LatentChanges):
         for row, seed in enumerate(self._seeds):
             noise = drawn(self._noise.seed, seed, step, latents.shape[1:]).to(latents.device)
             own = latents[row].float()
-            changed[row, :, frames] = self._new(row, step, own, noise, frames, free).to(changed.dtype)
+            changed[row][:, frames] = self._new(row, step, own, noise, frames, free).to(changed.dtype)
             apart = (changed[row].double() - latents[row].double()).square()
             squares = apart.sum((0, 2, 3)), own.double().square().sum((0, 2, 3))
             self._squares[row][step] = squares[0].cpu().numpy(), squares[1].cpu().numpy()
