@@ -20,7 +20,10 @@ _HOMES = {
     "self-correction": "self_correction",
     "layer-maps": "layer_maps",
     "latent-swap": "latent_swap",
+    "noise": "noise",
+    "ensemble": "ensemble",
     "frames": "frames",
+    "working-memory": "working_memory",
 }
 
 NAMES = tuple(_HOMES)

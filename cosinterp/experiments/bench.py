@@ -127,7 +127,7 @@ class Bench:
             num_steps=settings.num_steps,
             batch=settings.batch,
             resume=True,
-            progress=_Traced(self.work),
+            progress=Traced(self.work),
             **asked,
         )
 
@@ -183,18 +183,27 @@ def digest(settings: Settings) -> str:
     return blake2b(told.encode(), digest_size=3).hexdigest()
 
 
-class _Traced:
-    """Passes on how a trace goes."""
+class Traced:
+    """Passes on how a trace goes.
 
-    def __init__(self, work: Work) -> None:
-        self._work = work
+    Args:
+        work: whom it is told to.
+        finished: what a finished run stands for where steps are not told one by one as a run's own; None:
+            its steps are counted.
+    """
+
+    def __init__(self, work: Work, finished: Cost | None = None) -> None:
+        self._work, self._finished = work, finished
 
     def planned(self, plan: object, todo: object) -> None:
         """Known already."""
 
     def step(self, sample: str, seeds: tuple[int, ...], step: int, num_steps: int) -> None:
         """As `cosinterp.tracing.Progress.step`."""
-        self._work.did(Cost(steps=len(seeds)))
+        if self._finished is None:
+            self._work.did(Cost(steps=len(seeds)))
 
     def finished(self, sample: str, seed: int) -> None:
-        """Counted by its steps."""
+        """As `cosinterp.tracing.Progress.finished`."""
+        if self._finished is not None:
+            self._work.did(self._finished)

@@ -63,7 +63,7 @@ class LayerMaps(Settings, frozen=True):
     """
 
     seeds: str = "0"
-    save_steps: str = "0,3,-1"
+    save_steps: str = "0,2,-1"
     answer: str = "path"
     among: str = "wall==no"
     scene: str = "wall"

@@ -30,7 +30,7 @@ class Settings(BaseModel, frozen=True):
 
     count: Annotated[int, Field(ge=1)] = 12
     seeds: str = "0-2"
-    num_steps: Annotated[int, Field(ge=2)] = 8
+    num_steps: Annotated[int, Field(ge=2)] = 6
     batch: Annotated[int, Field(ge=1)] = 1
     bootstrap_seed: Annotated[int, Field(ge=0)] = 0
 

@@ -31,7 +31,8 @@ RULE = (
     "(where the claim names one), or if the interval holds the threshold: then the two are not told apart, "
     "which is no proof of the opposite. It is not testable here if something it needs is not there: the "
     "reason is given. Each claim is judged by itself: of forty claims about nothing, one is marked "
-    "reproduced by luck."
+    "reproduced by luck. Questions of our own, which the paper does not ask, are judged by the same rule and "
+    "hold or do not; they are not counted."
 )
 
 

@@ -5,8 +5,14 @@ from __future__ import annotations
 import math
 
 from probes.claims.claim import Measured
-from probes.claims.rule import judge
+from probes.claims.rule import Verdict, judge
 from probes.statistics import Estimate
+
+_OF_OURS = {
+    Verdict.REPRODUCED: "holds here",
+    Verdict.NOT_REPRODUCED: "does not hold here",
+    Verdict.NOT_TESTABLE: Verdict.NOT_TESTABLE.value,
+}
 
 
 def number_text(value: float) -> str:
@@ -30,11 +36,17 @@ def how_text(one: Estimate) -> str:
     return f"{one.level:.0%} interval: {one.method}{drawn}"
 
 
+def verdict_text(measured: Measured) -> str:
+    """The verdict in words; what the paper did not claim cannot be reproduced, and holds or does not."""
+    verdict = judge(measured).verdict
+    return verdict.value if measured.claim.source == "paper" else _OF_OURS[verdict]
+
+
 def sentence_of(measured: Measured) -> str:
     """A claim, what was measured, and the verdict, in a sentence or two."""
     claim, judged = measured.claim, judge(measured)
     who = "The paper" if claim.source == "paper" else "Our question"
-    text = f"{judged.verdict.value.capitalize()}: {judged.reason}. {who}: {claim.says}"
+    text = f"{verdict_text(measured).capitalize()}: {judged.reason}. {who}: {claim.says}"
     if measured.estimate is not None:
         text += (
             f" Here: {claim.quantity}: {estimate_text(measured.estimate)}, {claim.unit}; counts if "

@@ -6,8 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from probes.claims.findings import Findings
-from probes.claims.rule import judge
-from probes.claims.words import how_text, sentence_of
+from probes.claims.words import how_text, sentence_of, verdict_text
 from probes.kinds import Kind
 from probes.statistics import Estimate
 
@@ -33,7 +32,7 @@ def _table(dataset: xarray.Dataset) -> pandas.DataFrame:
     for measured in findings.claims:
         one, claim = measured.estimate, measured.claim
         told = {"what": "claim", "name": claim.name, "at": claim.criterion}
-        rows.append(told | _numbers(one) | {"verdict": judge(measured).verdict.value})
+        rows.append(told | _numbers(one) | {"verdict": verdict_text(measured)})
     for panel in findings.panels:
         for curve in panel.curves:
             for place, one in zip(curve.at, curve.estimates, strict=True):

@@ -15,7 +15,7 @@ from probes.claims.claim import Measured
 from probes.claims.figures import figures
 from probes.claims.findings import Findings
 from probes.claims.rule import RULE, Verdict, judge
-from probes.claims.words import how_text, number_text
+from probes.claims.words import how_text, number_text, verdict_text
 from probes.report.facts import flat, value_text
 from probes.report.page import environment, is_report
 from probes.report.pictures import Picture, inlined, room_for, side_by_side
@@ -83,7 +83,7 @@ class Section:
 
 @dataclass(frozen=True)
 class ClaimsReport:
-    """A page that was written: its file, its size in bytes, how many claims have which verdict."""
+    """A page that was written: its file, its bytes, how many of the paper's claims have which verdict."""
 
     path: Path
     size: int
@@ -132,7 +132,8 @@ def write_claims_report(
             lead=lead,
             sections=sections,
             counts=[(verdict, _MARKS[Verdict(verdict)], number) for verdict, number in counts.items()],
-            total=len(measured),
+            total=sum(counts.values()),
+            ours=len(measured) - sum(counts.values()),
             rule=RULE,
             command=command,
             generator=GENERATOR,
@@ -195,14 +196,15 @@ def _row(measured: Measured) -> ClaimRow:
         interval,
         n,
         claim.criterion,
-        judged.verdict.value,
+        verdict_text(measured),
         _MARKS[judged.verdict],
         judged.reason,
     )
 
 
 def _counts(claims: Sequence[Measured]) -> dict[str, int]:
-    verdicts = [judge(one).verdict for one in claims]
+    """Of what the paper claims."""
+    verdicts = [judge(one).verdict for one in claims if one.claim.source == "paper"]
     return {verdict.value: verdicts.count(verdict) for verdict in _ORDER}
 
 

@@ -56,7 +56,7 @@ def test_the_summary_names_verdict_number_n_interval_and_seed() -> None:
 
 def test_the_table_has_a_row_for_each_claim_and_estimate() -> None:
     table = Result(findings().to_dataset(), {"kind": KIND}).table()
-    assert table["verdict"].tolist()[:3] == ["reproduced", "not reproduced", "not testable here"]
+    assert table["verdict"].tolist()[:3] == ["reproduced", "does not hold here", "not testable here"]
     assert len(table) == 3 + 5 + 2
     assert math.isnan(table["value"][2])
 
