@@ -48,6 +48,7 @@ from stores import Store, open_store
 from stores.chosen_runs import SampleNames
 from stores.filters import Seeds
 from stores.layout import BASE
+from stores.selection import compact
 
 if TYPE_CHECKING:
     from probes.scores import ScoreTable
@@ -124,7 +125,7 @@ def effects(
         "samples": sorted(set(runs.samples)),
         "seeds": sorted({seed for _, seed in runs.keys}),
         "metric": None if scored is None else scored.metric.name,
-        "activations": None if activations is None else vars(activations),
+        "activations": None if activations is None or apart is None else _asked(activations, apart),
         "seed": seed,
         "draws": draws,
     }
@@ -305,6 +306,15 @@ def _attrs(
     if apart is not None and activations is not None:
         attrs |= {"site": activations.site, "tokens": activations.tokens}
     return attrs
+
+
+def _asked(activations: What, apart: Unlike) -> dict[str, Any]:
+    """Which activations, JSON-able."""
+    return {
+        **vars(activations),
+        "steps": compact(apart.steps),
+        "layers": compact(apart.layers),
+    }
 
 
 class _Count:

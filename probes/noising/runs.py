@@ -16,6 +16,7 @@ from stores import SelectionError
 from stores.chosen_runs import SampleNames, chosen_runs
 from stores.filters import Seeds
 from stores.layout import BASE
+from stores.units import count_text
 
 if TYPE_CHECKING:
     from stores import Store
@@ -82,7 +83,7 @@ def compared(
             "variants, or make the others with --resume"
         )
     left_out = len(set.union(*of.values())) - len(shared)
-    notes = [f"{left_out} runs that not all variants have are left out"] if left_out else []
+    notes = [f"{count_text(left_out, 'run')} of some variants only: left out"] if left_out else []
     return Compared(tuple(sorted(shared)), tuple(notes))
 
 

@@ -187,7 +187,7 @@ def test_runs_that_a_variant_lacks_are_left_out_and_counted(tmp_path: Path) -> N
     store = plant(tmp_path / "store", random_estimates(keys[:-1]), NOISES)
     result = effects(store, activations=None)
     assert result.dataset["sample"].values.tolist() == SAMPLES[:2]
-    assert any("1 runs that not all variants have" in note for note in result.provenance["notes"])
+    assert any("1 run of some variants only: left out" in note for note in result.provenance["notes"])
     with pytest.raises(SelectionError, match="no runs"):
         effects(store, samples=SAMPLES[2], activations=None)
 
