@@ -7,14 +7,14 @@ what came of it.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
 import torch
 import typer
 
-from cosinterp.organism.bulk_ensembles.choice import BASE, chosen
+from cosinterp.organism.bulk_ensembles.choice import BASE, BASE_SEEDS, chosen
 from cosinterp.organism.bulk_ensembles.outcomes import Answers, Book, Drawn, Settings
 from cosinterp.organism.bulk_ensembles.reading import read_latents
 from cosinterp.organism.bulk_ensembles.running import Conditions, encode_tasks, run_scheme
@@ -117,6 +117,9 @@ def main(
     steps: Annotated[int, typer.Option(help="Denoising steps.")] = 12,
     guidance: Annotated[float, typer.Option(help="Guidance scale.")] = 2.0,
     schemes: Annotated[str, typer.Option(help="Names with commas, beginnings like 'x0-*', or all.")] = "all",
+    base_seeds: Annotated[
+        int, typer.Option(help="Seeds that go by themselves, of the scheme base.")
+    ] = BASE_SEEDS,
     recorded: Annotated[str, typer.Option(help="Steps whose clean estimates are read.")] = "0,1,2,3,5,7",
     seconds: Annotated[float, typer.Option(help="Begin nothing that would end later.")] = 540.0,
     chunk: Annotated[int, typer.Option(help="Rows that the denoiser is given at once.")] = 512,
@@ -130,7 +133,10 @@ def main(
     ] = False,
 ) -> None:
     """Measure schemes of merging on held-out mazes."""
-    asked = chosen(schemes.split(","))
+    asked = [
+        replace(scheme, groups=base_seeds) if scheme.name == BASE.name else scheme
+        for scheme in chosen(schemes.split(","))
+    ]
     if listed:
         for scheme in asked:
             cost = scheme.evaluations(steps, guidance)

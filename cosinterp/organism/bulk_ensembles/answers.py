@@ -30,12 +30,17 @@ class Outcome:
     evaluations: float
 
 
-def orders(seeds: int) -> np.ndarray:
-    """Orders of seeds 0 to ``seeds - 1``: int (order, seed), the same in every call."""
-    if seeds == 1:
-        return np.zeros((1, 1), dtype=np.int64)
+def orders(seeds: int, leading: int = 0) -> np.ndarray:
+    """Orders of seeds 0 to ``seeds - 1``: int (order, seed), the same in every call.
+
+    The first ``leading`` are always the first.
+    """
+    if seeds - leading < 2:
+        return np.arange(seeds)[None]
     rng = np.random.default_rng(_SEED)
-    return np.stack([rng.permutation(seeds) for _ in range(ORDERS)])
+    first = np.arange(leading)
+    others = [leading + rng.permutation(seeds - leading) for _ in range(ORDERS)]
+    return np.stack([np.concatenate([first, other]) for other in others])
 
 
 def voted(pictures: np.ndarray) -> np.ndarray:
@@ -78,16 +83,19 @@ def any_of(solved: np.ndarray, count: int, cost: float) -> Outcome:
     return Outcome(1 - np.where(wrong >= count, share, 0.0), cost * count)
 
 
-def until_agreed(pictures: np.ndarray, solved: np.ndarray, needed: int, cost: float) -> Outcome:
+def until_agreed(
+    pictures: np.ndarray, solved: np.ndarray, needed: int, cost: float, leading: int = 0
+) -> Outcome:
     """One seed after another until ``needed`` of them drew the same, which is the answer.
 
-    If no picture is drawn so often by any of the seeds there are, the majority of all.
+    If no picture is drawn so often by any of the seeds there are, the majority of all. The first ``leading``
+    always begin.
     """
     mazes, seeds = len(pictures), pictures.shape[1]
     found = np.zeros(mazes)
     used = np.zeros(mazes)
     rows = np.arange(mazes)
-    every = orders(seeds)
+    every = orders(seeds, leading)
     for order in every:
         ordered = pictures[:, order]
         same = np.tril(_alike(ordered)).sum(axis=-1)
@@ -144,7 +152,7 @@ def distances(pictures: np.ndarray, drawn: np.ndarray) -> np.ndarray:
     return np.where(either > 0, 1 - both / np.maximum(either, 1), 0).astype(np.float32)
 
 
-def until_verified(right: np.ndarray, costs: np.ndarray, most: int) -> Outcome:
+def until_verified(right: np.ndarray, costs: np.ndarray, most: int, leading: int = 0) -> Outcome:
     """One seed after another, each stopped at the first look that shows a path to the goal, then the answer.
 
     To tell that a picture is a path to the named goal takes the maze, not the answer; but whoever can tell it
@@ -155,13 +163,14 @@ def until_verified(right: np.ndarray, costs: np.ndarray, most: int) -> Outcome:
         right: bool (look, maze, seed): whether each look shows it; the last look is the final video.
         costs: float (look,): evaluations of a seed up to each look.
         most: seeds at most.
+        leading: so many of the seeds always begin.
     """
     seen: np.ndarray = np.asarray(right.any(axis=0))
     spent = np.where(seen, costs[right.argmax(axis=0)], costs[-1])
     mazes, seeds = len(seen), seen.shape[1]
     found = np.zeros(mazes)
     used = np.zeros(mazes)
-    every = orders(seeds)
+    every = orders(seeds, leading)
     for order in every:
         first, paid = seen[:, order[:most]], spent[:, order[:most]]
         ends = first.any(axis=1)

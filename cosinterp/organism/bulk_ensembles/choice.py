@@ -13,6 +13,7 @@ from cosinterp.organism.bulk_ensembles.schemes import Merge, Scheme, SchemeError
 
 BASE_SEEDS = 16
 BASE = Scheme("base", groups=BASE_SEEDS)
+NOISELESS = Scheme("noise-0", noise=0.0)
 _THREE = 3
 # Seeds of runs that merge nothing, where one seed would tell too little.
 _FOUR = 4
@@ -20,8 +21,20 @@ _FOUR = 4
 
 def schemes() -> list[Scheme]:
     """All, for 12 steps and 8 blocks."""
-    listed = [BASE, *_first_choices(), *_noise(), *_steps_and_ways(), *_hidden(), *_numbers_of_seeds()]
-    listed += [*_fewer_evaluations(), *_renewed(), *_votes(), *_further_ways()]
+    parts = (
+        _first_choices,
+        _noise,
+        _whose_noise,
+        _noiseless,
+        _steps_and_ways,
+        _hidden,
+        _numbers_of_seeds,
+        _fewer_evaluations,
+        _renewed,
+        _votes,
+        _further_ways,
+    )
+    listed = [BASE, *(scheme for part in parts for scheme in part())]
     return list({scheme.name: scheme for scheme in listed}.values())
 
 
@@ -75,7 +88,21 @@ def _noise() -> Iterator[Scheme]:
     """The mean of K noises is smaller by the root of K: what a smaller noise does by itself."""
     for scale in (0.58, 0.8, 0.9, 0.7, 0.4, 0.25):
         yield Scheme(f"noise-{scale:g}", groups=_FOUR, noise=scale)
-    yield Scheme("noise-0", noise=0.0)
+    yield NOISELESS
+
+
+def _whose_noise() -> Iterator[Scheme]:
+    """What of the mean of K latents helps: beside ``x0-s0``, which merges all but the noise."""
+    yield Scheme("shrunk-0.58-s0", groups=_FOUR, shrunk=(0,), shrink=0.58)
+    yield Scheme("shrunk-0-s0", groups=_FOUR, shrunk=(0,), shrink=0.0)
+    yield Scheme("shrunk-0.58-s3", groups=_FOUR, shrunk=(3,), shrink=0.58)
+
+
+def _noiseless() -> Iterator[Scheme]:
+    for steps in (8, 6, 4, 3, 2):
+        yield replace(NOISELESS, name=f"{NOISELESS.name}-{steps}-steps", num_steps=steps)
+    for guidance in (1.0, 1.5, 3.0, 4.0):
+        yield replace(NOISELESS, name=f"{NOISELESS.name}-guidance-{guidance:g}", guidance=guidance)
 
 
 def _steps_and_ways() -> Iterator[Scheme]:

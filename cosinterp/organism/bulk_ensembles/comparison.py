@@ -20,7 +20,7 @@ from cosinterp.organism.bulk_ensembles.answers import (
     vote,
     voted_early,
 )
-from cosinterp.organism.bulk_ensembles.choice import BASE
+from cosinterp.organism.bulk_ensembles.choice import BASE, NOISELESS
 from cosinterp.organism.bulk_ensembles.outcomes import Answers, Measured
 from cosinterp.organism.bulk_ensembles.schemes import Scheme
 from probes.statistics import Estimate, means
@@ -166,6 +166,25 @@ class Ways:
             if needed <= self.seeds:
                 outcome = until_agreed(final, self._solved, needed, self._cost)
                 yield Way(f"until {needed} agree, at most {self.seeds}", VOTE, outcome)
+        if self._noiseless is None:
+            return
+        pictures, solved = self._after_noiseless(final)
+        for needed in (2, 3):
+            outcome = until_agreed(pictures, solved, needed, self._cost, leading=1)
+            yield Way(f"{NOISELESS.name} first, until {needed} agree", VOTE, outcome)
+
+    @property
+    def _noiseless(self) -> np.ndarray | None:
+        """What is drawn without any initial noise, int (maze, 1), for as many evaluations as a seed."""
+        answers = self.measured.answers.get(NOISELESS.name)
+        return None if answers is None else answers.final
+
+    def _after_noiseless(self, pictures: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """What is drawn without noise, then by each seed; and whether that is the true path."""
+        if self._noiseless is None:
+            raise ValueError(f"{NOISELESS.name} was not measured")
+        every = np.concatenate([self._noiseless, pictures], axis=1)
+        return every, self.measured.solved(every)
 
     def _early(self) -> Iterator[Way]:
         if self._base.early is None:
@@ -186,6 +205,12 @@ class Ways:
         for count in most[1:]:
             outcome = until_verified(final, np.array([self._cost]), count)
             yield Way(f"videos until verified, at most {count} seeds", VERIFIED, outcome)
+        if self._noiseless is not None:
+            _, solved = self._after_noiseless(self._base.final)
+            for count in most[1:]:
+                outcome = until_verified(solved[None], np.array([self._cost]), count, leading=1)
+                name = f"{NOISELESS.name} first, videos until verified, at most {count}"
+                yield Way(name, VERIFIED, outcome)
         if self._base.early is None:
             return
         looks = np.concatenate([self.measured.solved(self._base.early), final])
@@ -224,4 +249,4 @@ def family_of(scheme: Scheme) -> str:
         return f"merged {scheme.merges[0].what}"
     if scheme.renewed:
         return "renewed noise"
-    return "smaller noise" if scheme.noise != 1 else "other settings"
+    return "smaller noise" if scheme.noise != 1 or scheme.shrunk else "other settings"

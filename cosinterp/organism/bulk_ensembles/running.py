@@ -116,10 +116,12 @@ def _denoise(
         prediction = _merged_prediction(denoising, prediction, scheme)
         if on_clean is not None:
             on_clean(step, denoising.clean_estimate(prediction))
-        clean = denoising.clean_estimate(prediction) if step in scheme.renewed else None
+        clean = denoising.clean_estimate(prediction)
         denoising.advance(prediction)
-        if clean is not None and step + 1 < steps:
+        if step in scheme.renewed and step + 1 < steps:
             _renew(denoising, clean, mazes)
+        if step in scheme.shrunk:
+            shrink_noise(denoising, clean, scheme.shrink)
         for merge in scheme.merged_at(step, "latent"):
             own = _Groups(merge, scheme.seeds)
             memory = own.of(denoising.latents)
@@ -162,6 +164,12 @@ def _renew(denoising: Denoising, clean: torch.Tensor, mazes: int) -> None:
     seeds = [(denoising.step + 1) * 1_000_003 + row for row in range(rows)]
     noise = initial_noise(seeds, *clean.shape[2:]).to(clean).repeat(mazes, 1, 1, 1, 1)
     denoising.change((1 - denoising.sigma) * clean + denoising.sigma * noise)
+
+
+def shrink_noise(denoising: Denoising, clean: torch.Tensor, by: float) -> None:
+    """Multiply what is left of the latents without the signal, which is (1 - sigma) x̂0."""
+    signal = (1 - denoising.sigma) * clean
+    denoising.change(signal + by * (denoising.latents - signal))
 
 
 @dataclass(frozen=True)

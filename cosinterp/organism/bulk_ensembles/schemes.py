@@ -67,6 +67,9 @@ class Scheme:
         guidance: guidance scale; None: the measurement's.
         noise: what the initial noise is multiplied by.
         renewed: steps after which a row's noise is drawn anew: x_t = (1 - sigma) x̂0 + sigma * new noise.
+        shrunk: steps after which a row's noise, what is left of x_t without (1 - sigma) x̂0, is multiplied by
+            ``shrink``.
+        shrink: by what.
         unguided: steps without guidance, which cost one evaluation a row.
     """
 
@@ -79,6 +82,8 @@ class Scheme:
     guidance: float | None = None
     noise: float = 1.0
     renewed: tuple[int, ...] = ()
+    shrunk: tuple[int, ...] = ()
+    shrink: float = 1.0
     unguided: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
@@ -137,7 +142,9 @@ class Scheme:
         """
         steps = self.steps_of(num_steps)
         asked = [step for merge in self.merges for step in merge.steps]
-        if beyond := [step for step in (*asked, *self.renewed, *self.unguided) if step >= steps]:
+        if beyond := [
+            step for step in (*asked, *self.renewed, *self.shrunk, *self.unguided) if step >= steps
+        ]:
             raise SchemeError(f"{self.name}: there is no step {beyond[0]} of {steps}")
         layers = [layer for merge in self.merges for layer in merge.layers]
         if beyond := [layer for layer in layers if not 0 <= layer <= num_layers]:

@@ -259,6 +259,49 @@ def test_noise_drawn_anew_has_the_level_of_the_next_step(solver, conditions):
     assert (estimates[1] - plain[1]).abs().max() > 0.01
 
 
+def test_shrunk_noise_is_that_of_a_mean_of_seeds_with_the_same_clean_estimate(solver, conditions):
+    """After step 0 x_t is (1 - sigma) x̂0 + sigma * noise: smaller noise from then on is a smaller x_T.
+
+    A first step whose prediction is put in place, so that the clean estimate is the same for both.
+    """
+    half, clean = 0.5, torch.randn(1, 8, 5, 16, 16, generator=torch.Generator().manual_seed(1))
+
+    def denoising(noise):
+        return running.Denoising(
+            solver.transformer,
+            build_scheduler(),
+            noise,
+            conditions.first_frame[:1],
+            conditions.prompts[:1],
+            solver.prompts.empty,
+            STEPS,
+            GUIDANCE,
+        )
+
+    def first_step(started):
+        started.advance((started.latents - clean) / started.sigma)
+        return started
+
+    noise = initial_noise([0], 5, 16, 16)
+    sigma = denoising(noise).sigma
+    expected = first_step(denoising((1 - sigma) * clean + half * (noise - (1 - sigma) * clean)))
+    shrunk = first_step(denoising(noise))
+    running.shrink_noise(shrunk, clean, half)
+    close(shrunk.latents, expected.latents)
+    with torch.no_grad():
+        for one in (shrunk, expected):
+            one.advance(one.predict())
+    close(shrunk.latents, expected.latents)
+
+
+def test_shrunk_schemes_shrink_after_their_step_only(solver, conditions):
+    plain = run(solver, conditions, Scheme("plain"))
+    same = run(solver, conditions, Scheme("same", shrunk=(0, 1), shrink=1.0))
+    close(same, plain)
+    shrunk = run(solver, conditions, Scheme("shrunk", shrunk=(1,), shrink=0.5))
+    assert (shrunk - plain).abs().max() > 0.01
+
+
 def test_mazes_do_not_mix_and_chunks_change_nothing(solver, conditions):
     scheme = Scheme("three", 3, merges=(Merge("hidden", (0,), layers=(1,)), Merge("x0", (1,))))
     together = run(solver, conditions, scheme)
