@@ -198,26 +198,24 @@ def _make(planned: PlannedEnsemble, load: Callable[[], Model], prepared: Prepare
         return open_store(planned.path)
     model = load()
     threads = writing_threads(model, planned.plan)
-    kept = 0
+    steps = sum(rows_by_step(planned.spec, planned.plan.num_steps, len(planned.plan.seeds)))
+    bars: list[RichProgress] = []
     try:
         if planned.base_todo:
-            with RichProgress(planned.path, threads) as progress:
-                make_base_runs(model, planned, host_memory=host_memory, progress=progress)
-            kept += progress.made
-        if not planned.todo:
-            return open_store(planned.path)
-        steps = sum(rows_by_step(planned.spec, planned.plan.num_steps, len(planned.plan.seeds)))
-        with RichProgress(
-            planned.path, threads, variant=planned.variant, steps=steps * len(planned.todo)
-        ) as progress:
-            return make_ensemble(
-                model, planned, host_memory=host_memory, progress=progress, note=print_warning
-            )
+            with RichProgress(planned.path, threads) as bar:
+                bars.append(bar)
+                make_base_runs(model, planned, host_memory=host_memory, progress=bar)
+        if planned.todo:
+            steps *= len(planned.todo)
+            with RichProgress(planned.path, threads, variant=planned.variant, steps=steps) as bar:
+                bars.append(bar)
+                make_ensemble(model, planned, host_memory=host_memory, progress=bar, note=print_warning)
     except KeyboardInterrupt:
-        finished = count_text(kept + progress.made, "finished run")
+        finished = count_text(sum(bar.made for bar in bars), "finished run")
         err().print(f"interrupted; {finished} kept. To go on:")
         err().print(f"  {resume_command(sys.argv)}", markup=False, soft_wrap=True)
         raise
+    return open_store(planned.path)
 
 
 def _compared(
@@ -234,17 +232,18 @@ def _compared(
     why = ""
     if not known:
         why = "the truth of these samples names no task that is known"
-    elif not any(store.has(name, seed, BASE) for name in known for seed in planned.plan.seeds):
-        why = f"{planned.path} has no base runs of these seeds; leave out --no-base"
+    elif not any(all(store.has(name, seed, BASE) for seed in planned.plan.seeds) for name in known):
+        why = f"{planned.path} has not all base runs of these seeds; leave out --no-base"
     if why:
         err().print(f"not compared: {why}", markup=False, soft_wrap=True)
         return None
-    _score(store, BASE, known, planned.plan.seeds, load)
+    scored = _score(store, BASE, known, planned.plan.seeds, load)
     _score(store, planned.variant, known, None, load)
     of_variant = {entry.sample for entry in store.runs(variant=planned.variant)}
     return compare(
         store,
         variants=planned.variant,
+        scores=scored[0] if len(scored) == 1 else None,
         samples=None if of_variant == set(names) else names,
         command=command_line(sys.argv),
         **comparison.settings(),
@@ -253,13 +252,24 @@ def _compared(
 
 def _score(
     store: Store, variant: str, samples: list[str], seeds: Sequence[int] | None, load: Callable[[], Model]
-) -> None:
+) -> list[str]:
+    """Score runs by step, as far as they are not; what the results are called."""
     from cosinterp.cli.counting import counting
     from cosinterp.scoring import score_store
 
     entries = store.runs(samples, seeds, variant)
     with counting(f"scoring {variant}", len(entries)) as count:
-        score_store(store, load, variant=variant, samples=samples, seeds=seeds, save=True, progress=count)
+        scored = score_store(
+            store,
+            load,
+            variant=variant,
+            samples=samples,
+            seeds=seeds,
+            save=True,
+            command=command_line(sys.argv),
+            progress=count,
+        )
+    return [one.path.stem for one in scored if one.path is not None]
 
 
 def _say(planned: PlannedEnsemble, as_json: bool) -> None:
