@@ -67,6 +67,7 @@ def train_denoiser(
     device: torch.device,
     seconds: float | None,
     log: Log,
+    initial: WanTransformer3DModel | None = None,
 ) -> WanTransformer3DModel:
     """Train, or go on from the checkpoint in ``folder``; returns the averaged (EMA) transformer.
 
@@ -82,10 +83,11 @@ def train_denoiser(
         device: trains there; on CUDA in bfloat16 autocast with compiled blocks.
         seconds: end in so many seconds from now, with the learning rate decayed by then; None: no bound.
         log: called with the figures.
+        initial: the transformer whose weights a training begins with; None: random ones.
     """
     settings = config.denoiser
     prompts = build_prompt_table(lessons.model.prompts, device)
-    state = _begin(config, device)
+    state = _begin(config, device, initial)
     if (folder / CHECKPOINT).exists():
         state.load(folder / CHECKPOINT, device)
     if device.type == "cuda":
@@ -116,10 +118,13 @@ def train_denoiser(
     return state.average
 
 
-def _begin(config: TrainingConfig, device: torch.device) -> _Training:
+def _begin(config: TrainingConfig, device: torch.device, initial: WanTransformer3DModel | None) -> _Training:
     settings = config.denoiser
     torch.manual_seed(config.seed)
-    model = place(build_transformer(config.transformer), device).train()
+    model = build_transformer(config.transformer)
+    if initial is not None:
+        model.load_state_dict(initial.state_dict())
+    model = place(model, device).train()
     optimizer = torch.optim.AdamW(
         model.parameters(),
         settings.learning_rate,

@@ -6,12 +6,12 @@ import json
 import time
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import AutoencoderKLWan
+from diffusers import AutoencoderKLWan, WanTransformer3DModel
 
 from cosinterp.errors import UserError
 from cosinterp.organism.architecture import autocast, place, save_pipeline
@@ -25,13 +25,21 @@ from cosinterp.organism.train_denoiser import load_snapshot, snapshots, train_de
 _ENCODE_BATCH = 1000
 
 
+@dataclass(frozen=True, eq=False)
+class Start:
+    """Weights that a training begins with; None: random ones."""
+
+    vae: AutoencoderKLWan | None = None
+    transformer: WanTransformer3DModel | None = None
+
+
 def train(
     config: TrainingConfig,
     make_lessons: Callable[[Log], Lessons],
     folder: Path,
     device: torch.device,
     seconds: float | None = None,
-    initial: AutoencoderKLWan | None = None,
+    start: Start | None = None,
 ) -> Path:
     """Train what is not trained yet and write the pipeline; returns its folder.
 
@@ -41,12 +49,13 @@ def train(
         folder: holds logs, checkpoints, snapshots and the result; a folder begun before goes on.
         device: where to train.
         seconds: upper bound for the whole of it; None trains all iterations.
-        initial: the autoencoder whose weights its training begins with; None: random ones.
+        start: weights that a training begins with, instead of random ones.
 
     Raises:
         UserError: the folder was begun with another configuration, or ``seconds`` is too short to begin.
     """
     began = time.monotonic()
+    start = start or Start()
     folder.mkdir(parents=True, exist_ok=True)
     _check_config(config, folder)
     torch.set_float32_matmul_precision("high")
@@ -60,7 +69,7 @@ def train(
             lines.flush()
 
         lessons = make_lessons(log)
-        vae = _autoencoder(config, lessons, folder, device, log, initial)
+        vae = _autoencoder(config, lessons, folder, device, log, start.vae)
         pools = _encode_all(lessons, vae, device, log)
         left = None if seconds is None else seconds - (time.monotonic() - began)
         if left is not None and left <= 0:
@@ -68,7 +77,9 @@ def train(
                 f"{seconds:g} seconds were over before the denoiser's training began; "
                 f"start again on {folder} with more, what is done is kept"
             )
-        transformer = train_denoiser(config, lessons, pools, vae, folder, device, left, log)
+        transformer = train_denoiser(
+            config, lessons, pools, vae, folder, device, left, log, start.transformer
+        )
     target = folder / lessons.model.name
     save_pipeline(target, vae.cpu(), transformer.cpu(), lessons.model)
     return target

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import copy
 import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -17,7 +19,7 @@ import torch
 import typer
 from diffusers import AutoencoderKLWan
 
-from cosinterp.organism.architecture import place, ready_to_save, round_weights
+from cosinterp.organism.architecture import autocast, place, ready_to_save, round_weights
 from cosinterp.organism.bulk import make_mazes
 from cosinterp.organism.evaluate import BUNDLED
 from cosinterp.organism.mazes import DEFAULT_ROOMS, GOALS, generate_maze
@@ -26,6 +28,7 @@ from cosinterp.organism.program import run_program
 from cosinterp.organism.rendering import (
     BLUE,
     CELL_PX,
+    PALETTE,
     PATH,
     RED,
     START,
@@ -49,8 +52,30 @@ CHECKED = 64
 _FIRST_CHECKED = 2000
 
 
+@dataclass(frozen=True, eq=False)
+class Material:
+    """What a decoder is tuned on.
+
+    Attributes:
+        videos: by size, cell classes uint8 (video, frame, row, col).
+        batches: sizes and counts of videos of the batches, which come in turn.
+        palette: uint8 (class, rgb).
+        weights: what each cell counts, float (video, frame, row, col), of cells of that shape.
+    """
+
+    videos: Mapping[int, np.ndarray]
+    batches: Sequence[tuple[int, int]]
+    palette: np.ndarray
+    weights: Callable[[np.ndarray], np.ndarray]
+
+
 def tune_decoder(
-    vae: AutoencoderKLWan, iterations: int, learning_rate: float, device: torch.device, seed: int = 0
+    vae: AutoencoderKLWan,
+    material: Material,
+    iterations: int,
+    learning_rate: float,
+    device: torch.device,
+    seed: int = 0,
 ) -> AutoencoderKLWan:
     """A copy of ``vae`` (float32) whose decoder was trained on; its weights can be held by bfloat16."""
     torch.manual_seed(seed)
@@ -59,46 +84,70 @@ def tune_decoder(
     tuned = [*vae.decoder.parameters(), *vae.post_quant_conv.parameters()]
     for parameter in tuned:
         parameter.requires_grad_(True)
-    cells = {
-        rooms: np.concatenate([cell_video(batch.cells, batch.order[:, goal]) for goal in range(len(GOALS))])
-        for rooms, batch in make_mazes(_MAZES, "train", processes=1).items()
+    latents = {
+        size: _encode(vae, videos, material.palette, device) for size, videos in material.videos.items()
     }
-    latents = {rooms: _encode(vae, videos, device) for rooms, videos in cells.items()}
     optimizer = torch.optim.AdamW(tuned, learning_rate, betas=(0.9, 0.99), weight_decay=0.0)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, learning_rate, iterations, pct_start=0.1)
     for iteration in range(1, iterations + 1):
-        rooms, count = _BATCHES[iteration % len(_BATCHES)]
-        rows = rng.choice(len(cells[rooms]), size=count, replace=False)
-        clean = latents[rooms][torch.from_numpy(rows)]
+        size, count = material.batches[iteration % len(material.batches)]
+        rows = rng.choice(len(latents[size]), size=count, replace=False)
+        clean = latents[size][torch.from_numpy(rows).to(device)]
         noisy = clean + _LATENT_NOISE * torch.randn_like(clean)
-        decoded = vae.decode(denormalise(vae, noisy), return_dict=False)[0]
-        loss = _weighted_error(decoded, cells[rooms][rows], device)
+        cells = material.videos[size][rows]
+        with autocast(device):
+            decoded = vae.decode(denormalise(vae, noisy), return_dict=False)[0].float()
+        loss = _weighted_error(decoded, cells, material, device)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(tuned, 1.0)
         optimizer.step()
         schedule.step()
         if iteration % 10 == 0 or iteration == iterations:
-            wrong = read_cells(to_video(decoded.detach()).cpu().numpy()) != cells[rooms][rows]
-            figures = {"iteration": iteration, "loss": round(loss.item(), 5), "wrong_cells": int(wrong.sum())}
+            read = read_cells(to_video(decoded.detach()).cpu().numpy(), material.palette)
+            figures = {
+                "iteration": iteration,
+                "loss": round(loss.item(), 5),
+                "wrong_cells": int((read != cells).sum()),
+            }
             typer.echo(json.dumps(figures))
     vae.requires_grad_(False)
     round_weights(vae)
     return vae
 
 
-def _weighted_error(decoded: torch.Tensor, cells: np.ndarray, device: torch.device) -> torch.Tensor:
-    error = decoded - to_pixels(cells, device)
-    by_cell = np.where(np.isin(cells, _MARKERS), _MARKER_WEIGHT, 1.0)
-    by_cell[:, 0] *= _FIRST_FRAME_WEIGHT
-    weight = torch.from_numpy(by_cell).to(error)
+def _weighted_error(
+    decoded: torch.Tensor, cells: np.ndarray, material: Material, device: torch.device
+) -> torch.Tensor:
+    error = decoded - to_pixels(cells, device, material.palette)
+    weight = torch.from_numpy(material.weights(cells)).to(error)
     weight = weight.repeat_interleave(CELL_PX, 2).repeat_interleave(CELL_PX, 3)[:, None]
     return (weight * (error.square() + 0.2 * error.abs())).mean() / weight.mean()
 
 
-def _encode(vae: AutoencoderKLWan, videos: np.ndarray, device: torch.device) -> torch.Tensor:
-    starts = range(0, len(videos), 4)
-    return torch.cat([encode_mode(vae, to_pixels(videos[start : start + 4], device)) for start in starts])
+def _encode(
+    vae: AutoencoderKLWan, videos: np.ndarray, palette: np.ndarray, device: torch.device
+) -> torch.Tensor:
+    at_once = 500 if device.type == "cuda" else 4
+    starts = range(0, len(videos), at_once)
+    return torch.cat(
+        [encode_mode(vae, to_pixels(videos[start : start + at_once], device, palette)) for start in starts]
+    )
+
+
+def maze_material() -> Material:
+    """Mazes of two sizes."""
+    videos = {
+        rooms: np.concatenate([cell_video(batch.cells, batch.order[:, goal]) for goal in range(len(GOALS))])
+        for rooms, batch in make_mazes(_MAZES, "train", processes=1).items()
+    }
+    return Material(videos, _BATCHES, PALETTE, _weights)
+
+
+def _weights(cells: np.ndarray) -> np.ndarray:
+    by_cell = np.where(np.isin(cells, _MARKERS), _MARKER_WEIGHT, 1.0)
+    by_cell[:, 0] *= _FIRST_FRAME_WEIGHT
+    return by_cell
 
 
 @torch.no_grad()
@@ -122,7 +171,7 @@ def main(
 ) -> None:
     """Tune the decoder of a maze-wan's autoencoder."""
     vae = AutoencoderKLWan.from_pretrained(model / "vae", dtype=torch.float32)
-    tuned = tune_decoder(vae, iterations, learning_rate, torch.device(device))
+    tuned = tune_decoder(vae, maze_material(), iterations, learning_rate, torch.device(device))
     before, after = (
         kept_paths(place(one, torch.device(device)), torch.device(device)) for one in (vae, tuned)
     )

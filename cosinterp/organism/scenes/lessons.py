@@ -35,6 +35,19 @@ _EVALUATION_SCENES = 128
 _EVALUATION_STEPS = 8
 
 
+def cell_weights(cells: np.ndarray) -> np.ndarray:
+    """What cells (video, frame, row, col) count for the autoencoder, float32 of the same shape.
+
+    Cells that show more than wall or floor in any frame count more, in all frames. Were it only in the frames
+    in which they do, a thing would cost less where it is than where it is not, and be drawn where it was.
+    """
+    plain = np.isin(cells, (WALL, FLOOR)).all(axis=1, keepdims=True)
+    by_cell = np.where(plain, np.float32(1), np.float32(_THING_WEIGHT))
+    by_cell = np.repeat(by_cell, cells.shape[1], axis=1)
+    by_cell[:, 0] *= _FIRST_FRAME_WEIGHT
+    return by_cell
+
+
 class SceneLessons:
     """Scenes of each task, as many as a configuration asks for."""
 
@@ -54,10 +67,8 @@ class SceneLessons:
         return self._scenes.cells[rng.integers(len(self._scenes), size=count)]
 
     def weights(self, cells: np.ndarray) -> np.ndarray:
-        """Things, trail and target count more than wall and floor."""
-        by_cell = np.where(np.isin(cells, (WALL, FLOOR)), np.float32(1), np.float32(_THING_WEIGHT))
-        by_cell[:, 0] *= _FIRST_FRAME_WEIGHT
-        return by_cell
+        """As `cell_weights`."""
+        return cell_weights(cells)
 
     def kept(self, read: np.ndarray, true: np.ndarray) -> np.ndarray:
         """Videos whose cells are all right, in every frame."""

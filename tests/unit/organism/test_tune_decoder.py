@@ -13,7 +13,7 @@ def test_only_the_decoder_changes_and_what_it_becomes_fits_bfloat16(monkeypatch)
     monkeypatch.setattr(program, "_BATCHES", ((5, 1),))
     torch.manual_seed(0)
     before = build_vae([0.5] * 8, [2.0] * 8)
-    after = program.tune_decoder(before, 1, 1.0, torch.device("cpu"))
+    after = program.tune_decoder(before, program.maze_material(), 1, 1.0, torch.device("cpu"))
     own = dict(before.named_parameters())
     changed = set()
     for name, parameter in after.named_parameters():
