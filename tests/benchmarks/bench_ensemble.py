@@ -11,11 +11,11 @@ may begin.
 
     single      the plain pipeline, one seed
     batch       the ensemble, its seeds in one call
-    latents     the same of latents alone, a chunk of one seed at a time
-    refused     with memory for two seeds but not for three: what is said where a chunk of three is asked for
+    refused     latents alone, with memory for two seeds but not for three: what is said to a chunk of three
     auto        likewise with chunk "auto", which goes on with less
-    alone       with memory for one seed alone, likewise
+    latents     latents alone, a chunk of one seed at a time
     chunks      the ensemble, a chunk of one seed at a time
+    alone       latents alone with memory for one seed, chunk "auto"
     video       decoding one video
 
 Calls of the denoiser are timed by the clock of the device; those that replay answers from memory take no
@@ -144,15 +144,16 @@ class Bench:
             print(
                 f"  step 0 of {len(SEEDS)} seeds at once took {step:.2f} times a step of one seed", flush=True
             )
-        self.part("latents", lambda: self.ensemble("latents", (latent,), 1))
         if single and batch and self.model.device.type == "cuda":
             between = batch.denoised.peak - single.denoised.peak
             with limited(single.denoised.peak + 3 * between // 4):
-                self.part("refused", lambda: self.ensemble("refused", both, len(SEEDS)))
-                self.part("auto", lambda: self.ensemble("auto", both, "auto"))
-            with limited(single.denoised.peak + between // 4):
-                self.part("alone", lambda: self.ensemble("alone", both, "auto"))
+                self.part("refused", lambda: self.ensemble("refused", (latent,), len(SEEDS)))
+                self.part("auto", lambda: self.ensemble("auto", (latent,), "auto"))
+        self.part("latents", lambda: self.ensemble("latents", (latent,), 1))
         self.part("chunks", lambda: self.ensemble("chunks", both, 1))
+        if single and batch and self.model.device.type == "cuda":
+            with limited(single.denoised.peak + (batch.denoised.peak - single.denoised.peak) // 4):
+                self.part("alone", lambda: self.ensemble("alone", (latent,), "auto"))
         if video:
             self.part("video", self.decode)
 
