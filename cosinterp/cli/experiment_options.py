@@ -12,8 +12,8 @@ PresetName: TypeAlias = Annotated[
     str,
     typer.Option(
         "--preset",
-        help="small: for two CPU cores; full: for a GPU.",
-        autocompletion=one_of("small", "full"),
+        help="smoke: a minute, to see that all runs; small: for two CPU cores; full: for a GPU.",
+        autocompletion=one_of("smoke", "small", "full"),
     ),
 ]
 DryRun: TypeAlias = Annotated[

@@ -272,7 +272,11 @@ def _drawn(table: ScoreTable) -> tuple[str, ...]:
 EXPERIMENT = Experiment(
     "chain-of-steps",
     "Reasoning along denoising steps",
-    {"small": ChainOfSteps(), "full": ChainOfSteps(count=512, seeds="0-3", num_steps=20, batch=4)},
+    {
+        "smoke": ChainOfSteps(count=2, seeds="0-1", num_steps=2),
+        "small": ChainOfSteps(),
+        "full": ChainOfSteps(count=512, seeds="0-3", num_steps=20, batch=4),
+    },
     run,
     cost,
     lambda settings: CLAIMS,

@@ -30,6 +30,6 @@ def of_forty(blocks: int, first: int, last: int) -> str:
     >>> of_forty(8, 20, 29), of_forty(8, 0, 9), of_forty(8, 0, 39)
     ('5-6', '1-2', '1-8')
     """
-    low = round(first * blocks / 40)
+    low = min(round(first * blocks / 40), blocks - 1)
     high = max(low + 1, round((last + 1) * blocks / 40))
     return compact(range(low + 1, high + 1))

@@ -22,7 +22,8 @@ class Experiment:
     Attributes:
         name: as `cosinterp experiment` knows it.
         title: a few words.
-        presets: its settings: "small" for two CPU cores, "full" for a GPU.
+        presets: its settings: "smoke" to see that it runs, "small" for two CPU cores, "full" for a
+            GPU.
         run: does it, of settings of the type of its presets.
         cost: what that takes, given the number of the model's blocks; no more than an estimate.
         claims: what it is going to judge, given its settings.

@@ -128,7 +128,11 @@ def _panel(tables: dict[int, ScoreTable], metric: str, settings: Frames) -> Pane
 EXPERIMENT = Experiment(
     "frames",
     "Fewer frames",
-    {"small": Frames(), "full": Frames(count=512, num_steps=20, frames=(7, 5, 3, 1))},
+    {
+        "smoke": Frames(count=2, num_steps=2, frames=(5,)),
+        "small": Frames(),
+        "full": Frames(count=512, num_steps=20, frames=(7, 5, 3, 1)),
+    },
     run,
     cost,
     lambda settings: tuple(claim_of(length) for length in settings.frames),

@@ -157,7 +157,8 @@ def reproduce(
 
     Args:
         out: a folder; datasets and stores are kept there.
-        preset: "small" is for two CPU cores, "full" for a GPU.
+        preset: "smoke" shows that everything runs, and judges nothing; "small" is for two CPU cores,
+            "full" for a GPU.
         only: experiments by name; None: all.
         resume: go on in a folder that holds a reproduction.
         load: gives a model by its name; default `cosinterp.load`.

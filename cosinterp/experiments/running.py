@@ -65,7 +65,7 @@ def experiment(
         model: as `cosinterp.load` gives it, or its name, or what gives it; loaded only if it is needed.
         samples: of which the first ``settings.count`` are used.
         store: folder of the base runs; made if it is not there. The result is saved in it.
-        preset: "small" or "full".
+        preset: "smoke", "small" or "full".
         settings: those that differ from the preset, by name; or all of them.
         result_name: default "experiment-NAME".
         force: replace a result of that name.

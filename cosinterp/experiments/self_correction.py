@@ -145,7 +145,11 @@ def _dots(
 EXPERIMENT = Experiment(
     "self-correction",
     "Self-correction along the steps",
-    {"small": SelfCorrection(), "full": SelfCorrection(count=512, seeds="0-3", num_steps=20, batch=4)},
+    {
+        "smoke": SelfCorrection(count=2, seeds="0-1", num_steps=2),
+        "small": SelfCorrection(),
+        "full": SelfCorrection(count=512, seeds="0-3", num_steps=20, batch=4),
+    },
     run,
     cost,
     lambda settings: CLAIMS,

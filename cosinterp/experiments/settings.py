@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from cosinterp.errors import SelectionError
 from stores.selection import parse_seeds
 
-Preset = Literal["small", "full"]
-PRESETS: tuple[Preset, ...] = ("small", "full")
+Preset = Literal["smoke", "small", "full"]
+PRESETS: tuple[Preset, ...] = get_args(Preset)
+"""Smoke shows in a minute that everything runs, with too few samples for any verdict."""
 
 
 class Settings(BaseModel, frozen=True):

@@ -266,6 +266,7 @@ EXPERIMENT = Experiment(
     "working-memory",
     "Working memory: hidden, and still there",
     {
+        "smoke": WorkingMemory(count=2, num_steps=2, save_steps="0,1", step=1),
         "small": WorkingMemory(),
         "full": WorkingMemory(count=128, num_steps=20, save_steps="0,3,6,10,-1", step=6),
     },
