@@ -72,18 +72,19 @@ def compared(
     Raises:
         SelectionError: there is none.
     """
-    of = {
-        variant: {(entry.sample, entry.seed) for entry in chosen_runs(store, samples, seeds, variant)}
-        for variant in (BASE, *(place.variant for place in places))
-    }
-    shared = set.intersection(*of.values())
+    chosen = {(entry.sample, entry.seed) for entry in chosen_runs(store, samples, seeds, BASE)}
+    shared = chosen.intersection(
+        *({(entry.sample, entry.seed) for entry in store.runs(variant=place.variant)} for place in places)
+    )
     if not shared:
         raise SelectionError(
             f"{store.path}: no run of base has noised ones of all {len(places)} variants; choose fewer "
             "variants, or make the others with --resume"
         )
-    left_out = len(set.union(*of.values())) - len(shared)
-    notes = [f"{count_text(left_out, 'run')} of some variants only: left out"] if left_out else []
+    left_out = len(chosen) - len(shared)
+    notes = (
+        [f"{count_text(left_out, 'base run')} left out, for some variants lack theirs"] if left_out else []
+    )
     return Compared(tuple(sorted(shared)), tuple(notes))
 
 

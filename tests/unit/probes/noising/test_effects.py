@@ -187,8 +187,8 @@ def test_runs_that_a_variant_lacks_are_left_out_and_counted(tmp_path: Path) -> N
     store = plant(tmp_path / "store", random_estimates(keys[:-1]), NOISES)
     result = effects(store, activations=None)
     assert result.dataset["sample"].values.tolist() == SAMPLES[:2]
-    assert any("1 run of some variants only: left out" in note for note in result.provenance["notes"])
-    with pytest.raises(SelectionError, match="no runs"):
+    assert any("1 base run left out" in note for note in result.provenance["notes"])
+    with pytest.raises(SelectionError, match="no run of base has noised ones of all 2 variants"):
         effects(store, samples=SAMPLES[2], activations=None)
 
 
