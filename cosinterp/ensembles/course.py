@@ -135,6 +135,7 @@ class Course:
                 # What was raised holds the tensors that did not fit, until this block is left.
                 pass
             self._chunks.refused(self._tried, min(self._rows[row].steps for row in self.going))
+            self._listener.retried()
             gc.collect()
             torch.cuda.empty_cache()
 

@@ -159,7 +159,18 @@ class Meeting:
         return None
 
     def merge(self) -> None:
-        """All rows have come to the same place: merge what they have there."""
+        """All rows have come to the same place: merge what they have there.
+
+        They go on from the block before it, or from its own, so nothing that was merged earlier is needed any
+        more.
+        """
+        branches = {branch for branch, _, _ in self._arrived}
+        first = min((layer for _, _, layer in self._arrived), default=0) - 1
+        self._merged = {
+            place: merged
+            for place, merged in self._merged.items()
+            if place[0] in branches and place[2] >= first
+        }
         for place, arrived in self._arrived.items():
             one, weights = self._asked_at(*place)
             device = next(iter(arrived.values())).device

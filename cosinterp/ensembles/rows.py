@@ -19,7 +19,7 @@ Rows = tuple[int, ...]
 
 
 class Listener(Protocol):
-    """Told of what the rows of an ensemble come to, each thing once.
+    """Told of what the rows of an ensemble come to, each thing once (but see `retried`).
 
     Attributes:
         layers: of each site that it is told of.
@@ -41,6 +41,9 @@ class Listener(Protocol):
 
     def activation(self, rows: Rows, site: str, layer: int, tokens: torch.Tensor, call: Call) -> None:
         """What was computed of some rows, changes included: (row, token, channel)."""
+
+    def retried(self) -> None:
+        """Rows did not fit: activations of the step under way may be told again."""
 
     def stopped(self, row: int) -> None:
         """A row does not go on."""

@@ -78,6 +78,11 @@ class Writing:
         """See `Listener`."""
         self._recording(rows).activation(site, call.step, layer, call.branch, tokens)
 
+    def retried(self) -> None:
+        """See `Listener`."""
+        # What is written again comes after what was, whichever thread writes it.
+        self._sink.then(_nothing)
+
     def stopped(self, row: int) -> None:
         """See `Listener`."""
         writer = self._writers[row]
@@ -111,3 +116,7 @@ class Writing:
             writers = [self._writers[row] for row in rows]
             self._recordings[rows] = BatchRecording(self._plan, self._planned, writers, self._sink)
         return self._recordings[rows]
+
+
+def _nothing() -> None:
+    pass

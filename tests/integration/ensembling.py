@@ -37,6 +37,7 @@ class Heard:
     predictions: Tensors = field(default_factory=lambda: defaultdict(list))
     final: dict[int, torch.Tensor] = field(default_factory=dict)
     activations: dict[tuple[int, str, int, int, str], torch.Tensor] = field(default_factory=dict)
+    retries: int = 0
     stopped_rows: list[int] = field(default_factory=list)
     schedules: list[Schedule] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -56,8 +57,11 @@ class Heard:
     def activation(self, rows: Rows, site: str, layer: int, tokens: torch.Tensor, call: Call) -> None:
         for place, row in enumerate(rows):
             key = row, site, layer, call.step, call.branch
-            assert key not in self.activations, "told twice"
+            assert key not in self.activations or self.retries, "told twice"
             self.activations[key] = tokens[place].clone()
+
+    def retried(self) -> None:
+        self.retries += 1
 
     def stopped(self, row: int) -> None:
         self.stopped_rows.append(row)
