@@ -15,14 +15,15 @@ from cosinterp.ensembles.selecting import check_select
 from cosinterp.ensembles.spec import Ensemble, Merge, What
 from cosinterp.ensembles.to_make import ToMake, samples_to_make
 from cosinterp.ensembles.ways import How
-from cosinterp.errors import InterventionError
+from cosinterp.errors import InterventionError, StoreError
 from cosinterp.models.blocks import RESID
 from cosinterp.planning.plan import TracePlan, make_plan
 from cosinterp.planning.to_make import joining, runs_to_make
 from cosinterp.samples import Sample
 from cosinterp.tracing import HOST_MEMORY
-from stores.layout import BASE
+from stores.layout import BASE, check_run_name
 from stores.selection import Selection
+from stores.units import count_text
 
 if TYPE_CHECKING:
     from cosinterp.models.model import Model
@@ -127,6 +128,7 @@ def plan_ensemble(
         sampling=dict(sampling or {}),
         **_recorded(record),
     )
+    check_run_name(plan.samples[0].sample.name, plan.seeds[0], variant)
     settings = plan.samples[0].settings
     spec = ensemble_of(
         model.anatomy,
@@ -152,10 +154,26 @@ def plan_ensemble(
     own = joining(plan, path, variant)
     base_todo = runs_to_make(own, path, True) if base else []
     if base_todo:
-        # Base runs record what the store says, or are refused.
-        runs_to_make(plan, path, True)
+        _check_joins(plan, path, base_todo)
     todo = samples_to_make(own, path, spec, variant, resume)
     return PlannedEnsemble(plan, base_todo, own, todo, spec, variant, path, chunk)
+
+
+def _check_joins(plan: TracePlan, path: Path, base_todo: Sequence[tuple[str, int]]) -> None:
+    """Base runs have to record what the others of their store do.
+
+    Raises:
+        StoreError: they would not.
+    """
+    try:
+        runs_to_make(plan, path, True)
+    except StoreError as error:
+        sample, seed = base_todo[0]
+        raise StoreError(
+            f"{count_text(len(base_todo), 'base run')} would be made too, such as {sample} with seed {seed}: "
+            "record what the store records (--record, record=), choose seeds that it has, or leave base runs "
+            f"out (--no-base, base=False)\n{error}"
+        ) from error
 
 
 def _recorded(record: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -192,6 +192,7 @@ def test_what_cannot_be_compared_is_made_all_the_same(
         (("--record-layers", "1"), "begins with --record SITES"),
         (("--plot", "cost.txt"), "has to end in .png, .svg or .pdf"),
         (("--variant", "base"), "an ensemble is no run of the variant base"),
+        (("--variant", "My X"), "use lower-case letters"),
     ],
 )
 def test_what_does_not_fit_together_is_refused(
@@ -205,3 +206,12 @@ def test_what_does_not_fit_together_is_refused(
     assert said.exit_code == 2
     assert message in " ".join(said.output.split())
     assert not store.exists()
+
+
+def test_base_runs_have_to_record_what_their_store_records(asked: tuple[Any, ...]) -> None:
+    recorded = ("--record", "resid", "--record-layers", "0", "--record-steps", "0")
+    assert invoke(*asked, "--seeds", "0-1", *recorded, "--limit", 1, "--no-score").exit_code == 0
+    said = invoke(*asked, "--seeds", "0-2", "--limit", 1, "--variant", "three", "--dry-run")
+    assert said.exit_code == 2
+    assert "1 base run would be made too, such as a with seed 2" in " ".join(said.output.split())
+    assert invoke(*asked, "--variant", "two", "--seeds", "0-1", "--limit", 1, "--dry-run").exit_code == 0
