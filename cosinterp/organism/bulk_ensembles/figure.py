@@ -12,6 +12,8 @@ from cosinterp.organism.bulk_ensembles.comparison import ANY, SINGLE, VOTE, Comp
 from probes.figures.plots import OKABE_ITO
 
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*")
+# What solves so much less than a single seed would take the room of all else.
+_BELOW = 0.12
 _TICKS = (0.5, 1, 2, 4, 8, 16)
 
 
@@ -48,9 +50,14 @@ def solved_by_cost(
             alpha=0.12,
             lw=0,
         )
-    families = list(dict.fromkeys(one.way.family for one in others))
+    lowest = max(0.0, min(one.solved.value for one in votes) - _BELOW)
+    shown = [one for one in others if one.solved.value >= lowest]
+    below = [f"{one.way.name} ({one.solved.value:.3f})" for one in others if one.solved.value < lowest]
+    if below:
+        caption += f"\nBelow the axis: {', '.join(below)}."
+    families = list(dict.fromkeys(one.way.family for one in shown))
     for number, family in enumerate(families):
-        dots = [one for one in others if one.way.family == family]
+        dots = [one for one in shown if one.way.family == family]
         axes.scatter(
             [one.times for one in dots],
             [one.solved.value for one in dots],
@@ -62,15 +69,16 @@ def solved_by_cost(
             label=family,
             zorder=3,
         )
-    for one in others:
-        if one.way.name in named:
-            axes.annotate(
-                one.way.name,
-                (one.times, one.solved.value),
-                xytext=(4, 5),
-                textcoords="offset points",
-                fontsize=7,
-            )
+    told = sorted((one for one in shown if one.way.name in named), key=lambda one: one.times)
+    for number, one in enumerate(told):
+        axes.annotate(
+            one.way.name,
+            (one.times, one.solved.value),
+            xytext=(4, 6) if number % 2 == 0 else (4, -10),
+            textcoords="offset points",
+            fontsize=7,
+        )
+    axes.set_ylim(bottom=lowest)
     axes.set_xscale("log", base=2)
     axes.xaxis.set_major_locator(FixedLocator(_TICKS))
     axes.xaxis.set_minor_locator(NullLocator())
