@@ -64,7 +64,7 @@ class NoisedPlace:
     def protocol(self) -> str:
         """How the noise gets in: places of one protocol differ in nothing else."""
         if self.energy is not None:
-            how = f"energy {self.energy:g}"
+            how = f"matched, energy {self.energy:g}"
         else:
             how = PAPER if self.how == PAPER else f"{self.how} {self.strength:g}"
         return how if self.seed == 0 else f"{how}, noise seed {self.seed}"

@@ -206,9 +206,9 @@ def test_two_protocols_are_told_apart(tmp_path: Path) -> None:
     found = effects(store, scores=scores(store, finals), activations=None)
     contrast = found.dataset["steps_less_frames"]
     assert contrast.sel(protocol="replace").item() == -1
-    assert contrast.sel(protocol="energy 0.5").item() == 0
+    assert contrast.sel(protocol="matched, energy 0.5").item() == 0
     one = effects(store, variants="*-energy-*", scores=scores(store, finals), activations=None)
-    assert one.dataset["protocol"].values.tolist() == ["energy 0.5"]
+    assert one.dataset["protocol"].values.tolist() == ["matched, energy 0.5"]
 
 
 def test_what_cannot_be_compared_is_refused(tmp_path: Path, store: Store, finals: dict) -> None:

@@ -47,7 +47,7 @@ def test_the_summary_names_effects_intervals_energies_and_n(result: Result) -> N
     assert result.title == "What noise in latents does"
     assert "6 places (3 at a step, 2 in a frame, 1 elsewhere)" in text
     assert "replace: energy 1.00 at a step, 1.70 in a frame" in text
-    assert "energy 1: energy 1.00 at a step, 1.00 in a frame" in text
+    assert "matched, energy 1: energy 1.00 at a step, 1.00 in a frame" in text
     assert "-0.95 [" in text
     assert "steps less frames -0.85 [" in text
     assert "Largest loss: noised-step-02, -1.00" in text
