@@ -90,8 +90,8 @@ def ensemble(
         seeds: "0-2", numbers, or one number.
         merge: what is merged: "latent" (what leaves a step), "x0" (the clean estimates of a step; each seed
             keeps its own noise), "prediction" (guided predictions), "hidden" (tokens at ``layers`` of
-            ``site``). Or `Merge` data, several for several merges, or all of an `Ensemble`. None: latents,
-            or nothing if ``select`` is given.
+            ``site``). Or `cosinterp.ensembles.spec.Merge` data, several of them for several merges, or an
+            `Ensemble`, which says all. None: latents, or nothing if ``select`` is given.
         steps: at which steps, as "0", "0-3".
         how: "mean", "norm-mean" (scaled to the mean norm of the seeds), "median", "medoid" (the seed nearest
             to the others).

@@ -106,6 +106,22 @@ def test_merging_one_seed_several_times_changes_nothing(how, scheduler, chunk, m
             check_plain(heard, row, model, sample, 3)
 
 
+@pytest.mark.parametrize("kind", ["wan2.2-i2v-a14b", "wan2.2-ti2v-5b-image"])
+def test_one_seed_several_times_is_its_run_in_bf16(kind, tiny_model):
+    """What is rounded on the way is rounded alike; a frame that is held stays what it is."""
+    model = tiny_model(kind, "bf16")
+    sample = planned(model, sample_for(kind), num_steps=NUM_STEPS, guidance_scale=3.0)
+    merges = (
+        Merge(what="latent", steps=(0, 1), how="norm-mean"),
+        Merge(what="x0", steps=(1, 2)),
+        Merge(what="hidden", steps=(0, 2), site="resid", layers=(1,), how="median"),
+    )
+    for chunk, seeds in ((1, (3, 3)), (AUTO, (3,))):
+        heard = made(model, sample, Ensemble(merges=merges, then="all"), seeds, chunk)
+        for row in heard.final:
+            check_plain(heard, row, model, sample, 3)
+
+
 @of_what
 def test_one_seed_alone_is_its_run(what, more, model, sample):
     heard = made(model, sample, merging(what, 0, 2, then="one", **more), (4,))
