@@ -111,11 +111,12 @@ def effects(
         notes.append(f"no activations of {activations.site} in all variants, so none are compared")
     notes += [] if apart is None else apart.notes
     protocols = list(dict.fromkeys(place.protocol for place in places))
-    variables = _trajectory_arrays(paths, runs, seed)
-    variables |= _energy_arrays(places, protocols, paths.energies)
+    variables: dict[str, Any] = {}
     if scored is not None:
         variables |= _effect_arrays(places, protocols, runs, scored, seed, draws)
         notes += _unequal(places, protocols, paths.energies)
+    variables |= _energy_arrays(places, protocols, paths.energies)
+    variables |= _trajectory_arrays(paths, runs, seed)
     if apart is not None:
         variables |= _unlike_arrays(apart, paths)
     dataset = xarray.Dataset(variables, _coords(places, protocols, runs, paths, apart))
