@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from cosinterp.errors import SelectionError
 from cosinterp.experiments.costs import Cost
 from cosinterp.experiments.settings import Settings
+from probes.claims import Shown
 from probes.results.files import result_path
 from probes.results.result import Result
 from probes.scores import ScoreTable
@@ -54,7 +55,7 @@ class Bench:
         store: the folder of the base runs; results are saved there. Other stores stand beside it, named
             after it: STORE-layers, STORE-frames-5.
         work: told how it goes.
-        rests: the results that were used, by name, in order.
+        rests: the results that were used, by name, in order; those of stores beside as STORE/NAME.
     """
 
     load: Callable[[], Model]
@@ -159,7 +160,7 @@ class Bench:
             raise SelectionError(f"the samples are of several tasks, {tasks}; give a dataset of one")
         path = found[0].path
         assert path is not None
-        self.rests.append(path.stem)
+        self._rest_on(store, path.stem)
         table = ScoreTable.from_dataset(Result.open(path).dataset)
         keys = {(name, seed) for name in names for seed in numbers}
         return replace(table, runs=tuple(run for run in table.runs if run.key in keys))
@@ -173,8 +174,19 @@ class Bench:
         path = result_path(store.path, name)
         if not path.exists():
             make(name)
-        self.rests.append(name)
+        self._rest_on(store, name)
         return Result.open(path)
+
+    def _rest_on(self, store: Store, name: str) -> None:
+        beside = "" if store.path == self.store else f"{store.path.name}/"
+        self.rests.append(f"{beside}{name}")
+
+
+def figure_of(result: Result, figure: str | None = None) -> Shown:
+    """A figure of a result that was kept, the main one by default, as something to be shown."""
+    assert result.path is not None
+    assert result.name is not None
+    return Shown(result.path.parents[1].name, result.name, figure or result.figures()[0])
 
 
 def digest(settings: Settings) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from cosinterp.experiments.bench import figure_of
 from cosinterp.experiments.costs import Cost
 from cosinterp.experiments.experiment import Experiment
 from cosinterp.experiments.measures import (
@@ -130,7 +131,7 @@ def run(bench: Bench, settings: ChainOfSteps) -> Findings:
         ),
         claims,
         _panels(table, counted, settings),
-        () if compared is None else ((str(compared.name), "braid"),),
+        () if compared is None else (figure_of(compared, "braid"),),
     )
 
 

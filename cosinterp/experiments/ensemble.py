@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cosinterp.experiments.bench import figure_of
 from cosinterp.experiments.costs import Cost
 from cosinterp.experiments.depth import of_forty
 from cosinterp.experiments.experiment import Experiment
@@ -102,7 +103,7 @@ def run(bench: Bench, settings: EnsembleSettings) -> Findings:
         ("The paper does not say which seed goes on; here it is the smallest of them.",),
         _claims(compared, settings),
         (_panel(compared, label),),
-        ((str(compared.name), compared.figures()[0]),),
+        (figure_of(compared),),
     )
 
 

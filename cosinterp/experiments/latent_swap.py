@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cosinterp.experiments.bench import figure_of
 from cosinterp.experiments.costs import Cost
 from cosinterp.experiments.depth import THIRDS, thirds
 from cosinterp.experiments.experiment import Experiment
@@ -85,7 +86,7 @@ def run(bench: Bench, settings: LatentSwap) -> Findings:
         ),
         _claims(by_pair, settings),
         _panels({_NOW: now, _END: end}, settings),
-        ((str(now.name), settings.effect), (str(end.name), settings.effect)),
+        (figure_of(now), figure_of(end)),
     )
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cosinterp.errors import SelectionError
+from cosinterp.experiments.bench import figure_of
 from cosinterp.experiments.costs import Cost
 from cosinterp.experiments.depth import THIRDS, thirds
 from cosinterp.experiments.experiment import Experiment
@@ -136,7 +137,7 @@ def run(bench: Bench, settings: LayerMaps) -> Findings:
         ),
         _claims(answer, scene, parts, settings),
         _panels({"answer": answer, "scene": scene}),
-        ((str(mapped.name), mapped.figures()[0]),),
+        (figure_of(mapped),),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cosinterp.experiments.bench import figure_of
 from cosinterp.experiments.costs import Cost
 from cosinterp.experiments.experiment import Experiment
 from cosinterp.experiments.settings import Settings
@@ -79,7 +80,7 @@ def run(bench: Bench, settings: NoiseSettings) -> Findings:
         ),
         _claims(found),
         _panels(found),
-        tuple((str(one.name), one.figures()[0]) for one in found.values()),
+        tuple(figure_of(one) for one in found.values()),
     )
 
 

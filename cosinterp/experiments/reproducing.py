@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from cosinterp.errors import SelectionError, StoreError, UserError
+from cosinterp.errors import ModelError, SelectionError, StoreError, UserError
 from cosinterp.experiments import NAMES, experiment_of
 from cosinterp.experiments.bench import Work
 from cosinterp.experiments.costs import Rates, measure_rates
@@ -285,9 +285,13 @@ def _samples(dataset: Path) -> list[Sample]:
 
 def _lacking(model: str) -> str | None:
     """Why a model cannot be had, if it cannot."""
-    from cosinterp.models.loading import BUNDLED
+    from cosinterp.models.loading.sources import find
 
-    return None if model in BUNDLED else f"{model} is not among the bundled models of this installation"
+    try:
+        find(model)
+    except ModelError as error:
+        return str(error)
+    return None
 
 
 def _estimate(parts: Sequence[Part], load: Load) -> Rates | None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cosinterp.errors import SelectionError
+from cosinterp.experiments.bench import figure_of
 from cosinterp.experiments.costs import Cost
 from cosinterp.experiments.experiment import Experiment
 from cosinterp.experiments.measures import STEP_AXIS, curve_of, headline, mean_of, names_of
@@ -122,7 +123,7 @@ def run(bench: Bench, settings: WorkingMemory) -> Findings:
             _stays(table, settings),
         ),
         _panels(table, {"hidden": hidden, "seen": seen}, settings),
-        tuple((str(one.name), "score") for one in (hidden,) if not isinstance(one, str)),
+        () if isinstance(hidden, str) else (figure_of(hidden),),
     )
 
 

@@ -8,8 +8,19 @@ figures    panels and claims, drawn
 """
 
 from probes.claims.claim import Claim, Measured
-from probes.claims.findings import Findings
+from probes.claims.findings import Findings, Shown
 from probes.claims.panels import Curve, Panel
 from probes.claims.rule import RULE, Judgement, Verdict, judge
 
-__all__ = ["RULE", "Claim", "Curve", "Findings", "Judgement", "Measured", "Panel", "Verdict", "judge"]
+__all__ = [
+    "RULE",
+    "Claim",
+    "Curve",
+    "Findings",
+    "Judgement",
+    "Measured",
+    "Panel",
+    "Shown",
+    "Verdict",
+    "judge",
+]

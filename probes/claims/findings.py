@@ -18,7 +18,7 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -37,6 +37,14 @@ _DRAWN = ("seed", "draws")
 _NOTHING = Estimate(math.nan, math.nan, math.nan, math.nan, 0, 0, "", None, None)
 
 
+class Shown(NamedTuple):
+    """A figure of another result: in which store, which is the experiment's own or stands beside it."""
+
+    store: str
+    result: str
+    figure: str
+
+
 @dataclass(frozen=True)
 class Findings:
     """What an experiment found.
@@ -48,7 +56,7 @@ class Findings:
         limits: what this cannot show, a sentence each.
         claims: judged by the rule; at least one.
         panels: what is drawn.
-        shown: figures of other results that belong to it, as (result, figure).
+        shown: figures of other results that belong to it.
     """
 
     experiment: str
@@ -57,7 +65,7 @@ class Findings:
     limits: tuple[str, ...]
     claims: tuple[Measured, ...]
     panels: tuple[Panel, ...] = ()
-    shown: tuple[tuple[str, str], ...] = ()
+    shown: tuple[Shown, ...] = ()
 
     def to_dataset(self) -> xarray.Dataset:
         """As it is saved; see the module."""
@@ -146,7 +154,7 @@ class Findings:
             tuple(json.loads(attrs["limits"])),
             tuple(claims),
             tuple(panels),
-            tuple((result, figure) for result, figure in json.loads(attrs["shown"])),
+            tuple(Shown(*told) for told in json.loads(attrs["shown"])),
         )
 
 

@@ -36,7 +36,7 @@ class Experiment:
     Attributes:
         findings: what it found.
         provenance: of its result; empty if it was not run.
-        store: the folder whose results it rests on.
+        store: its store's folder; others that it rests on stand beside it.
     """
 
     findings: Findings
@@ -167,9 +167,9 @@ def section_of(experiment: Experiment, room: int) -> Section:
     made.made_with = _made_with(told)
     for name, draw in figures(findings).items():
         made.pictures.append(inlined(name, draw(), room))
-    for result, figure in findings.shown:
+    for store, result, figure in findings.shown:
         try:
-            drawn = Result.open(result_path(experiment.store, result)).figure(figure)
+            drawn = Result.open(result_path(experiment.store.with_name(store), result)).figure(figure)
         except UserError as error:
             made.failures.append(f"figure {figure} of {result}: {error}")
             continue

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from probes.claims import Claim, Curve, Findings, Measured, Panel
+from probes.claims import Claim, Curve, Findings, Measured, Panel, Shown
 from probes.statistics import Estimate
 
 
@@ -48,5 +48,5 @@ def findings() -> Findings:
     )
     return Findings(
         *("trial", "A trial", "Planted numbers.", ("Nothing is shown.",), claims(), (lines, dots)),
-        shown=(("convergence", "braid"),),
+        shown=(Shown("store", "convergence", "braid"),),
     )
