@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+import cosinterp as ci
 from cosinterp.organism.architecture import TransformerSize, build_scheduler, build_transformer
 from cosinterp.organism.bulk_ensembles import running
 from cosinterp.organism.bulk_ensembles.__main__ import Bench, prepare, sweep
@@ -18,6 +19,7 @@ from cosinterp.organism.bulk_ensembles.reading import Drawn
 from cosinterp.organism.bulk_ensembles.running import encode_tasks, run_scheme
 from cosinterp.organism.bulk_ensembles.schemes import Merge, Scheme, SchemeError, scheme_of
 from cosinterp.organism.bulk_ensembles.tasks import make_tasks
+from cosinterp.organism.dataset import write_mazes
 from cosinterp.organism.evaluate import BUNDLED, load_solver
 from cosinterp.organism.mazes import generate_maze
 from cosinterp.organism.measures import Attempt
@@ -441,3 +443,28 @@ def test_the_schemes_are_all_possible_and_have_names_of_their_own():
 def test_what_cannot_be_is_refused(make, message):
     with pytest.raises(SchemeError, match=message):
         make()
+
+
+@pytest.mark.parametrize("what", ["latent", "x0"])
+def test_a_scheme_is_the_ensemble_of_the_pipeline(trained, what, tmp_path):
+    """What is measured in bulk is what `cosinterp.ensemble` makes, one maze after another."""
+    model = ci.load("maze-wan")
+    write_mazes(tmp_path / "mazes", count=1, seed=3)
+    (sample,) = ci.load_dataset(tmp_path / "mazes")
+    store = ci.ensemble(
+        model,
+        sample,
+        store=tmp_path / "store",
+        seeds="0-1",
+        merge=what,
+        steps="0",
+        base=False,
+        save_video=False,
+        num_steps=2,
+        guidance_scale=GUIDANCE,
+    )
+    scheme = Scheme("two", 2, merges=(Merge(what, (0,)),))
+    made = run_scheme(trained, encode_tasks(trained, make_tasks(3, 1)), scheme, 2, GUIDANCE, 8)
+    with store.run(sample.name, 0, "ensemble") as stored:
+        close(made[0], torch.from_numpy(stored.noisy(2)).float())
+        assert stored.attrs["intervention"]["evaluations"] == scheme.evaluations(2, GUIDANCE)
