@@ -49,6 +49,7 @@ class Metric:
     label     a few words for axes and lists
     head      one or two short words for table heads
     kind      "share": the outcome of a run is 0 or 1; "mean": it is a number within `bounds`
+    blind     whether it can be told without the right answer, so that a choice by it needs none
     """
 
     name: str
@@ -56,6 +57,7 @@ class Metric:
     head: str
     kind: Literal["share", "mean"]
     bounds: tuple[float, float] = (0.0, 1.0)
+    blind: bool = False
 
 
 @dataclass(frozen=True)
@@ -159,6 +161,7 @@ class ScoreTable:
                 "outcome": metric.kind,
                 "low": float(metric.bounds[0]),
                 "high": float(metric.bounds[1]),
+                "blind": int(metric.blind),
             }
             variables[_METRIC + metric.name] = (by_step, self.metric(metric.name), attrs)
             variables[_FINAL + metric.name] = ("run", self.final(metric.name), attrs)
@@ -206,6 +209,8 @@ class ScoreTable:
                 told["head"],
                 told["outcome"],
                 (float(told["low"]), float(told["high"])),
+                # Scores that were kept by an earlier version do not say.
+                bool(told.get("blind", 0)),
             )
             for name in json.loads(attrs["metrics"])
         )

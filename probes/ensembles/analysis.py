@@ -64,7 +64,7 @@ def compare(
         scores: the result that holds the scores of the base runs; None is the only one. Those of the variants
             are the ones of the same task.
         choose: how the best of K is chosen: "agreement" is the seed whose answer most others share; the name
-            of a metric is the seed with the most of it ("-NAME": the least), and must need no right answer.
+            of a metric that needs no right answer is the seed with the most of it ("-NAME": the least).
         by: a number or a text of the truth, by which samples are grouped beside all of them together.
         samples: which; None is all that have all runs.
         seeds: that the variants are held against; None is all that any of them is made of.
@@ -81,7 +81,7 @@ def compare(
     used = sorted({seed for of in makings.values() for making in of.values() for seed in making.seeds})
     scored_in, table = _scores(store, BASE, scores, None)
     compared = metric_of(table, metric)
-    check_choice(table, choose, compared)
+    check_choice(table, choose)
     base = _rows(store, table, samples, used if seeds is None else seeds)
     pool = sorted({seed for rows in base.values() for seed in rows})
     found = {name: _rows(store, _scores(store, name, None, table.task)[1], samples, None) for name in names}

@@ -79,25 +79,25 @@ def reading_of(table: ScoreTable, metric: Metric) -> Reading:
     return next((one for one in table.readings if one.right == metric.name), table.readings[0])
 
 
-def check_choice(table: ScoreTable, choose: str, metric: Metric) -> None:
+def check_choice(table: ScoreTable, choose: str) -> None:
     """That the best can be chosen so, and without knowing what is right.
 
     Raises:
-        SelectionError: no such metric, or one that is known to need the right answer.
+        SelectionError: no such metric, or one that needs the right answer.
     """
     if choose == AGREEMENT:
         return
     name = choose.removeprefix("-")
-    others = [one.name for one in table.metrics]
-    if name not in others:
+    blind = [one.name for one in table.metrics if one.blind]
+    if name in blind:
+        return
+    ways = " or ".join((AGREEMENT, *blind))
+    if any(one.name == name for one in table.metrics):
         raise SelectionError(
-            f"choose {choose!r}: {AGREEMENT}, or a metric of task {table.task}: {', '.join(others)}"
+            f"choose {choose!r}: the scores do not say that this needs no right answer, and else it is what "
+            f"any of K is; choose by {ways}"
         )
-    if name == metric.name or name in {reading.right for reading in table.readings}:
-        raise SelectionError(
-            f"choose {choose!r}: this needs the right answer, so it is what any of K is; choose by "
-            f"{AGREEMENT}, or by a metric that needs none"
-        )
+    raise SelectionError(f"choose {choose!r}: task {table.task} has no such metric; choose by {ways}")
 
 
 def seed_outcomes(

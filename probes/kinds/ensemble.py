@@ -94,15 +94,14 @@ def _rules(dataset: xarray.Dataset) -> Iterator[str]:
         told.append(f"{name} {_told(estimate_at(dataset, 'value', group=ALL, approach=name))}")
     yield (
         f"At {_cost(dataset, approach_name('any', seeds))} evaluations: {', '.join(told)}. The best is "
-        f"chosen by {_choice(dataset.attrs['choose'])}; any and all need the truth."
+        f"chosen by {_choice(dataset.attrs['choose'])}, without the truth; any and all need it."
     )
 
 
 def _choice(choose: str) -> str:
     if choose == AGREEMENT:
-        return f"{AGREEMENT}, without the truth"
-    what = f"the least {choose[1:]}" if choose.startswith("-") else f"the most {choose}"
-    return f"{what}, which has to need no right answer"
+        return AGREEMENT
+    return f"the least {choose[1:]}" if choose.startswith("-") else f"the most {choose}"
 
 
 def _group(dataset: xarray.Dataset, group: str) -> str:

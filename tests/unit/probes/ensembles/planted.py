@@ -11,7 +11,7 @@ from probes.scores import Metric, Reading, Scored, ScoreTable
 from stores import Store, StoreSettings, create_store
 
 SOLVED = Metric("solved", "solved", "solved", "share")
-TIDY = Metric("tidy", "tidy path", "tidy", "share")
+TIDY = Metric("tidy", "tidy path", "tidy", "share", blind=True)
 IOU = Metric("iou", "IoU with the true path", "IoU", "mean")
 RIGHT = "true"
 STEPS = 12
