@@ -19,12 +19,11 @@ from cosinterp.ensembles.course import Course
 from cosinterp.ensembles.planned import KIND, VARIANT, PlannedEnsemble, plan_ensemble
 from cosinterp.ensembles.selecting import Selector
 from cosinterp.ensembles.spec import Ensemble, Merge, What
-from cosinterp.ensembles.to_make import ToMake
 from cosinterp.ensembles.ways import How
 from cosinterp.ensembles.writing import Writing
 from cosinterp.models.eager import eager
 from cosinterp.planning.fitting import check_space
-from cosinterp.planning.plan import TracePlan
+from cosinterp.planning.plan import PlannedSample, TracePlan
 from cosinterp.replay.preamble import Preamble
 from cosinterp.samples import Sample
 from cosinterp.tracing import HOST_MEMORY, Progress, run_plan, sinks_of
@@ -32,7 +31,6 @@ from stores.selection import Selection
 from stores.store import create_store
 
 if TYPE_CHECKING:
-    from cosinterp.capture.sink import Sink
     from cosinterp.models.model import Model
     from stores.store import Store
     from stores.writer import RunWriter
@@ -175,19 +173,9 @@ def make_ensemble(
 ) -> Store:
     """Make the runs of a planned ensemble itself; see `ensemble`."""
     chunks = Chunks(planned.chunk, model, note or (lambda text: None))
-    return _make(model, planned, chunks, host_memory, progress)
-
-
-def _make(
-    model: Model,
-    asked: PlannedEnsemble,
-    chunks: Chunks,
-    host_memory: int,
-    progress: Progress | None,
-) -> Store:
-    plan, path, runs = asked.plan, asked.path, asked.runs
-    check_space(path, plan, runs)
-    target = create_store(path, plan.settings, exist_ok=True)
+    plan, runs = planned.plan, planned.runs
+    check_space(planned.path, plan, runs)
+    target = create_store(planned.path, plan.settings, exist_ok=True)
     target.complete_catalog()
     if progress is not None:
         progress.planned(plan, runs)
@@ -203,20 +191,20 @@ def _make(
     try:
         with (
             eager(model.pipeline),
-            OpenRuns(partial(target.writer, variant=asked.variant)) as opened,
+            OpenRuns(partial(target.writer, variant=planned.variant)) as opened,
             sinks_of(model, replace(plan, batch=len(plan.seeds)), runs, host_memory) as sinks,
         ):
-            for one in asked.todo:
+            for one in planned.todo:
 
                 def on_step(seed: int, step: int, name: str = one.planned.sample.name) -> None:
                     if progress is not None:
                         progress.step(name, (seed,), step, plan.num_steps)
                     tell_finished()
 
-                _make_one(
-                    *(model, plan, one, asked.spec, chunks, preamble),
-                    *(opened, sinks.sink(), on_step, finished.put),
+                writing = Writing(
+                    model, plan, one.planned, opened, sinks.sink(), one.seeds, on_step, finished.put
                 )
+                _make_one(model, plan, one.planned, planned.spec, chunks, preamble, writing)
     finally:
         # Also where it fails or is interrupted: these runs are kept.
         tell_finished()
@@ -226,22 +214,16 @@ def _make(
 def _make_one(
     model: Model,
     plan: TracePlan,
-    todo: ToMake,
+    planned: PlannedSample,
     spec: Ensemble,
     chunks: Chunks,
     preamble: Preamble,
-    opened: OpenRuns,
-    sink: Sink,
-    on_step: Callable[[int, int], None],
-    on_finished: Callable[[RunWriter], None],
+    writing: Writing,
 ) -> None:
-    planned = todo.planned
-    writing = Writing(model, plan, planned, opened, sink, todo.seeds, on_step, on_finished)
     selector = None if spec.select is None else Selector(spec.select, model, planned, plan.seeds)
     course = Course(model, planned, spec, plan.seeds, chunks, writing, selector, preamble)
     course.run()
-    branches = len(plan.run_branches)
-    selected = {} if selector is None else {"scores": selector.told, "kept": list(selector.kept)}
+    selected = None if selector is None else {"scores": selector.told, "kept": list(selector.kept)}
     told = {
         "kind": KIND,
         "words": str(spec),
@@ -249,7 +231,7 @@ def _make_one(
         "seeds": list(plan.seeds),
         "chunk": chunks.of(len(plan.seeds)),
         "evaluations": course.evaluations,
-        "evaluations_of_one": float(plan.num_steps * branches),
-        **({"selected": selected} if selected else {}),
+        "evaluations_of_one": float(plan.num_steps * len(plan.run_branches)),
+        **({} if selected is None else {"selected": selected}),
     }
     writing.finish({"intervention": told})

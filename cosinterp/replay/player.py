@@ -254,15 +254,21 @@ class Player:
 
         model, output, is_paused = self.model, None, False
         clock = Clock(
-            *(model.pipeline, model.anatomy, self.size, self.rows),
-            *(on_step, watch.on_start, answer, watch.changes),
+            model.pipeline,
+            model.anatomy,
+            self.size,
+            self.rows,
+            on_step,
+            watch.on_start,
+            answer,
+            watch.changes,
         )
         try:
             with eager(model.pipeline), self._preamble.remembered(), clock.watching(), suppress(_Stopped):
                 # Within: some families encode texts for the pipeline's arguments.
                 arguments = model.arguments(self.sample, self.seeds, self.settings, output_type=output_type)
                 output = traced_call(
-                    *(model, arguments, clock, watch.layers, watch.wanted, watch.on_tensor, skips)
+                    model, arguments, clock, watch.layers, watch.wanted, watch.on_tensor, skips
                 )
         except Paused:
             is_paused = True
