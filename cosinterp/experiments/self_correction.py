@@ -99,13 +99,15 @@ CLAIMS = (EXISTS, BETTER, GAINS)
 def _claims(
     table: ScoreTable, counts: dict[str, np.ndarray], right: np.ndarray, settings: SelfCorrection
 ) -> tuple[Measured, ...]:
-    names, seed, end = names_of(table), settings.bootstrap_seed, float(table.num_steps - 1)
+    names, seed = names_of(table), settings.bootstrap_seed
+    # More there cannot be of answers that are held so long.
+    most = (table.num_steps - 1) / settings.hold
     exists = (counts["wrong_to_right"] > 0).astype(np.float64)
     change = counts["wrong_to_right"] - counts["right_to_wrong"]
     gained = (~right[:, 0] & right[:, -1]).astype(np.float64) - (right.any(axis=1) & ~right[:, -1])
     return (
         Measured(EXISTS, statistics.proportion(exists, names, seed=seed)),
-        Measured(BETTER, mean_of(change, names, seed, (-end, end))),
+        Measured(BETTER, mean_of(change, names, seed, (-most, most))),
         Measured(GAINS, mean_of(gained, names, seed, (-1.0, 1.0))),
     )
 
@@ -118,13 +120,15 @@ def _unknown() -> tuple[Measured, ...]:
 def _panels(
     table: ScoreTable, counts: dict[str, np.ndarray], right: np.ndarray, settings: SelfCorrection
 ) -> tuple[Panel, ...]:
-    names, seed, end = names_of(table), settings.bootstrap_seed, float(table.num_steps - 1)
-    kinds = statistics.means(np.stack(list(counts.values()), axis=1), names, seed=seed, bounds=(0.0, end))
+    names, seed = names_of(table), settings.bootstrap_seed
+    kinds = [
+        statistics.proportion((count > 0).astype(np.float64), names, seed=seed) for count in counts.values()
+    ]
     becomes = (~right[:, 0] & right[:, -1]).astype(np.float64)
     loses = (right.any(axis=1) & ~right[:, -1]).astype(np.float64)
     ends = [statistics.proportion(one, names, seed=seed) for one in (becomes, loses)]
     return (
-        _dots("corrections", "Corrections of held answers", "corrections a run", list(counts), kinds),
+        _dots("corrections", "Corrections of held answers", "runs with one", list(counts), kinds),
         _dots(
             "ends",
             "What becomes right, and what is lost",

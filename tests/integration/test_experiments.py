@@ -17,6 +17,7 @@ from probes.claims import Findings, Verdict, judge
 from probes.results.listing import results
 from stores import open_store
 
+pytestmark = pytest.mark.timeout(900)
 BROKEN_OFF = "layer-maps"
 
 
@@ -45,13 +46,6 @@ class Watched:
 
     def did(self, cost: Cost) -> None:
         self.done += cost
-
-
-class Counted:
-    """A model that is loaded once, and how often it was asked for a run."""
-
-    def __init__(self) -> None:
-        self.give: Load = once(bundled)
 
 
 @pytest.fixture(scope="module")
@@ -136,12 +130,11 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path: Path, load: Load) ->
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 
 
-def test_an_experiment_that_cannot_be_done_is_told_with_its_reason(tmp_path: Path) -> None:
+def test_a_model_that_cannot_be_had_is_said_before_anything_is_run(tmp_path: Path) -> None:
     def refuse(name: str) -> Model:
         raise TraceError("no memory for this model")
 
     out = tmp_path / "out"
-    # The machine is timed with the model, so a plan without it is one in which nothing is to be timed.
     with pytest.raises(TraceError, match="no memory"):
         plan(out, preset="smoke", only=["frames"], load=refuse)
     assert json.loads((out / "reproduction.json").read_text()) == {"preset": "smoke"}
