@@ -11,16 +11,17 @@ from typing import TYPE_CHECKING, Any, Protocol
 from cosinterp.capture.open_runs import OpenRuns
 from cosinterp.capture.recording import BatchRecording
 from cosinterp.capture.sink import RingSinks
-from cosinterp.capture.watching import traced_call
+from cosinterp.capture.watching import NO_SHORTCUTS, traced_call
 from cosinterp.denoising import Clock
 from cosinterp.following import Followed
-from cosinterp.interventions.changes import NO_CHANGES, Changes
+from cosinterp.interventions.changes import NO_CHANGES, Changes, Known
 from cosinterp.models.eager import eager
 from cosinterp.models.model import Model, to_uint8
 from cosinterp.planning.fitting import check_space
 from cosinterp.planning.plan import PlannedSample, TracePlan, make_plan
 from cosinterp.planning.reduce_option import Reduce
 from cosinterp.planning.to_make import joining, runs_to_make
+from cosinterp.replay.skips import Skips, cached_expert
 from cosinterp.run_attrs import run_attrs
 from cosinterp.samples import Sample
 from cosinterp.steps import Call, Step
@@ -270,6 +271,13 @@ def _trace_batch(
         _tell_finished(finished, progress)
 
     edits = changes.edits(planned, seeds, model.anatomy)
+    known = None if followed is not None else changes.known(planned, seeds)
+    shortcuts = NO_SHORTCUTS
+    # Where activations are recorded, all that is recorded of has to be computed.
+    if known is not None and not (plan.sites and min(plan.steps) < known.start):
+        answer = _until(known)
+        is_answered = model.anatomy.steps_pass_latents_only and cached_expert(model) is None
+        shortcuts = Skips(model.anatomy, known.start, is_answered, known.forms, len(seeds), model.device)
 
     def recorded_of(call: Call) -> bool:
         return call.step in plan.steps and call.branch in plan.branches
@@ -307,10 +315,15 @@ def _trace_batch(
         return recorded_of(call) or edits.wanted(call)
 
     with clock.watching():
-        output = traced_call(model, arguments, clock, layers, read, on_tensor)
+        output = traced_call(model, arguments, clock, layers, read, on_tensor, shortcuts)
     clock.check(plan.run_branches, plan.num_steps)
     recording.tell(latents.told)
     recording.end(clock.pinned, to_uint8(model.videos(output)) if plan.save_video else None, on_finished)
+
+
+def _until(known: Known) -> Callable[[int], torch.Tensor | None]:
+    """The predictions of steps that need not be computed."""
+    return lambda step: known.prediction(step) if step < known.start else None
 
 
 def _tell_finished(finished: SimpleQueue[tuple[str, int]], progress: Progress | None) -> None:

@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from cosinterp import tracing
 from cosinterp.errors import SelectionError
-from cosinterp.interventions.changes import NO_CHANGES, Changes
+from cosinterp.following import Followed
+from cosinterp.interventions.changes import NO_CHANGES, Changes, Known
 from cosinterp.noising.latents import NoisedLatents, pinned_error
 from cosinterp.noising.noise_at import How, NoiseAt
 from cosinterp.noising.places import EVERY, At, Matched, Places, places
 from cosinterp.planning.fitting import check_space
 from cosinterp.planning.plan import NO_SITES, PlannedSample, TracePlan, make_plan
 from cosinterp.planning.to_make import joining, runs_to_make
+from cosinterp.replay.skips import Forms
 from cosinterp.samples import Sample
 from cosinterp.tracing import HOST_MEMORY, run_plan
 from stores.layout import BASE, STORE_FILE
@@ -25,6 +27,9 @@ from stores.store import open_store
 if TYPE_CHECKING:
     from cosinterp.models.model import Model
     from stores.store import Store
+
+NOISED = "noised"
+"""What variants with noise begin with."""
 
 
 class Progress(tracing.Progress, Protocol):
@@ -66,7 +71,7 @@ class NoisePlan:
 
     def _base_to_make(self, path: Path) -> list[tuple[str, int]]:
         # Runs that are there may have recorded more than is asked for here; those that are made may not.
-        lacking = runs_to_make(joining(self.trace, path, "noised"), path, True, BASE)
+        lacking = runs_to_make(joining(self.trace, path, NOISED), path, True, BASE)
         return runs_to_make(self.trace, path, True, BASE) if lacking else []
 
 
@@ -250,10 +255,23 @@ def run_noise(
     check_space(path, plan.trace, [run for runs in todo.values() for run in runs])
     if plan.base and BASE in todo:
         _make(model, plan.trace, path, NO_CHANGES, host_memory, progress)
+    base = _checked_base(plan, path)
     for place in _possible(plan, path):
         if place.variant in todo:
             trace = joining(plan.trace, path, place.variant)
-            _make(model, trace, path, NoiseChanges(place), host_memory, progress)
+            _make(model, trace, path, NoiseChanges(place, base), host_memory, progress)
+    return open_store(path)
+
+
+def _checked_base(plan: NoisePlan, path: Path) -> Store | None:
+    """The store, if its base runs are those of this sweep: made from the same, by the same settings.
+
+    Raises:
+        TraceError: it has base runs of another sample that is called so.
+    """
+    if not (path / STORE_FILE).exists():
+        return None
+    runs_to_make(joining(plan.trace, path, NOISED), path, True, BASE)
     return open_store(path)
 
 
@@ -290,15 +308,33 @@ def _possible(plan: NoisePlan, path: Path) -> tuple[NoiseAt, ...]:
 
 
 class NoiseChanges(Changes):
-    """The runs of one place of a sweep."""
+    """The runs of one place of a sweep.
 
-    def __init__(self, noise: NoiseAt) -> None:
+    Args:
+        noise: of the place.
+        base: a store with base runs; up to the first noise a noised run is its base run, so that much of it
+            need not be computed again.
+    """
+
+    def __init__(self, noise: NoiseAt, base: Store | None = None) -> None:
         self.noise = noise
         self.variant = noise.variant
+        self._base = base
+        self._forms = Forms()
 
     def latents(self, planned: PlannedSample, seeds: tuple[int, ...]) -> NoisedLatents:
         """Noise in the latents of these seeds."""
         return NoisedLatents(self.noise, seeds, planned.settings["num_steps"])
+
+    def known(self, planned: PlannedSample, seeds: tuple[int, ...]) -> Known | None:
+        """The steps before the first noise, if the base runs of all these seeds are there."""
+        start = min(self.noise.steps or (0,))
+        name, base = planned.sample.name, self._base
+        if start == 0 or base is None or self.noise.is_nothing:
+            return None
+        if not all(base.has(name, seed) and base.shared_run(name, seed).has_latents for seed in seeds):
+            return None
+        return Known(start, Followed(base).predictions(name, seeds), self._forms)
 
     def attrs(self, planned: PlannedSample, seeds: tuple[int, ...]) -> dict[str, Any]:
         """Which noise it is."""

@@ -20,7 +20,7 @@ from cosinterp.errors import ModelError
 from cosinterp.interventions.edits import Edits
 from cosinterp.models.eager import eager
 from cosinterp.replay.preamble import Preamble
-from cosinterp.replay.skips import Anchor, Forms, Skips, needed_blocks
+from cosinterp.replay.skips import Anchor, Forms, Skips, cached_expert, needed_blocks
 from cosinterp.steps import NO_LATENT_CHANGES, Call, LatentChanges, Schedule, Step
 
 if TYPE_CHECKING:
@@ -305,13 +305,12 @@ class Player:
 
 
 def _check_uncached(model: Model) -> None:
-    for name in model.anatomy.experts:
-        # Of diffusers' denoisers that can have a cache; others have none.
-        if getattr(getattr(model.pipeline, name), "is_cache_enabled", False):
-            raise ModelError(
-                f"{model.name}: the cache of its {name} is enabled, which keeps activations between steps, "
-                "so no step can be played again by itself; load it without enable_cache()"
-            )
+    cached = cached_expert(model)
+    if cached is not None:
+        raise ModelError(
+            f"{model.name}: the cache of its {cached} is enabled, which keeps activations between steps, "
+            "so no step can be played again by itself; load it without enable_cache()"
+        )
 
 
 def _kept(latents: torch.Tensor) -> torch.Tensor:

@@ -14,6 +14,7 @@ from cosinterp.steps import Call
 
 if TYPE_CHECKING:
     from cosinterp.models.anatomy import Anatomy
+    from cosinterp.models.model import Model
 
 Branches = tuple[str, ...]
 """The branches of one denoiser call, in the order of its rows."""
@@ -45,6 +46,15 @@ class Anchor:
         if layer == 0:
             return {}
         return {kept: self.blocks[branches][kept] for kept in needed_blocks(layer, anatomy)}
+
+
+def cached_expert(model: Model) -> str | None:
+    """A denoiser that keeps activations from one step to the next, so that no step can be left out."""
+    for name in model.anatomy.experts:
+        # Of diffusers' denoisers that can have a cache; others have none.
+        if getattr(getattr(model.pipeline, name), "is_cache_enabled", False):
+            return name
+    return None
 
 
 def needed_blocks(layer: int, anatomy: Anatomy) -> tuple[int, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -254,3 +255,39 @@ def test_what_cannot_be_is_refused_before_anything_is_made(
     with pytest.raises(SelectionError, match="single frame"):
         plan_noise(model, image, **{**settings, "sampling": {"num_steps": 2, "num_frames": 1}})
     assert not (tmp_path / "store").exists()
+
+
+@pytest.mark.parametrize("scheduler", [EULER, UNIPC])
+def test_steps_before_the_noise_are_those_of_the_base_run_and_not_computed_again(
+    scheduler: str, scheduled: Callable[[str], Model], tmp_path: Path
+) -> None:
+    model = scheduled(scheduler)
+    settings: dict[str, Any] = {"seeds": SEED, "num_steps": NUM_STEPS, "at": "step", "steps": "3"}
+    with counted(model) as whole:
+        alone = ci.noise(model, sample_for(KIND), store=tmp_path / "alone", base=False, **settings)
+    base = trace(
+        model, sample_for(KIND), store=tmp_path / "beside", seeds=SEED, sites="none", num_steps=NUM_STEPS
+    )
+    with counted(model) as part:
+        beside = ci.noise(model, sample_for(KIND), store=base.path, **settings)
+    there, here = numbers(alone, "noised-step-03"), numbers(beside, "noised-step-03")
+    for name, values in there.items():
+        assert np.array_equal(values, here[name]), name
+    assert len(whole) == 2 * NUM_STEPS
+    # The last step, and the first call, which tells the form of all others.
+    assert len(part) == 2 + 1
+    with counted(model) as recorded:
+        ci.noise(model, sample_for(KIND), store=tmp_path / "recorded", sites="resid", layers="1", **settings)
+    assert len(recorded) == 2 * 2 * NUM_STEPS
+
+
+@contextmanager
+def counted(model: Model) -> Iterator[list[str]]:
+    """The blocks entered first within a block of code: one for each call of a denoiser that runs."""
+    calls: list[str] = []
+    with ExitStack() as stack:
+        for component in model.anatomy.experts:
+            first = getattr(model.pipeline, component).blocks[0]
+            handle = first.register_forward_hook(lambda *_, name=component: calls.append(name))
+            stack.callback(handle.remove)
+        yield calls
