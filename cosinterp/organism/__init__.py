@@ -22,6 +22,7 @@ Making and measuring it:
 - `train_autoencoder`, `train_denoiser`: the two stages of training.
 - `train`: the program that trains; `tune_decoder`: the one that sharpens the autoencoder's decoder.
 - `measures`: what the model card measures; `evaluate`: the program that does.
+- `bulk_ensembles`: ensembles of seeds over many mazes, and the programs that measure and tell them.
 - `card`: the model card's tables, from what `evaluate` wrote.
 - `program`: how these programs take flags and report mistakes.
 - `maze-wan/`: the trained weights, in diffusers' layout.

@@ -39,11 +39,14 @@ class Way:
         name: of the way.
         family: what kind it is.
         outcome: what came of it.
+        own: float (maze,): what the seeds whose noise it goes on with solve by themselves, the mean over
+            them; None: it has no such seeds.
     """
 
     name: str
     family: str
     outcome: Outcome
+    own: np.ndarray | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +56,8 @@ class Compared:
     Attributes:
         way: which.
         solved: share of mazes.
-        gain: over a single seed, paired by maze.
+        gain: over a single seed, the mean over all seeds, paired by maze.
+        over_own: over its own seeds alone (`Way.own`), paired by maze.
         times: its evaluations over those of a single seed.
         voters: how many seeds vote for at least as many evaluations; None: more than there are.
         over_vote: solved by the way minus solved by their vote, paired by maze.
@@ -62,6 +66,7 @@ class Compared:
     way: Way
     solved: Estimate
     gain: Estimate
+    over_own: Estimate | None
     times: float
     voters: int | None
     over_vote: Estimate | None
@@ -100,6 +105,11 @@ class Ways:
         return self._base.scheme.answers
 
     @property
+    def by_seed(self) -> np.ndarray:
+        """What each single seed solves: bool (maze, seed)."""
+        return self._solved
+
+    @property
     def mazes(self) -> list[int]:
         """The unit that intervals are drawn over."""
         return list(range(len(self.measured.named)))
@@ -124,17 +134,38 @@ class Ways:
         shares = means(solved, units, bounds=(0, 1))
         gains = means(solved - single[:, None], units)
         over = means(solved - compared_with, units)
+        own = np.stack([single if way.own is None else way.own[mazes] for way in ways], axis=1)
+        over_own = means(solved - own, units)
         return [
             Compared(
                 way,
                 share,
                 gain,
+                None if way.own is None else beside_own,
                 way.outcome.evaluations / self._cost,
                 count,
                 None if count is None else beside,
             )
-            for way, share, gain, count, beside in zip(ways, shares, gains, voters, over, strict=True)
+            for way, share, gain, beside_own, count, beside in zip(
+                ways, shares, gains, over_own, voters, over, strict=True
+            )
         ]
+
+    def beside(self, first: Sequence[Way], second: Sequence[Way]) -> list[Estimate]:
+        """Solved by the first minus solved by the second, pair by pair, paired by maze."""
+        solved = [one.outcome.solved - other.outcome.solved for one, other in zip(first, second, strict=True)]
+        return means(np.stack(solved, axis=1), self.mazes)
+
+    def named(self, name: str) -> Way:
+        """The way of a name.
+
+        Raises:
+            UserError: there is none.
+        """
+        found = next((way for way in self.every() if way.name == name), None)
+        if found is None:
+            raise UserError(f"the outcomes give no way that is called {name!r}")
+        return found
 
     def best_by_cost(self, limits: Sequence[float]) -> list[tuple[float, Way]]:
         """The way that solves most for at most so many times a single seed's cost, knowing no answers."""
@@ -236,11 +267,19 @@ class Ways:
             return
         # Groups do not know of one another, so each is an answer of its own.
         cost = total / scheme.groups
-        yield Way(scheme.name, family, Outcome(solved.mean(axis=1), cost))
+        yield Way(scheme.name, family, Outcome(solved.mean(axis=1), cost), self._own(scheme))
         for count in (3, 4, 5, 8, 16):
             if count <= scheme.groups:
                 name = f"{scheme.name}, vote of {count}"
                 yield Way(name, family, vote(answers.final, solved, count, cost))
+
+    def _own(self, scheme: Scheme) -> np.ndarray | None:
+        # Merged latents go on with the noise of all; what else is merged, with the first seed's.
+        latents = any(merge.what == "latent" for merge in scheme.merges)
+        seeds = np.arange(scheme.total_seeds) if latents else scheme.seeds * np.arange(scheme.groups)
+        if scheme.noise == 0 or seeds[-1] >= self.seeds:
+            return None
+        return self._solved[:, seeds].mean(axis=1)
 
 
 def family_of(scheme: Scheme) -> str:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
+import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
@@ -14,6 +17,9 @@ from probes.figures.plots import OKABE_ITO
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*")
 # What solves so much less than a single seed would take the room of all else.
 _BELOW = 0.12
+# Of names beside dots: where they may stand, and the width of a letter, in pixels.
+_PLACES = ((8, 0), (8, 9), (8, -9), (-8, 9), (-8, -9), (-8, 0))
+_LETTER = 5.2
 _TICKS = (0.5, 1, 2, 4, 8, 16)
 
 
@@ -69,26 +75,53 @@ def solved_by_cost(
             label=family,
             zorder=3,
         )
-    told = sorted((one for one in shown if one.way.name in named), key=lambda one: one.times)
-    for number, one in enumerate(told):
-        axes.annotate(
-            one.way.name,
-            (one.times, one.solved.value),
-            xytext=(4, 6) if number % 2 == 0 else (4, -10),
-            textcoords="offset points",
-            fontsize=7,
-        )
     axes.set_ylim(bottom=lowest)
     axes.set_xscale("log", base=2)
     axes.xaxis.set_major_locator(FixedLocator(_TICKS))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.set_xticks(_TICKS, [f"{tick:g}" for tick in _TICKS])
+    times = [one.times for one in (*shown, *votes)]
+    axes.set_xlim(min(times) / 1.2, max(times) * 1.2)
+    _name(axes, [one for one in shown if one.way.name in named], shown)
     axes.set_xlabel("denoiser evaluations, in those of a single seed")
     axes.set_ylabel("mazes solved")
     axes.grid(alpha=0.25)
     figure.legend(fontsize=7.5, loc="outside right center", frameon=False)
     figure.supxlabel(caption, fontsize=7.5)
     return figure
+
+
+def _name(axes: Axes, told: Sequence[Compared], shown: Sequence[Compared]) -> None:
+    """Write names beside dots, each on the side where least is in its way."""
+    taken = [axes.transData.transform((one.times, one.solved.value)) for one in shown]
+    for one in told:
+        at = axes.transData.transform((one.times, one.solved.value))
+        width = _LETTER * len(one.way.name)
+        others = [other for other in taken if not np.array_equal(other, at)]
+        across, up = max(_PLACES, key=partial(_room, at=at, width=width, others=others))
+        axes.annotate(
+            one.way.name,
+            (one.times, one.solved.value),
+            xytext=(across, up),
+            textcoords="offset pixels",
+            fontsize=7,
+            ha="left" if across > 0 else "right",
+            va="center",
+        )
+        taken += _spots((across, up), at, width)
+
+
+def _spots(place: tuple[int, int], at: np.ndarray, width: float) -> list[np.ndarray]:
+    """Points along a name that stands at a place beside ``at``, in pixels."""
+    across, up = place
+    start = at[0] + (across if across > 0 else across - width)
+    return [np.array([start + share * width, at[1] + up]) for share in (0.0, 0.25, 0.5, 0.75, 1.0)]
+
+
+def _room(place: tuple[int, int], at: np.ndarray, width: float, others: Sequence[np.ndarray]) -> float:
+    """How far a name there would be from the nearest of what is there already, in pixels."""
+    spots = _spots(place, at, width)
+    return min((float(np.hypot(*(spot - other))) for spot in spots for other in others), default=0.0)
 
 
 def shown_in(compared: Sequence[Compared]) -> list[Compared]:

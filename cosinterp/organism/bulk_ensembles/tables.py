@@ -14,20 +14,39 @@ from typing import Annotated
 import numpy as np
 import typer
 
+from cosinterp.errors import UserError
 from cosinterp.organism.bulk_ensembles.comparison import SINGLE, Compared, Way, Ways
 from cosinterp.organism.bulk_ensembles.figure import shown_in, solved_by_cost
 from cosinterp.organism.bulk_ensembles.outcomes import read_outcomes
 from cosinterp.organism.card import LENGTHS
 from cosinterp.organism.program import run_program
 from probes.figures.drawing import save_figure
-from probes.statistics import Estimate, describe
+from probes.statistics import Estimate, describe, means
 
 LIMITS = (1.0, 1.1, 1.2, 1.35, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 16.0)
-_HEAD = ("", "solved", "gain over one seed", "evaluations", "times one seed", "vote for as much", "over it")
+_HEAD = (
+    "",
+    "solved",
+    "gain over one seed",
+    "over its own seeds",
+    "evaluations",
+    "times one seed",
+    "vote for as much",
+    "over it",
+)
 
 
-def tables(ways: Ways, lengths: Sequence[str]) -> Iterator[str]:
-    """All tables as Markdown; ``lengths``: names, with ``*``, of ways told by path length."""
+def tables(ways: Ways, lengths: Sequence[str], pairs: Sequence[tuple[str, str]] = ()) -> Iterator[str]:
+    """All tables as Markdown.
+
+    Args:
+        ways: what there is to tell.
+        lengths: names, with ``*``, of ways told by path length.
+        pairs: names of ways to tell one beside the other.
+
+    Raises:
+        UserError: there is no way of a name of ``pairs``.
+    """
     yield f"{_about(ways)}\n"
     plain = ways.compare([ways.single, *ways.votes, *ways.any])
     shown = [one for number, one in enumerate(plain) if _told(one.way, number)]
@@ -36,7 +55,10 @@ def tables(ways: Ways, lengths: Sequence[str]) -> Iterator[str]:
     if ways.schemes:
         yield from _table("Schemes", ways.compare(ways.schemes))
     yield from _best(ways)
+    if pairs:
+        yield from _pairs(ways, pairs)
     yield from _by_length(ways, lengths)
+    yield from _seeds(ways)
     yield f"{describe([plain[0].solved], 'sample')}.\n"
 
 
@@ -95,6 +117,25 @@ def _by_length(ways: Ways, names: Sequence[str]) -> Iterator[str]:
     )
 
 
+def _pairs(ways: Ways, pairs: Sequence[tuple[str, str]]) -> Iterator[str]:
+    first, second = ([ways.named(pair[place]) for pair in pairs] for place in (0, 1))
+    yield "#### One beside the other, paired by maze\n"
+    yield from _rows(
+        ("", "minus", "solved"),
+        (
+            (one.name, other.name, _difference(estimate))
+            for one, other, estimate in zip(first, second, ways.beside(first, second), strict=True)
+        ),
+    )
+
+
+def _seeds(ways: Ways) -> Iterator[str]:
+    """Each seed is the same noise in all mazes."""
+    yield "#### Single seeds, one by one\n"
+    found = means(ways.by_seed.astype(float), ways.mazes, bounds=(0, 1))
+    yield from _rows(("seed", "solved"), ((f"{seed}", _share(one)) for seed, one in enumerate(found)))
+
+
 def _table(title: str, compared: Sequence[Compared]) -> Iterator[str]:
     yield f"#### {title}\n"
     yield from _rows(_HEAD, (_cells(one) for one in compared))
@@ -107,6 +148,7 @@ def _cells(one: Compared) -> tuple[str, ...]:
         one.way.name,
         _share(one.solved),
         "" if one.way.family == SINGLE else _difference(one.gain),
+        "" if one.over_own is None else _difference(one.over_own),
         f"{one.way.outcome.evaluations:.1f}",
         f"{one.times:.2f}",
         "more than there are" if one.voters is None else f"{one.voters}",
@@ -130,16 +172,12 @@ def _rows(head: Sequence[str], rows: Iterator[Sequence[str]]) -> Iterator[str]:
 
 
 def draw(ways: Ways, path: Path, named: Sequence[str]) -> None:
-    """Draw solved against cost; the dots of these names, with ``*``, and the best of each cost are named."""
+    """Draw solved against cost; named are the dots of these names, with ``*``; else the best of each cost."""
     votes = ways.compare([ways.single, *ways.votes])
     dots = ways.compare([*ways.rules, *ways.schemes])
-    best = {way.name for _, way in ways.best_by_cost(LIMITS)}
+    named = named or [way.name for _, way in ways.best_by_cost(LIMITS)]
     shown = shown_in(dots)
-    told = [
-        one.way.name
-        for one in shown
-        if one.way.name in best or any(fnmatchcase(one.way.name, name) for name in named)
-    ]
+    told = [one.way.name for one in shown if any(fnmatchcase(one.way.name, name) for name in named)]
     caption = f"{_about(ways)}.\n{describe([votes[0].solved], 'sample')}."
     any_of = ways.compare([ways.single, *ways.any])
     save_figure(solved_by_cost(votes, any_of, shown, told, caption), path)
@@ -148,19 +186,31 @@ def draw(ways: Ways, path: Path, named: Sequence[str]) -> None:
 def main(
     outcomes: Annotated[list[Path], typer.Argument(help="Files of cosinterp.organism.bulk_ensembles.")],
     figure: Annotated[Path | None, typer.Option(help="Draw solved against cost of the first file.")] = None,
-    name: Annotated[str, typer.Option(help="Dots to name, with commas; * stands for anything.")] = "",
+    name: Annotated[str, typer.Option(help="Dots to name, with semicolons; * stands for anything.")] = "",
+    beside: Annotated[str, typer.Option(help="Pairs to compare: 'A=B;C=D'.")] = "",
     lengths: Annotated[
-        str, typer.Option(help="Ways to tell by path length, with commas; * stands for anything.")
-    ] = "vote of 3,any of 3,latent-s0-k3,x0-s0-3-k3",
+        str, typer.Option(help="Ways to tell by path length, with semicolons; * stands for anything.")
+    ] = "vote of 3;any of 3;latent-s0-k3;x0-s0-3-k3",
 ) -> None:
     """Tell what came of ensembles."""
+    pairs = []
+    for pair in _split(beside):
+        first, equals, second = pair.partition("=")
+        if not equals:
+            raise UserError(f"--beside takes pairs such as A=B, not {pair!r}")
+        pairs.append((first, second))
     for number, path in enumerate(outcomes):
         ways = Ways(read_outcomes(path))
         typer.echo(f"### {path.name}\n")
-        for part in tables(ways, lengths.split(",")):
+        for part in tables(ways, _split(lengths), pairs):
             typer.echo(part)
         if figure is not None and number == 0:
-            draw(ways, figure, [one for one in name.split(",") if one])
+            draw(ways, figure, _split(name))
+
+
+def _split(names: str) -> list[str]:
+    # Names have commas in them.
+    return [name.strip() for name in names.split(";") if name.strip()]
 
 
 if __name__ == "__main__":

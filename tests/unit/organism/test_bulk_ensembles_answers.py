@@ -158,6 +158,27 @@ def test_gains_are_paired_by_maze_and_beside_the_vote_for_as_much(ways):
     assert found.over_vote.value == pytest.approx((solved - two).mean())
 
 
+def test_schemes_are_told_beside_the_seeds_whose_noise_they_go_on_with(ways):
+    """A seed is the same noise in all mazes, and some are better than others."""
+    found = {one.way.name: one for one in ways.compare(ways.schemes)}
+    solved = ways.by_seed
+    merged = ways.measured.solved(ways.measured.answers["merged"].final)[:, 0]
+    own = found["merged"].over_own
+    assert own is not None
+    assert own.value == pytest.approx((merged - solved[:, :3].mean(axis=1)).mean())
+    assert found["noise-0"].over_own is None
+    kept_noise = Scheme("x0", 2, groups=2, merges=(Merge("x0", (0,)),))
+    np.testing.assert_allclose(ways._own(kept_noise), solved[:, [0, 2]].mean(axis=1))
+
+
+def test_ways_are_compared_pair_by_pair(ways):
+    one, other = ways.named("merged"), ways.named("any of 2")
+    (found,) = ways.beside([one], [other])
+    assert found.value == pytest.approx((one.outcome.solved - other.outcome.solved).mean())
+    with pytest.raises(UserError, match="no way that is called 'none'"):
+        ways.named("none")
+
+
 def test_what_costs_more_than_there_are_seeds_has_no_vote_beside_it(ways):
     way = ways.any[-1]
     found = ways.compare([type(way)(way.name, way.family, answers.Outcome(way.outcome.solved, 33.0))])[0]
@@ -174,10 +195,10 @@ def test_the_best_for_its_cost_knows_no_answers(ways):
 
 
 def test_the_tables_tell_every_way_with_its_interval(ways):
-    text = "\n".join(tables(ways, ["merged", "vote of *"]))
+    text = "\n".join(tables(ways, ["merged", "vote of *"], [("merged", "vote of 2")]))
     single = ways.compare([ways.single])[0]
     share = f"{single.solved.value:.3f} ({single.solved.low:.3f} to {single.solved.high:.3f})"
-    assert f"| single seed | {share} |  | 8.0 | 1.00 | 1 |  |" in text
+    assert f"| single seed | {share} |  |  | 8.0 | 1.00 | 1 |  |" in text
     for name in (
         "merged",
         "all, vote",
@@ -193,7 +214,7 @@ def test_the_tables_tell_every_way_with_its_interval(ways):
 
 
 def test_the_program_prints_and_draws(tmp_path, capsys):
-    main([outcomes(tmp_path / "out.npz")], tmp_path / "figure.png", "merged", "merged")
+    main([outcomes(tmp_path / "out.npz")], tmp_path / "figure.png", "merged", "merged=vote of 3", "merged")
     assert "### out.npz" in capsys.readouterr().out
     assert (tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")
 
