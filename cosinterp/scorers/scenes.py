@@ -26,7 +26,7 @@ class PermanenceTask:
         Metric("colour_kept", "comes out in its colour", "colour", "share"),
         Metric("in_time", "comes out in the right frame", "in time", "share"),
         Metric("hidden", "hidden while behind the wall", "hidden", "share"),
-        Metric("consistent", "scene consistent", "scene ok", "share"),
+        Metric("consistent", "scene consistent", "scene ok", "share", blind=True),
     )
     headline: tuple[str, ...] = ("solved", "right_row", "colour_kept")
     readings: tuple[Reading, ...] = (
@@ -82,7 +82,7 @@ class GroundingTask:
         Metric("right_block", "the named block is at the target", "right block", "share"),
         Metric("others_unmoved", "other blocks unmoved", "others stay", "share"),
         Metric("on_course", "frames with the block on its course", "on course", "mean"),
-        Metric("consistent", "scene consistent", "scene ok", "share"),
+        Metric("consistent", "scene consistent", "scene ok", "share", blind=True),
     )
     headline: tuple[str, ...] = ("solved", "right_block")
     readings: tuple[Reading, ...] = (Reading(ANSWER, "block", "right_block"),)

@@ -119,14 +119,21 @@ class GroundingScene:
         }
 
 
+def still_cells(truth: Mapping[str, Any]) -> np.ndarray:
+    """What never moves, whichever block is named: cell classes, uint8 (row, col), of wall, target, floor."""
+    walls = np.asarray(truth["walls"]).astype(bool)
+    still = np.where(walls, np.uint8(WALL), np.uint8(FLOOR))
+    row, col = np.asarray(truth["target"]).tolist()
+    draw(still, (row, col), TARGET)
+    return still
+
+
 def cell_video(truth: Mapping[str, Any]) -> np.ndarray:
     """The true video of a truth, cell classes uint8 (frame, row, col)."""
     named = CLASS_OF[truth["named"]]
     blocks, course = np.asarray(truth["blocks"]), np.asarray(truth["course"])
-    row, col = np.asarray(truth["target"]).tolist()
-    still = np.where((blocks > 0) & (blocks != named), blocks, FLOOR).astype(np.uint8)
-    still[np.asarray(truth["walls"]).astype(bool)] = WALL
-    draw(still, (row, col), TARGET)
+    others = np.where(blocks == named, 0, blocks).astype(np.uint8)
+    still = np.where(others > 0, others, still_cells(truth))
     cells = np.repeat(still[None], len(course), axis=0)
     for frame, (row, col) in zip(cells, course.tolist(), strict=True):
         draw(frame, (row, col), named)

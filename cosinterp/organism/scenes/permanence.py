@@ -195,16 +195,22 @@ class PermanenceScene:
         }
 
 
+def still_cells(truth: Mapping[str, Any]) -> np.ndarray:
+    """What does not move: cell classes, uint8 (row, col), of a truth's wall, balls at rest and floor."""
+    resting = np.asarray(truth["resting"])
+    still = np.where(resting > 0, resting, FLOOR).astype(np.uint8)
+    still[np.asarray(truth["walls"]).astype(bool)] = WALL
+    return still
+
+
 def cell_video(truth: Mapping[str, Any]) -> np.ndarray:
     """The true video of a truth, cell classes uint8 (frame, row, col)."""
-    walls, resting = np.asarray(truth["walls"]).astype(bool), np.asarray(truth["resting"])
-    still = np.where(resting > 0, resting, FLOOR).astype(np.uint8)
-    places = np.asarray(truth["places"])
+    still, places = still_cells(truth), np.asarray(truth["places"])
     cells = np.repeat(still[None], len(places), axis=0)
     cells[0][np.asarray(truth["trail"]).astype(bool)] = CLASS_OF["yellow"]
     for frame, (row, col) in zip(cells, places.tolist(), strict=True):
         draw(frame, (row, col), CLASS_OF[truth["colour"]])
-    cells[:, walls] = WALL
+    cells[:, still == WALL] = WALL
     return cells
 
 

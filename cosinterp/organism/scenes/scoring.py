@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from cosinterp.errors import UserError
-from cosinterp.organism.rendering import CELL_PX, FLOOR, WALL
+from cosinterp.organism.rendering import CELL_PX, FLOOR
 from cosinterp.organism.scenes import grounding, permanence
 from cosinterp.organism.scenes.rendering import CLASS_OF, COLOURS, TARGET, THING, Colour, read_cells
 
@@ -94,7 +94,7 @@ def score_permanence(video: np.ndarray, truth: Mapping[str, Any]) -> PermanenceS
         right_colour=found is not None and found.colour == str(truth["colour"]),
         in_time=found is not None and found.frame == int(truth["exit_frame"]),
         hidden=not drawn[hidden][:, ~resting].any(),
-        consistent=_consistent(cells, true, _BALLS, fixed=resting),
+        consistent=_consistent(cells, permanence.still_cells(truth), _BALLS),
     )
 
 
@@ -137,7 +137,7 @@ def score_grounding(video: np.ndarray, truth: Mapping[str, Any]) -> GroundingSco
         right_block=at_target == str(truth["named"]),
         others_unmoved=bool(np.array_equal(_only(cells, others)[1:], _only(true, others)[1:])),
         on_course=float(on_course[1:].mean()),
-        consistent=_consistent(cells, true, _BLOCKS),
+        consistent=_consistent(cells, grounding.still_cells(truth), _BLOCKS),
     )
 
 
@@ -170,14 +170,7 @@ def _things(covered: np.ndarray) -> np.ndarray:
     return np.argwhere(windows.all(axis=(2, 3)))
 
 
-def _consistent(
-    cells: np.ndarray, true: np.ndarray, movers: list[int], fixed: np.ndarray | None = None
-) -> bool:
-    """Whether all but the first frame keep the scene: of it only floor and target may be drawn over."""
-    scene = np.where(np.isin(true, [WALL, TARGET]), true, FLOOR)
-    if fixed is not None:
-        scene = np.where(fixed, true, scene)
-    free = np.isin(cells, movers) & np.isin(scene, [FLOOR, TARGET])
-    # A target that is covered in the true video is as right as one that a video leaves bare.
-    bare = (cells == TARGET) & (true[:1] == TARGET)
-    return bool(((cells == scene) | free | bare)[1:].all())
+def _consistent(cells: np.ndarray, still: np.ndarray, movers: list[int]) -> bool:
+    """Whether all but the first frame keep what does not move: of it only floor and target may be covered."""
+    covered = np.isin(cells, movers) & np.isin(still, [FLOOR, TARGET])
+    return bool(((cells == still) | covered)[1:].all())
