@@ -34,6 +34,7 @@ class How(StrEnum):
 
     REPLACE = "replace"
     MIX = "mix"
+    SHRINK = "shrink"
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,8 @@ class NoiseFlags:
     how: Annotated[
         How | None,
         typer.Option(
-            help="replace the latent by noise of its standard deviation, or mix them, the variance kept.",
+            help="replace the latent by noise of its standard deviation, mix them, the variance kept, or "
+            "shrink the latent.",
             rich_help_panel=NOISE,
             show_default="replace; with --matched mix",
         ),
@@ -81,7 +83,7 @@ class NoiseFlags:
     strength: Annotated[
         float | None,
         typer.Option(
-            help="Of mix: the share of the variance that is noise.",
+            help="Of mix: the share of the variance that is noise; of shrink: that is taken away.",
             min=0.0,
             max=1.0,
             rich_help_panel=NOISE,
@@ -142,8 +144,8 @@ class NoiseFlags:
             parts.append(f"energy-{self.energy:g}")
         elif self.matched:
             parts.append("matched")
-        elif self.how == How.MIX:
-            parts.append(f"mix-{1.0 if self.strength is None else self.strength:g}")
+        elif self.how is not None and self.how != How.REPLACE:
+            parts.append(f"{self.how.value}-{1.0 if self.strength is None else self.strength:g}")
         parts.append(f"seed-{self.noise_seed}" if self.noise_seed else None)
         return analysis_options.result_name(*parts)
 

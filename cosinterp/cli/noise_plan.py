@@ -42,9 +42,11 @@ class NoiseOutlook:
 
     @property
     def evaluations(self) -> int:
-        """Of the denoiser: once for each run, step and branch."""
+        """Of the denoiser: once for each run, branch and step that is computed."""
         trace = self.plan.trace
-        return len(self.runs) * trace.num_steps * len(trace.run_branches)
+        starts = {place.variant: self.plan.first_computed(place) for place in self.plan.places.every}
+        steps = sum(len(runs) * (trace.num_steps - starts.get(name, 0)) for name, runs in self.todo.items())
+        return steps * len(trace.run_branches)
 
     def as_data(self) -> dict[str, Any]:
         """The plan as JSON takes it."""
@@ -79,7 +81,7 @@ def print_outlook(outlook: NoiseOutlook) -> None:
     parts += [f"{len(places.in_frames)} in a latent frame"] if places.in_frames else []
     noise = places.every[0]
     how = f"energy {noise.energy:g}, mixed in" if noise.energy is not None else noise.how
-    how += f" {noise.strength:g}" if noise.how == "mix" and noise.energy is None else ""
+    how += f" {noise.strength:g}" if noise.how != "replace" and noise.energy is None else ""
     base, there = (
         len(outlook.todo.get(BASE, ())),
         (len(places.every) + plan.base) * trace.num_runs - len(outlook.runs),
@@ -91,7 +93,7 @@ def print_outlook(outlook: NoiseOutlook) -> None:
         "variants": f"{len(places.every)}: {', '.join(parts)}; {places.every[0].variant} and so on",
         "runs": f"{len(outlook.runs)} to make ({base} of them base), {there} there already: "
         f"{count_text(len(trace.samples), 'sample')}, {seeds}",
-        "cost": f"{outlook.evaluations} evaluations of the denoiser",
+        "cost": f"about {outlook.evaluations} evaluations of the denoiser",
         "needs": f"{size_text(outlook.needed)}; {size_text(outlook.free)} are free",
     }
     for name, value in lines.items():

@@ -11,7 +11,7 @@ import torch
 
 from cosinterp.errors import InterventionError
 from cosinterp.models.anatomy import Pinned
-from cosinterp.noising.mixing import cosine_of, mixed, turned
+from cosinterp.noising.mixing import cosine_of, mixed, shrunk, turned
 from cosinterp.noising.noise_at import NoiseAt
 from cosinterp.steps import Changed, LatentChanges, Step
 from stores.selection import compact
@@ -110,6 +110,8 @@ class NoisedLatents(LatentChanges):
     ) -> torch.Tensor:
         """What is put into the chosen frames of a latent: (channel, chosen frame, row, col)."""
         chosen, whole = own[:, frames], own[:, free]
+        if self._noise.how == "shrink":
+            return shrunk(chosen, self._noise.strength)
         if self._noise.energy is None:
             deviation = float(whole.std(correction=0))
             return mixed(chosen, noise[:, frames], self._noise.strength, deviation)

@@ -6,7 +6,9 @@ of independent standard normal numbers and s the standard deviation of x over al
     x'_S = sqrt(1 - m) x_S + sqrt(m) s ε_S                                                    (1)
 
 keeps the variance that the latent has at this noise level, whatever the schedule: with x_t = α x0 + σ ε it is
-α² var(x0) + σ², and s measures it. At m = 1 nothing of x_S is left: the latent is replaced.
+α² var(x0) + σ², and s measures it. At m = 1 nothing of x_S is left: the latent is replaced. Without its noise
+the mixture is sqrt(1 - m) x_S: the latent *shrinks*. Initial noise that shrinks by m = 1 - 1/K has the
+deviation of the mean of K seeds, so this is the control of an ensemble that averages latents.
 
 The *energy* of a change at one step is |x' - x|² / (2 |x|²), both over the whole latent. Two independent
 latents of one length are sqrt(2) |x| apart, so 1 is the energy of replacing all frames at one step. Energies
@@ -36,6 +38,11 @@ def mixed(latent: torch.Tensor, noise: torch.Tensor, strength: float, deviation:
     """
     own = math.sqrt(strength) * deviation * noise
     return own if strength == 1 else math.sqrt(1 - strength) * latent.float() + own
+
+
+def shrunk(latent: torch.Tensor, strength: float) -> torch.Tensor:
+    """Equation (1) without its noise: a latent that is smaller, float32 of its shape."""
+    return math.sqrt(1 - strength) * latent.float()
 
 
 def turned(latent: torch.Tensor, noise: torch.Tensor, cosine: float) -> torch.Tensor:

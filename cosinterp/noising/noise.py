@@ -56,6 +56,11 @@ class NoisePlan:
     base: bool
     is_every_frame: bool
 
+    def first_computed(self, place: NoiseAt) -> int:
+        """The first step of a noised run that has to be computed, if the base runs are there."""
+        start = min(place.steps or (0,))
+        return 0 if self.trace.sites and min(self.trace.steps) < start else start
+
     def to_make(self, path: Path, resume: bool) -> dict[str, list[tuple[str, int]]]:
         """The (sample name, seed) runs that a store lacks of each variant, base first.
 
@@ -190,8 +195,8 @@ def noise(
             is in the latent that enters it.
         frames: a variant is made for each of these latent frames: noise in it, at ``during_steps``.
         within_frames, during_steps: in which frames noise at a step is, and at which steps noise in a frame.
-        how: "replace" or "mix"; None: what fits ``matched``.
-        strength: of "mix", the share of the variance that is noise.
+        how: "replace", "mix" or "shrink"; None: what fits ``matched``.
+        strength: of "mix", the share of the variance that is noise; of "shrink", that is taken away.
         matched: True: every place gets the same energy, the most that all can take; a number: this energy.
             1 is that of replacing all frames at one step.
         noise_seed: of the noise, which is a function of it, of the run's seed and of the step.

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from cosinterp.errors import InterventionError
 from stores.selection import compact
 
-How = Literal["replace", "mix"]
+How = Literal["replace", "mix", "shrink"]
 
 _LONGEST = 64
 """Letters of a variant's name."""
@@ -29,8 +29,9 @@ class NoiseAt(BaseModel, frozen=True):
             the latent that step s - 1 left, or into the initial noise.
         frames: latent frames; None: all but those that the pipeline pins.
         how: "replace": noise of the standard deviation of the latent takes its place; "mix": it is mixed in,
-            so that the variance stays. See `cosinterp.noising.mixing`.
-        strength: m of the mixture, from 0 (nothing changes) to 1 (the same as "replace").
+            so that the variance stays; "shrink": the same mixture without its noise, so that there is less of
+            everything. See `cosinterp.noising.mixing`.
+        strength: m of the mixture, from 0 (nothing changes) to 1 (the same as "replace"; of "shrink", zeros).
         energy: with "mix", the energy to put in over all steps together, in which case the strength is
             chosen at each step; see `cosinterp.noising.mixing`.
         seed: of the noise, which is a function of it, of the run's seed and of the step.
@@ -55,7 +56,7 @@ class NoiseAt(BaseModel, frozen=True):
     def _fits_how(self) -> Self:
         if self.how == "replace" and self.strength != 1:
             raise ValueError('"replace" leaves nothing of the latent; use "mix" for a strength below 1')
-        if self.energy is not None and (self.how == "replace" or self.strength != 1):
+        if self.energy is not None and (self.how != "mix" or self.strength != 1):
             raise ValueError('an energy chooses the strength: use "mix", and give no strength')
         return self
 
@@ -103,8 +104,8 @@ class NoiseAt(BaseModel, frozen=True):
             parts.append("everywhere")
         if self.energy is not None:
             parts.append(f"energy-{_number(self.energy)}")
-        elif self.how == "mix":
-            parts.append(f"mix-{_number(self.strength)}")
+        elif self.how != "replace":
+            parts.append(f"{self.how}-{_number(self.strength)}")
         if self.seed:
             parts.append(f"seed-{self.seed}")
         name = "-".join(parts)

@@ -61,8 +61,8 @@ def places(
         steps: a place is made for each of them: noise at this step, in ``within_frames``.
         frames: a place is made for each of these latent frames: noise in it, at ``during_steps``.
         within_frames, during_steps: in which frames noise at a step is, and at which steps noise in a frame.
-        how: "replace" or "mix"; None: what fits ``matched``.
-        strength: of "mix"; None: 1.
+        how: "replace", "mix" or "shrink"; None: what fits ``matched``.
+        strength: of "mix" and "shrink"; None: 1.
         matched: whether every place gets the same energy.
         seed: of the noise.
 
@@ -110,7 +110,7 @@ def _settings(
         InterventionError: it contradicts itself.
     """
     if matched is not False:
-        if how == "replace" or strength is not None:
+        if how in ("replace", "shrink") or strength is not None:
             raise InterventionError(
                 "matched noise is mixed in by the strength that gives its energy; leave out how and strength"
             )

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from cosinterp.errors import InterventionError
 from cosinterp.models.anatomy import Pinned
 from cosinterp.noising.latents import NoisedLatents, drawn
-from cosinterp.noising.mixing import cosine_of, energy_of, mixed, strength_of, turned
+from cosinterp.noising.mixing import cosine_of, energy_of, mixed, shrunk, strength_of, turned
 from cosinterp.noising.noise_at import NoiseAt
 from cosinterp.steps import Step
 
@@ -91,8 +91,32 @@ def test_mixing_keeps_the_variance() -> None:
     assert torch.equal(mixed(x, noise, 0.0, 3.0), x)
 
 
+def test_shrinking_is_the_mixture_without_its_noise() -> None:
+    noised, entered = played(NoiseAt.at_step(0, how="shrink", strength=2 / 3))
+    before, changed = entered[0]
+    assert torch.allclose(changed, before / math.sqrt(3))
+    assert all(other is None for _, other in entered[1:])
+    assert noised.told(0)["noise_energy"] == pytest.approx((1 - 1 / math.sqrt(3)) ** 2 / 2, rel=1e-5)
+    x = before[0]
+    assert torch.allclose(mixed(x, torch.zeros_like(x), 0.3, 1.0), shrunk(x, 0.3))
+
+
+def test_what_shrinks_wholly_is_zero() -> None:
+    _, entered = played(NoiseAt.at_frame(2, how="shrink"))
+    for before, changed in entered:
+        assert not changed[:, :, 2].any()
+        assert torch.equal(changed[:, :, :2], before[:, :, :2])
+
+
 @pytest.mark.parametrize(
-    "noise", [NoiseAt(how="mix", strength=0), NoiseAt(steps=()), NoiseAt(frames=()), NoiseAt(steps=(9,))]
+    "noise",
+    [
+        NoiseAt(how="mix", strength=0),
+        NoiseAt(how="shrink", strength=0),
+        NoiseAt(steps=()),
+        NoiseAt(frames=()),
+        NoiseAt(steps=(9,)),
+    ],
 )
 def test_nothing_is_changed_where_nothing_is_asked(noise: NoiseAt) -> None:
     noised, entered = played(noise)
