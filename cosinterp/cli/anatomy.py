@@ -20,7 +20,7 @@ def anatomy(
     model: Annotated[
         str,
         typer.Argument(
-            metavar="MODEL", help=options.MODEL_HELP, autocompletion=options.one_of(options.BUNDLED)
+            metavar="MODEL", help=options.MODEL_HELP, autocompletion=options.one_of(*options.BUNDLED)
         ),
     ],
     height: Annotated[

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from cosinterp.models.model import Model
 
 MACHINE = "Machine"
-BUNDLED = "maze-wan"
+BUNDLED = ("maze-wan", "scene-wan")
 _MOST_COMPLETED = 100
-MODEL_HELP = f"{BUNDLED}, a diffusers folder, or a hub id."
+MODEL_HELP = f"{', '.join(BUNDLED)}, a diffusers folder, or a hub id."
 
 
 def one_of(*names: str, after: str = "") -> Callable[[str], list[str]]:
@@ -49,7 +49,7 @@ def dataset_names(ctx: typer.Context, incomplete: str) -> list[str]:
         return []
 
 
-ModelName: TypeAlias = Annotated[str, typer.Option(help=MODEL_HELP, autocompletion=one_of(BUNDLED))]
+ModelName: TypeAlias = Annotated[str, typer.Option(help=MODEL_HELP, autocompletion=one_of(*BUNDLED))]
 
 Device: TypeAlias = Annotated[
     str | None,
@@ -149,7 +149,7 @@ Decoder: TypeAlias = Annotated[
         help="The model whose VAE decodes.",
         rich_help_panel=MACHINE,
         show_default="the one that made the store",
-        autocompletion=one_of(BUNDLED),
+        autocompletion=one_of(*BUNDLED),
     ),
 ]
 

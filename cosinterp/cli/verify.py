@@ -19,7 +19,7 @@ def verify(
     model: Annotated[
         str,
         typer.Argument(
-            metavar="MODEL", help=options.MODEL_HELP, autocompletion=options.one_of(options.BUNDLED)
+            metavar="MODEL", help=options.MODEL_HELP, autocompletion=options.one_of(*options.BUNDLED)
         ),
     ],
     num_steps: Annotated[int | None, typer.Option(help="Denoising steps.", min=2, show_default="4")] = None,

@@ -89,7 +89,7 @@ def test_what_the_hub_does_not_have_is_said(ask: Ask) -> None:
         ("prepare", NAME, {"revision": "v9"}),
         ("prepare", NAME, {"local_files_only": True}),
     )
-    unknown = "unknown model {}: neither bundled (maze-wan), nor a folder"
+    unknown = "unknown model {}: neither bundled (maze-wan, scene-wan), nor a folder"
     assert nowhere["error"].startswith(f"{unknown.format('someone/nothing')}, nor on the hub")
     assert revision["error"] == f"{NAME}: has no revision v9"
     assert uncached["error"] == f"{unknown.format(NAME)}, nor in the local cache"

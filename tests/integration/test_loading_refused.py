@@ -50,7 +50,7 @@ class TestNames:
 
     @pytest.mark.parametrize("name", ["nothing", "./nothing/here", "/nothing/here", "a/b/c"])
     def test_an_unknown_name(self, name: str) -> None:
-        assert "neither bundled (maze-wan), nor a folder" in refusal(name)
+        assert "neither bundled (maze-wan, scene-wan), nor a folder" in refusal(name)
 
     @pytest.mark.parametrize("name", ["", "  "])
     def test_no_name(self, name: str) -> None:
@@ -61,7 +61,7 @@ class TestNames:
 
     def test_a_hub_id_without_a_network(self) -> None:
         message = refusal("nobody/nothing", local_files_only=True)
-        assert "neither bundled (maze-wan), nor a folder, nor in the local cache" in message
+        assert "neither bundled (maze-wan, scene-wan), nor a folder, nor in the local cache" in message
 
     def test_a_revision_of_a_folder(self, copied: Path) -> None:
         assert "leave out the revision main" in refusal(copied, revision="main")

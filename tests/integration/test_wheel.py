@@ -15,7 +15,7 @@ import cosinterp
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("cosinterp", "probes", "stores", "tui")
-WEIGHTS = ROOT / "cosinterp" / "organism" / "maze-wan"
+MODELS = [ROOT / "cosinterp" / "organism" / name for name in ("maze-wan", "scene-wan")]
 MAX_WEIGHTS = 16 * 10**6
 
 
@@ -76,9 +76,10 @@ def test_holds_every_source_file(wheel: Path) -> None:
     assert set(sources) - names == set()
 
 
-def test_holds_the_weights(wheel: Path) -> None:
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: model.name)
+def test_holds_the_weights(wheel: Path, model: Path) -> None:
     held = {info.filename: info.file_size for info in zipfile.ZipFile(wheel).infolist()}
-    files = [path for path in WEIGHTS.rglob("*") if path.is_file()]
+    files = [path for path in model.rglob("*") if path.is_file()]
     assert {path.name for path in files} >= {"model_index.json", "cosinterp.json"}
     for path in files:
         assert held[path.relative_to(ROOT).as_posix()] == path.stat().st_size
@@ -108,11 +109,12 @@ def test_every_package_comes_from_the_wheel(installed: Path, tmp_path: Path) -> 
     assert all(Path(file).is_relative_to(installed.parent) for file in files)
 
 
-def test_the_bundled_model_is_found_from_another_folder(installed: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: model.name)
+def test_a_bundled_model_is_found_from_another_folder(installed: Path, tmp_path: Path, model: Path) -> None:
     code = (
         "from importlib.resources import files\n"
-        "folder = files('cosinterp.organism') / 'maze-wan'\n"
+        f"folder = files('cosinterp.organism') / '{model.name}'\n"
         "print('\\n'.join(sorted(entry.name for entry in folder.iterdir())))"
     )
     found = run_elsewhere(installed / "python", "-c", code, cwd=tmp_path).split()
-    assert found == sorted(path.name for path in WEIGHTS.iterdir())
+    assert found == sorted(path.name for path in model.iterdir())

@@ -11,7 +11,7 @@ from pathlib import Path
 from cosinterp.errors import ModelError
 from cosinterp.models.loading.quiet import first_line, no_warnings_of
 
-BUNDLED = ("maze-wan",)
+BUNDLED = ("maze-wan", "scene-wan")
 INDEX = "model_index.json"
 MODEL_FILE = "cosinterp.json"
 
