@@ -89,8 +89,9 @@ def experiment(
     err().print(f"about {minutes_text(seconds)} on this machine, less what the store has", highlight=False)
     if dry_run:
         return
-    with ExperimentBar(rates, seconds) as bar:
-        bar.planned(seconds, 0.0)
+    with ExperimentBar(rates) as bar:
+        bar.planned(seconds)
+        bar.began(which, seconds)
         result = run(
             which,
             model=loaded,

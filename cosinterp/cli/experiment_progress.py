@@ -24,11 +24,10 @@ class ExperimentBar:
 
     Args:
         rates: how fast this machine is; None where nothing is left to do.
-        total: seconds that all of it takes, by the estimate.
     """
 
-    def __init__(self, rates: Rates | None, total: float = 0.0) -> None:
-        self._rates, self._total = rates, total
+    def __init__(self, rates: Rates | None) -> None:
+        self._rates, self._total = rates, 0.0
         self._before = self._within = self._share = 0.0
         self._began = time.monotonic()
         self._part = ""
@@ -44,21 +43,21 @@ class ExperimentBar:
             transient=True,
             disable=not err().is_terminal,
         )
-        self._task = self._bar.add_task("", total=max(total, 1e-9), left="")
+        self._task = self._bar.add_task("", total=None, left="")
 
-    def planned(self, total: float, done: float) -> None:
+    def planned(self, total: float) -> None:
         """As `cosinterp.experiments.reproducing.Progress.planned`."""
-        self._total, self._before = total, done
-        self._bar.update(self._task, total=max(total, 1e-9), completed=done)
+        self._total = total
+        self._bar.update(self._task, total=max(total, 1e-9))
 
-    def began(self, name: str) -> None:
+    def began(self, name: str, seconds: float) -> None:
         """As `cosinterp.experiments.reproducing.Progress.began`."""
-        self._part, self._within = name, 0.0
+        self._part, self._share, self._within = name, seconds, 0.0
         self._say(f"{name} ...")
 
-    def finished(self, name: str, seconds: float) -> None:
+    def finished(self, name: str) -> None:
         """As `cosinterp.experiments.reproducing.Progress.finished`."""
-        self._before, self._within = self._before + seconds, 0.0
+        self._before, self._share, self._within = self._before + self._share, 0.0, 0.0
         self._draw()
 
     def doing(self, what: str) -> None:
@@ -68,7 +67,8 @@ class ExperimentBar:
     def did(self, cost: Cost) -> None:
         """As `cosinterp.experiments.bench.Work.did`."""
         if self._rates is not None:
-            self._within += self._rates.seconds(cost)
+            # What was there before counts too, and may be more than was estimated.
+            self._within = min(self._within + self._rates.seconds(cost), self._share)
         self._draw()
 
     def __enter__(self) -> ExperimentBar:

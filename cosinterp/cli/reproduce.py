@@ -61,7 +61,7 @@ def reproduce(
     if dry_run:
         return
     try:
-        with ExperimentBar(made.rates, made.seconds) as bar:
+        with ExperimentBar(made.rates) as bar:
             done = run_plan(made, load=give, progress=bar, command=command_line(sys.argv))
     except KeyboardInterrupt:
         err().print(f"interrupted; to go on: {resume_command(sys.argv)}", markup=False, soft_wrap=True)

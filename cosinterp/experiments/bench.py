@@ -205,7 +205,7 @@ class Traced:
     """
 
     def __init__(self, work: Work, finished: Cost | None = None) -> None:
-        self._work, self._finished = work, finished
+        self.work, self._finished = work, finished
 
     def planned(self, plan: object, todo: object) -> None:
         """Known already."""
@@ -213,9 +213,9 @@ class Traced:
     def step(self, sample: str, seeds: tuple[int, ...], step: int, num_steps: int) -> None:
         """As `cosinterp.tracing.Progress.step`."""
         if self._finished is None:
-            self._work.did(Cost(steps=len(seeds)))
+            self.work.did(Cost(steps=len(seeds)))
 
     def finished(self, sample: str, seed: int) -> None:
         """As `cosinterp.tracing.Progress.finished`."""
         if self._finished is not None:
-            self._work.did(self._finished)
+            self.work.did(self._finished)

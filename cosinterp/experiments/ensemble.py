@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cosinterp.experiments.bench import figure_of
+from cosinterp.experiments.bench import Traced, figure_of
 from cosinterp.experiments.costs import Cost
 from cosinterp.experiments.depth import of_forty
 from cosinterp.experiments.experiment import Experiment
@@ -126,7 +126,6 @@ def variant_of(scheme: str) -> str:
 
 def _make(bench: Bench, store: Store, settings: EnsembleSettings, scheme: str, layers: str | None) -> None:
     from cosinterp.ensembles.ensemble import ensemble
-    from cosinterp.experiments.bench import Traced
 
     variant = variant_of(scheme)
     samples = bench.chosen(settings)

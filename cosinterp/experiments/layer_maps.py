@@ -142,12 +142,14 @@ def run(bench: Bench, settings: LayerMaps) -> Findings:
 
 
 _PROBE = 25.0
-"""Seconds of one grid of probes, of 27 cells of 7,200 rows."""
+"""Seconds of one grid of probes, of 27 cells of `_PROBED` rows."""
+_PROBED = 7_200
 
 
 def cost(settings: LayerMaps, blocks: int) -> Cost:
     """Runs of their own, with activations; two grids of probes."""
-    return Cost(settings.count * len(parse_seeds(settings.seeds)) * settings.num_steps, 0, 2 * _PROBE)
+    grid = _PROBE * settings.base_runs * settings.max_tokens / _PROBED
+    return Cost(settings.base_runs * settings.num_steps, 0, 2 * grid)
 
 
 def _layers(store: Store) -> tuple[int, ...]:

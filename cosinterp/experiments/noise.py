@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cosinterp.experiments.bench import figure_of
+from cosinterp.experiments.bench import Traced, figure_of
 from cosinterp.experiments.costs import Cost
 from cosinterp.experiments.experiment import Experiment
 from cosinterp.experiments.settings import Settings
@@ -118,7 +118,7 @@ def _effects(bench: Bench, store: Store, settings: NoiseSettings, protocol: str,
         )
         variants = [place.variant for place in planned.places.every]
         bench.work.doing(f"noise, {protocol}")
-        run_noise(model, planned, store.path, resume=True, progress=_Noised(bench))
+        run_noise(model, planned, store.path, resume=True, progress=_Noised(bench.work))
         found = effects(
             store.path,
             variants=variants,
@@ -174,23 +174,12 @@ def _panels(found: dict[str, Result]) -> tuple[Panel, ...]:
     return tuple(panels)
 
 
-class _Noised:
+class _Noised(Traced):
     """Passes on how a sweep of noise goes."""
-
-    def __init__(self, bench: Bench) -> None:
-        from cosinterp.experiments.bench import Traced
-
-        self._traced = Traced(bench.work)
-        self.planned, self.step, self.finished = (
-            self._traced.planned,
-            self._traced.step,
-            self._traced.finished,
-        )
-        self._bench = bench
 
     def variant(self, name: str) -> None:
         """As `cosinterp.noising.noise.Progress.variant`."""
-        self._bench.work.doing(name)
+        self.work.doing(name)
 
 
 EXPERIMENT = Experiment(

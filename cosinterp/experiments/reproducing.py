@@ -34,14 +34,14 @@ _PLAN, _DATASETS, _STORES = "reproduction.json", "datasets", "stores"
 class Progress(Work, Protocol):
     """Told how a reproduction goes."""
 
-    def planned(self, total: float, done: float) -> None:
-        """It takes so many seconds by the estimate, of which so many are done already."""
+    def planned(self, total: float) -> None:
+        """It takes so many seconds by the estimate."""
 
-    def began(self, name: str) -> None:
-        """An experiment begins."""
+    def began(self, name: str, seconds: float) -> None:
+        """An experiment begins, which by the estimate takes so long."""
 
-    def finished(self, name: str, seconds: float) -> None:
-        """An experiment is done, or cannot be; it was estimated to take so long."""
+    def finished(self, name: str) -> None:
+        """It is done, or cannot be."""
 
 
 @dataclass
@@ -179,13 +179,13 @@ def run_plan(
     """Carry out a plan; see `reproduce`."""
     give = once(load or bundled)
     if progress is not None:
-        progress.planned(plan.seconds, 0.0)
+        progress.planned(plan.seconds)
     failures: list[str] = []
     pages: list[OnPage] = []
     for part in plan.parts:
         name = part.experiment.name
         if progress is not None:
-            progress.began(name)
+            progress.began(name, part.seconds)
         if part.result is None and part.lacking is None:
             try:
                 part.result = experiment(
@@ -203,7 +203,7 @@ def run_plan(
                 failures.append(f"{name}: {error}")
         pages.append(_on_page(part))
         if progress is not None:
-            progress.finished(name, part.seconds)
+            progress.finished(name)
     report = write_claims_report(
         plan.out / REPORT,
         pages,
@@ -215,7 +215,8 @@ def run_plan(
 
 
 def _lead(plan: Plan) -> str:
-    models = " and ".join(dict.fromkeys(part.model for part in plan.parts))
+    used = [part.model for part in plan.parts if part.lacking is None]
+    models = " and ".join(dict.fromkeys(used)) or "no model"
     return (
         f"The experiments of Wang et al. 2026 (arXiv 2603.16870), repeated on {models} with the preset "
         f'"{plan.preset}". What is true of a small model need not be true of a large one, nor the reverse.'

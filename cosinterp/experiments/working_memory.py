@@ -127,13 +127,14 @@ def run(bench: Bench, settings: WorkingMemory) -> Findings:
     )
 
 
-_PROBE = 25.0
+_PROBE, _PROBED = 25.0, 12
+"""Seconds of one grid of probes, and of how many runs that is."""
 
 
 def cost(settings: WorkingMemory, blocks: int) -> Cost:
     """Runs with activations, scored by step; two grids of probes with baselines."""
     steps = settings.base_runs * settings.num_steps
-    return Cost(steps, steps, 2 * _PROBE)
+    return Cost(steps, steps, 2 * _PROBE * settings.base_runs / _PROBED)
 
 
 def _probe(

@@ -107,12 +107,16 @@ def test_estimates_are_told_in_round_numbers(seconds: float, text: str) -> None:
     assert minutes_text(seconds) == text
 
 
-def test_a_bar_never_goes_beyond_its_end() -> None:
-    with ExperimentBar(Rates(1.0, 0.5), 10.0) as bar:
-        bar.planned(10.0, 0.0)
-        bar.began("frames")
-        bar.did(Cost(steps=100, decodes=10))
+def test_a_bar_goes_no_further_than_the_experiment_that_is_run() -> None:
+    with ExperimentBar(Rates(1.0, 0.5)) as bar:
+        bar.planned(10.0)
+        bar.began("frames", 4.0)
         [task] = bar._bar.tasks
-        assert task.completed == 10.0
-        bar.finished("frames", 4.0)
+        bar.did(Cost(steps=1, decodes=2))
+        assert task.completed == 2.0
+        bar.did(Cost(steps=100))
         assert task.completed == 4.0
+        bar.finished("frames")
+        bar.began("noise", 6.0)
+        bar.did(Cost(steps=100))
+        assert task.completed == task.total == 10.0

@@ -30,15 +30,15 @@ class Watched:
         self.done = Cost()
         self.total = 0.0
 
-    def planned(self, total: float, done: float) -> None:
+    def planned(self, total: float) -> None:
         self.total = total
 
-    def began(self, name: str) -> None:
+    def began(self, name: str, seconds: float) -> None:
         if name == self.break_off_at:
             raise KeyboardInterrupt
         self.names.append(name)
 
-    def finished(self, name: str, seconds: float) -> None:
+    def finished(self, name: str) -> None:
         pass
 
     def doing(self, what: str) -> None:
