@@ -77,8 +77,8 @@ def test_a_dry_run_makes_nothing(run: Run, flags: list[object], tmp_path: Path) 
         *("noised-step-00", "noised-step-01", "noised-step-02", "noised-frame-00"),
     ]
     assert (told["runs"], told["base_runs"], told["latent_frames"]) == (14, 2, 3)
-    # Guidance makes two calls a step.
-    assert told["evaluations"] == 14 * 3 * 2
+    # Guidance makes two calls a step; up to the noise a noised run is its base run.
+    assert told["evaluations"] == 2 * 2 * (3 + (3 + 2 + 1) + 3 * 3)
     plain = run(*flags, "--dry-run", "--how", "mix", "--strength", "0.25")
     assert "mix 0.25" in plain.output
     assert "7 to make" in plain.output
