@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from probes.statistics import Estimate
 
 _LINES = {"any": ("#555555", "--"), "majority": (OKABE_ITO[0], "-"), "best": (OKABE_ITO[4], "-.")}
-_NAMES = {"any": "any of K (the truth chooses)", "majority": "majority of K", "best": "best of K"}
 _COLOURS = (OKABE_ITO[1], OKABE_ITO[2], OKABE_ITO[3], OKABE_ITO[5], OKABE_ITO[6])
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 _RULE = "#dddddd"
@@ -66,7 +65,7 @@ def against_cost(dataset: xarray.Dataset) -> Figure:
         for rule, (colour, style) in _LINES.items():
             value, low, high = _parts(estimates_along(dataset, "curve", rule=rule))
             axes.fill_between(at, low, high, facecolor=(colour, 0.1), edgecolor="none")
-            (drawn[_NAMES[rule]],) = axes.plot(
+            (drawn[_rule_name(dataset, rule)],) = axes.plot(
                 at, value, style, color=colour, marker=".", markersize=7, linewidth=1.6
             )
     points = [(SINGLE, "black", "o")]
@@ -218,6 +217,11 @@ def _point(axes: Axes, at: float, one: Estimate, colour: str, marker: str, *, is
     return mark
 
 
+def _rule_name(dataset: xarray.Dataset, rule: str) -> str:
+    how = {"any": " (the truth chooses)", "best": f" by {dataset.attrs['choose']}"}
+    return f"{rule} of K{how.get(rule, '')}"
+
+
 def _look(number: int) -> tuple[str, str]:
     """Colour and marker of a variant: together they differ for 35 of them."""
     return _COLOURS[number % len(_COLOURS)], _MARKERS[number % len(_MARKERS)]
@@ -264,7 +268,6 @@ def _caption(
     if counts is None:
         return f"{words} {describe(estimates, 'sample')}."
     methods = ", or ".join(dict.fromkeys(one.method for one in estimates))
-    return (
-        f"{words} {counts}; {estimates[0].level:.0%} interval: {methods}; bootstrap seed "
-        f"{dataset.attrs['seed']}."
-    )
+    drawn = any(one.seed is not None for one in estimates)
+    seed = f"bootstrap seed {dataset.attrs['seed']}" if drawn else "no random draws"
+    return f"{words} {counts}; {estimates[0].level:.0%} interval: {methods}; {seed}."
