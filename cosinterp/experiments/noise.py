@@ -188,7 +188,7 @@ EXPERIMENT = Experiment(
     {
         "smoke": NoiseSettings(count=1, num_steps=2, steps="1", frames="1"),
         "small": NoiseSettings(),
-        "full": NoiseSettings(count=256, num_steps=20, steps="0,2,4,6,8,12,16", frames="1,2,3,4"),
+        "full": NoiseSettings(count=128, num_steps=20, steps="0,2,4,6,8,12,16", frames="1,2,3,4"),
     },
     run,
     cost,
