@@ -83,7 +83,8 @@ def _effects(dataset: xarray.Dataset) -> list[str]:
     worst = min(effects, key=lambda name: effects[name].value)
     one = effects[worst]
     p = float(dataset["effect_p_all"].sel(place=worst))
-    lines.append(f"Largest loss: {worst}, {_number(one)}, p = {_p(p)} over all places.")
+    least = "Largest loss" if one.value < 0 else "No loss; least gain"
+    lines.append(f"{least}: {worst}, {_number(one)}, p = {_p(p)} over all places.")
     told = int((dataset["effect_p_all"].values < _LEVEL).sum())
     lines.append(
         f"{told} of {len(names)} places change it (p < {_LEVEL:g} over all places, greatest of sign flips by "
