@@ -100,6 +100,34 @@ def test_one_goes_on_alone(row: FamilyRow, family_model: Callable[[FamilyRow], M
         assert one.evaluations == branches * (2 * len(SEEDS) + row.num_steps - 2)
 
 
+@pytest.mark.parametrize(
+    "row", [row for row in rows if row.name.startswith(("CogVideoX", "Hunyuan"))], ids=lambda row: row.name
+)
+def test_one_branch_of_a_batch_is_merged_in_chunks(
+    row: FamilyRow, family_model: Callable[[FamilyRow], Model]
+) -> None:
+    """A stream, and what is within a block, which is entered again; the other branch is not merged."""
+    model = family_model(row)
+    sample, branch = sampled(model, row), row.calls[0][0]
+    last = model.num_layers
+    within = [site for site in model.anatomy.sites if not model.anatomy.is_stream(site)]
+    site = next(site for site in within if model.anatomy.layers_of(site, (last,)))
+    merges = (
+        Merge(what="hidden", steps=(1,), site="resid", layers=(0, last - 1), branches=(branch,)),
+        Merge(what="hidden", steps=(1,), site=site, layers=(last,), branches=(branch,), how="median"),
+    )
+    asked, layers = Ensemble(merges=merges, then="all"), {"resid": (0, last - 1), site: (last,)}
+    together = made(model, sample, asked, SEEDS, layers=layers)
+    apart = made(model, sample, asked, SEEDS, chunk=1, layers=layers)
+    check_close(apart, together)
+    assert set(apart.activations) == set(together.activations)
+    for key, tokens in apart.activations.items():
+        assert relative(tokens, together.activations[key]) < 1e-5, key
+    for of, is_merged in ((branch, True), *((other, False) for other in row.calls[0][1:])):
+        one, other = (together.activations[seed, site, last, 1, of] for seed in (0, 1))
+        assert torch.equal(one, other) == is_merged
+
+
 @pytest.mark.parametrize("row", [row for row in rows if row.name == "LTX-2"], ids=lambda row: row.name)
 def test_hidden_states_are_not_merged_where_a_step_passes_on_more(
     row: FamilyRow, family_model: Callable[[FamilyRow], Model]
