@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from probes import statistics
 from probes.ensembles.outcomes import BLIND, RULES, SeedOutcomes
-from probes.ensembles.paired import holm, pairs, seeds_paid, sign_flip_p, turned, verdict
+from probes.ensembles.paired import at_size, holm, pairs, seeds_paid, sign_flip_p, turned, verdict
 from probes.estimated import NOTHING, arrays
 from probes.groups import Group
 from probes.scores import Metric
@@ -52,9 +52,9 @@ class VariantOutcomes:
     words: str = ""
 
 
-def approach_name(rule: str, seeds: int) -> str:
-    """What a rule is called, such as "best of 3"."""
-    return f"{rule} of {seeds}"
+def approach_name(rule: str, seeds: float) -> str:
+    """What a rule is called, such as "best of 3", or "best of 1.17"."""
+    return f"{rule} of {seeds:.3g}"
 
 
 def comparison(
@@ -95,7 +95,7 @@ def comparison(
     differences = [column - single for column in columns.values()]
     paid = [seeds_paid(one.cost, cost, count) for one in variants]
     held = [
-        [columns[one.name] - curves[rule][size - 1] for rule in HELD_AGAINST]
+        [columns[one.name] - at_size(curves[rule], size) for rule in HELD_AGAINST]
         for one, size in zip(variants, paid, strict=True)
     ]
     p = estimator.p(differences)

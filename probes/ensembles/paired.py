@@ -86,8 +86,10 @@ def verdict(differences: Iterable[Estimate]) -> str:
     return NO_GAIN if any(high < 0 for _, high in bounds) else NOT_TOLD
 
 
-def seeds_paid(cost: float, one: float, most: int) -> int:
+def seeds_paid(cost: float, one: float, most: int) -> float:
     """How many seeds the cost of something pays for: at least one, and no more than there are.
+
+    A part of a seed is one seed more for that part of the samples.
 
     Args:
         cost: of it.
@@ -95,7 +97,22 @@ def seeds_paid(cost: float, one: float, most: int) -> int:
         most: seeds that there are.
     """
     # A mean of costs may be off by a rounding.
-    return min(max(1, int(cost / one + 1e-9)), most)
+    return min(max(1.0, round(cost / one, 9)), float(most))
+
+
+def at_size(curve: Sequence[NDArray[np.float64]], seeds: float) -> NDArray[np.float64]:
+    """What a rule gives of so many seeds; of a part of a seed, if that part of the samples had one more.
+
+    Args:
+        curve: (sample,) what it gives of 1, 2, ... seeds.
+        seeds: from 1 to as many as the curve has.
+
+    Returns:
+        (sample,) the mean of both ways to spend it on a sample, each as often as is paid for.
+    """
+    whole = int(seeds)
+    part = seeds - whole
+    return curve[whole - 1] if not part else (1 - part) * curve[whole - 1] + part * curve[whole]
 
 
 def turned(before: NDArray[np.float64], after: NDArray[np.float64]) -> tuple[NDArray[np.float64], ...]:

@@ -62,12 +62,21 @@ def against_cost(dataset: xarray.Dataset) -> Figure:
     drawn: dict[str, Any] = {}
     if several:
         at = dataset["seeds"].values * one
+        # Between whole seeds a part of one is paid for: straight in cost, so bent on a log axis.
+        between = np.linspace(at[0], at[-1], 200)
         for rule, (colour, style) in _LINES.items():
             value, low, high = _parts(estimates_along(dataset, "curve", rule=rule))
-            axes.fill_between(at, low, high, facecolor=(colour, 0.1), edgecolor="none")
-            (drawn[_rule_name(dataset, rule)],) = axes.plot(
-                at, value, style, color=colour, marker=".", markersize=7, linewidth=1.6
+            axes.fill_between(
+                between,
+                np.interp(between, at, low),
+                np.interp(between, at, high),
+                facecolor=(colour, 0.1),
+                edgecolor="none",
             )
+            (drawn[_rule_name(dataset, rule)],) = axes.plot(
+                between, np.interp(between, at, value), style, color=colour, linewidth=1.6
+            )
+            axes.plot(at, value, ".", color=colour, markersize=7)
     points = [(SINGLE, "black", "o")]
     points += [(name, *_look(number)) for number, name in enumerate(variants)]
     for name, colour, marker in points:
@@ -148,7 +157,7 @@ def gains_by_group(dataset: xarray.Dataset) -> Figure:
     shown = [
         (number, is_equal)
         for number, variant in enumerate(variants)
-        for is_equal in ([False, True] if int(dataset["paid"].sel(variant=variant)) > 1 else [False])
+        for is_equal in ([False, True] if float(dataset["paid"].sel(variant=variant)) > 1 else [False])
     ]
     equal = any(is_equal for _, is_equal in shown)
     page = PanelPage(
@@ -190,7 +199,7 @@ def gains_by_group(dataset: xarray.Dataset) -> Figure:
 def _rows(dataset: xarray.Dataset, variant: str) -> list[tuple[str, Estimate, bool]]:
     """What a variant is held against: in words, the difference, and whether the truth chooses there."""
     rows = [(f"{variant} − {SINGLE}", estimate_at(dataset, "difference", group=ALL, approach=variant), False)]
-    paid = int(dataset["paid"].sel(variant=variant).item())
+    paid = float(dataset["paid"].sel(variant=variant))
     if paid > 1:
         rows += [
             (

@@ -73,7 +73,7 @@ def _variant(dataset: xarray.Dataset, name: str) -> Iterator[str]:
 
 def _equal(dataset: xarray.Dataset, name: str) -> str:
     """What as much cost gives otherwise, and how a variant differs from it."""
-    paid = int(dataset["paid"].sel(variant=name))
+    paid = float(dataset["paid"].sel(variant=name))
     if paid == 1:
         return "its cost pays for one seed"
     told = []
@@ -81,7 +81,7 @@ def _equal(dataset: xarray.Dataset, name: str) -> str:
         one = estimate_at(dataset, "equal", group=ALL, variant=name, against=rule)
         p = float(dataset["equal_p"].sel(group=ALL, variant=name, against=rule))
         told.append(f"{_change(one)} from {approach_name(rule, paid)} ({_p(p)})")
-    return f"its cost pays for {paid} seeds, {', '.join(told)}"
+    return f"its cost pays for {paid:.3g} seeds, {', '.join(told)}"
 
 
 def _rules(dataset: xarray.Dataset) -> Iterator[str]:
@@ -154,7 +154,7 @@ def _table(dataset: xarray.Dataset) -> pandas.DataFrame:
         for place, one in _entries(dataset)
         if one.n
     ]
-    return pd.DataFrame(rows, columns=list(columns)).astype({"seeds": "Int64"})
+    return pd.DataFrame(rows, columns=list(columns)).astype({"seeds": "Float64"})
 
 
 def _entries(dataset: xarray.Dataset) -> Iterator[tuple[dict[str, Any], Estimate]]:

@@ -25,7 +25,7 @@ def result(tmp_path_factory: pytest.TempPathFactory) -> Result:
     store = plant(
         tmp_path_factory.mktemp("kind") / "store",
         base,
-        {"merged": (merged, (0, 1, 2), 15), "same": (same, (0, 1, 2), 24)},
+        {"merged": (merged, (0, 1, 2), 12), "same": (same, (0, 1, 2), 27)},
         truths=truths,
     )
     made = compare(store, variants=["merged", "same"], by="goal", command="cosinterp compare")
@@ -38,12 +38,12 @@ def test_the_summary_says_of_each_variant_what_it_gains_at_equal_cost(result: Re
     assert first.startswith("solved, task maze, 20 samples, 3 seeds of each: single seed 0.333 [")
     assert first.endswith("at 12 evaluations of the denoiser.")
     assert merged.startswith("merged (merged of 3): 0.950 [")
-    assert "at 15 evaluations, +0.617 [" in merged
+    assert "at 12 evaluations, +0.617 [" in merged
     assert f"; {GAIN}: its cost pays for one seed." in merged
     assert "for 2 variants together" in merged
     assert "(12.7 and 0.333 of 20 samples)" in turns
-    assert f"; {NOT_TOLD}: its cost pays for 2 seeds, " in same
-    assert "from majority of 2 (p = " in same
+    assert f"; {NOT_TOLD}: its cost pays for 2.25 seeds, " in same
+    assert "from majority of 2.25 (p = " in same
     text = "\n".join(rest)
     assert "At 36 evaluations: best of 3 0.333 [" in text
     assert "chosen by agreement, without the truth" in text
@@ -59,7 +59,7 @@ def test_the_table_has_a_row_for_each_approach_difference_and_number_of_seeds(re
     assert float(values["merged"]) == pytest.approx(0.95)
     assert float(values["any of 3"]) == 1.0
     held = overall[overall["quantity"] == "at equal cost"]
-    assert held["against"].tolist() == ["single seed", "best of 2", "majority of 2", "any of 2"]
+    assert held["against"].tolist() == ["single seed", "best of 2.25", "majority of 2.25", "any of 2.25"]
     assert held["verdict"].tolist()[:3] == [GAIN, NOT_TOLD, NOT_TOLD]
     curve = overall[overall["approach"] == "any of 2"]
     assert (curve["value"].item(), curve["cost"].item()) == pytest.approx((2 / 3, 24.0))
@@ -75,7 +75,7 @@ def test_figures_are_drawn_and_name_their_axes(result: Result, tmp_path: Path) -
     [gain] = result.figure("gain").axes
     assert [tick.get_text() for tick in gain.get_yticklabels()] == [
         "merged − single seed",
-        *(f"same − {other}" for other in ("single seed", "best of 2", "majority of 2", "any of 2")),
+        *(f"same − {other}" for other in ("single seed", "best of 2.25", "majority of 2.25", "any of 2.25")),
     ]
     [by_group] = result.figure("gain-by-group").axes
     assert [tick.get_text() for tick in by_group.get_xticklabels()] == ["blue", "red"]

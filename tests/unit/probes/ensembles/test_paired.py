@@ -14,6 +14,7 @@ from probes.ensembles.paired import (
     GAIN,
     NO_GAIN,
     NOT_TOLD,
+    at_size,
     holm,
     pairs,
     seeds_paid,
@@ -78,10 +79,17 @@ def test_the_verdict_needs_both_rules_for_a_gain_and_one_for_none() -> None:
 
 
 @pytest.mark.parametrize(
-    ("cost", "paid"), [(12, 1), (14, 1), (23.9, 1), (24, 2), (35.999999999999, 3), (36, 3), (99, 4), (6, 1)]
+    ("cost", "paid"), [(12, 1), (15, 1.25), (24, 2), (35.999999999999, 3), (36, 3), (99, 4), (6, 1)]
 )
-def test_a_cost_pays_for_whole_seeds(cost: float, paid: int) -> None:
+def test_a_cost_pays_for_seeds_and_parts_of_them(cost: float, paid: float) -> None:
     assert seeds_paid(cost, 12, 4) == paid
+
+
+def test_a_part_of_a_seed_is_one_more_for_that_part_of_the_samples() -> None:
+    curve = [np.array([0.0, 0.4]), np.array([1.0, 0.8])]
+    assert at_size(curve, 1.0).tolist() == [0.0, 0.4]
+    assert at_size(curve, 2.0).tolist() == [1.0, 0.8]
+    assert at_size(curve, 1.25) == pytest.approx([0.25, 0.5])
 
 
 @given(st.integers(1, 5), st.integers(1, 4), st.integers(1, 3), st.randoms(use_true_random=False))
