@@ -79,9 +79,9 @@ class WorkingMemory(Settings, frozen=True):
     save_steps: str = "0,2,-1"
     step: int = 2
     hidden: str = "truth:ball"
-    hidden_among: str = "truth:walls==1"
+    hidden_among: str = "cosinterp.experiments.hidden:behind_the_wall"
     seen: str = "truth:ball"
-    seen_among: str = "truth:walls==0"
+    seen_among: str = "cosinterp.experiments.hidden:in_sight"
     scene: str = "consistent"
 
 
@@ -113,8 +113,8 @@ def run(bench: Bench, settings: WorkingMemory) -> Findings:
         EXPERIMENT.name,
         EXPERIMENT.title,
         "A ball rolls behind a wall. A linear probe (ridge, folds by sample) says of each token whether the "
-        "ball is there: at the tokens of the wall, where it cannot be seen, and elsewhere. Each step's clean "
-        "estimate is scored.",
+        "ball is there: at the tokens of the wall in frames in which it hides some of the ball, and elsewhere "
+        "in frames in which some of it is seen. Each step's clean estimate is scored.",
         ("Where the ball is follows from the first frame: what can be read need not be remembered.",),
         (
             Measured(COMES_OUT, _share(table.final(headline(table)) == 1, table, settings)),
