@@ -274,7 +274,7 @@ EXPERIMENT = Experiment(
     "chain-of-steps",
     "Reasoning along denoising steps",
     {
-        "smoke": ChainOfSteps(count=2, seeds="0-1", num_steps=2),
+        "smoke": ChainOfSteps(count=1, seeds="0-1", num_steps=2),
         "small": ChainOfSteps(),
         "full": ChainOfSteps(count=512, seeds="0-3", num_steps=20, batch=4),
     },

@@ -129,7 +129,7 @@ EXPERIMENT = Experiment(
     "frames",
     "Fewer frames",
     {
-        "smoke": Frames(count=2, num_steps=2, frames=(5,)),
+        "smoke": Frames(count=1, num_steps=2, frames=(5,)),
         "small": Frames(),
         "full": Frames(count=512, num_steps=20, frames=(7, 5, 3, 1)),
     },

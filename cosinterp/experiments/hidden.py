@@ -25,15 +25,15 @@ def behind_the_wall(run: Run) -> NDArray[np.bool_]:
 def in_sight(run: Run) -> NDArray[np.bool_]:
     """(latent frame, row, col): what is no wall, where some of the ball is seen."""
     _, _, seen = _scene(run)
-    is_open = np.asarray(run.truth["walls"]) == 0
+    is_open = ~np.asarray(run.truth["walls"]).astype(bool)
     return is_open & seen.any(axis=(1, 2))[:, None, None]
 
 
 def _scene(run: Run) -> tuple[NDArray[np.bool_], NDArray[np.bool_], NDArray[np.bool_]]:
     """The wall that stands (row, col); of the ball what is behind it, and what is seen (frame, row, col)."""
     truth = run.truth
-    walls = np.asarray(truth["walls"]) > 0
+    walls = np.asarray(truth["walls"]).astype(bool)
     standing = np.zeros_like(walls)
     standing[1:-1] = walls[1:-1].all(axis=0)
-    ball = np.asarray(truth["ball"]) > 0
+    ball = np.asarray(truth["ball"]).astype(bool)
     return standing, ball & standing, ball & ~walls

@@ -221,7 +221,7 @@ EXPERIMENT = Experiment(
     "layer-maps",
     "What early, middle and late layers hold",
     {
-        "smoke": LayerMaps(count=2, num_steps=2, save_steps="0"),
+        "smoke": LayerMaps(count=1, num_steps=2, save_steps="0"),
         "small": LayerMaps(),
         "full": LayerMaps(count=64, num_steps=20, save_steps="0,5,10,-1", max_tokens=1280),
     },

@@ -150,7 +150,7 @@ EXPERIMENT = Experiment(
     "self-correction",
     "Self-correction along the steps",
     {
-        "smoke": SelfCorrection(count=2, seeds="0-1", num_steps=2),
+        "smoke": SelfCorrection(count=1, seeds="0-1", num_steps=2),
         "small": SelfCorrection(),
         "full": SelfCorrection(count=512, seeds="0-3", num_steps=20, batch=4),
     },

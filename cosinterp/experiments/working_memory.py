@@ -113,8 +113,8 @@ def run(bench: Bench, settings: WorkingMemory) -> Findings:
         EXPERIMENT.name,
         EXPERIMENT.title,
         "A ball rolls behind a wall. A linear probe (ridge, folds by sample) says of each token whether the "
-        "ball is there: at the tokens of the wall in frames in which it hides some of the ball, and elsewhere "
-        "in frames in which some of it is seen. Each step's clean estimate is scored.",
+        "ball is there: at the tokens of the wall in frames in which it hides some of the ball, and "
+        "elsewhere in frames in which some of it is seen. Each step's clean estimate is scored.",
         ("Where the ball is follows from the first frame: what can be read need not be remembered.",),
         (
             Measured(COMES_OUT, _share(table.final(headline(table)) == 1, table, settings)),
@@ -268,7 +268,7 @@ EXPERIMENT = Experiment(
     "working-memory",
     "Working memory: hidden, and still there",
     {
-        "smoke": WorkingMemory(count=2, num_steps=2, save_steps="0,1", step=1),
+        "smoke": WorkingMemory(count=1, num_steps=2, save_steps="0,1", step=1),
         "small": WorkingMemory(),
         "full": WorkingMemory(count=128, num_steps=20, save_steps="0,3,6,10,-1", step=6),
     },

@@ -35,7 +35,7 @@ def test_a_dry_run_says_what_takes_how_long_and_makes_no_runs(tmp_path: Path, ru
     assert told["seconds"] == pytest.approx(sum(part["seconds"] for part in told["parts"]))
     assert told["seconds"] > 0
     assert not (out / "stores").exists()
-    assert len(list((out / "datasets" / "mazes").glob("*/*/prompt.txt"))) == 2
+    assert len(list((out / "datasets" / "mazes").glob("*/*/prompt.txt"))) == 1
     (out / "stores").mkdir()
     again = run(*asked)
     assert again.exit_code == 2

@@ -15,6 +15,7 @@ from cosinterp.experiments.reproducing import Reproduced, plan, reproduce
 from cosinterp.models.model import Model
 from probes.claims import Findings, Verdict, judge
 from probes.results.listing import results
+from probes.results.result import Result
 from stores import open_store
 
 pytestmark = pytest.mark.timeout(900)
@@ -75,14 +76,16 @@ def test_every_experiment_has_a_result_that_is_too_small_to_judge(
         for entry in results(open_store(store)).entries
         if entry.kind == "experiment"
     }
-    ran = set(NAMES) - {line.partition(":")[0] for line in made.failures} - {"working-memory"}
-    assert {f"experiment-{name}" for name in ran} <= set(found)
     assert not made.failures
+    # Its model may not be there.
+    assert {f"experiment-{name}" for name in NAMES} - {"experiment-working-memory"} <= set(found)
     assert made.report.counts[Verdict.REPRODUCED] == made.report.counts[Verdict.NOT_REPRODUCED] == 0
     for entry in found.values():
-        findings = Findings.from_dataset(entry.open().dataset)
+        findings = Findings.from_dataset(Result.open(entry.path).dataset)
         assert {judge(one).verdict for one in findings.claims} == {Verdict.NOT_TESTABLE}
-        assert any(one.estimate is not None for one in findings.claims) or findings.experiment == "layer-maps"
+        # A probe needs a sample for each fold.
+        measured = [one for one in findings.claims if one.estimate is not None]
+        assert measured or findings.experiment == "layer-maps"
 
 
 def test_what_was_done_before_it_was_broken_off_is_not_done_again(
@@ -103,13 +106,13 @@ def test_the_page_shows_all_experiments_with_their_commands(
     for name in NAMES:
         assert f'id="experiment-{name}"' in text
         assert f"cosinterp experiment {name} --model" in text
-    assert "too few samples: 2, and 10 are needed" in text
+    assert "too few samples: 1, and 10 are needed" in text
 
 
 def test_base_runs_are_made_once(reproduced: tuple[Path, Reproduced, Watched]) -> None:
     out, _, _ = reproduced
     store = open_store(out / "stores" / "mazes")
-    assert len(store.runs(variant="base")) == 4
+    assert len(store.runs(variant="base")) == 2
     assert {"ensemble-hidden-middle", "ensemble-x0"} < {entry.variant for entry in store.runs()}
 
 
