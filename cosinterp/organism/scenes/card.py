@@ -1,13 +1,13 @@
 """The tables of scene-wan's model card, from raw outcomes of ``evaluate``.
 
-``python -m cosinterp.organism.scenes.card docs/measured/scene-wan-cpu.npz`` prints them; with ``--write
+``python -m cosinterp.organism.scenes.card docs/measured/scene-wan-cpu-*.npz`` prints them; with ``--write
 README.md`` they replace what stands between the two marks of that file.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -68,19 +68,25 @@ def read_outcomes(path: Path) -> Outcomes:
     return Outcomes(computed, settings, metrics, about)
 
 
-def tables(outcomes: Outcomes) -> str:
-    """All tables as Markdown, a heading for each task."""
+def tables(files: Sequence[Outcomes]) -> str:
+    """All tables as Markdown, a heading for each task of each file."""
+    return "\n".join(part for outcomes in files for part in _of_file(outcomes))
+
+
+def _of_file(outcomes: Outcomes) -> list[str]:
     steps, scale = outcomes.settings["num_steps"], outcomes.settings["guidance_scale"]
-    parts = [f"{outcomes.computed[0].upper()}{outcomes.computed[1:]}: {steps} steps, guidance {scale:g}.\n"]
+    computed = f"{outcomes.computed[0].upper()}{outcomes.computed[1:]}: {steps} steps, guidance {scale:g}.\n"
+    parts: list[str] = []
     for name, metrics in outcomes.metrics.items():
         task = task_of({"task": name})
         if task is None:
             raise UserError(f"the outcomes are of a task {name!r}, which is not known")
-        parts += [f"### {name}\n", *_final(task, metrics)]
+        parts += [f"### {name}\n", computed, *_final(task, metrics)]
         for title, truth, head in _BY[name]:
             parts += _grouped(title, head, metrics["solved"][-1], outcomes.about[name][truth])
-        parts += _by_step(task, metrics)
-    return "\n".join(parts)
+        if len(metrics["solved"]) > 1:
+            parts += _by_step(task, metrics)
+    return parts
 
 
 def _final(task: Task, metrics: dict[str, np.ndarray]) -> Iterator[str]:
@@ -122,11 +128,11 @@ def _estimate(kind: str, values: np.ndarray, scenes: list[int]) -> Estimate:
 
 
 def main(
-    outcomes: Annotated[Path, typer.Argument(help="A file of cosinterp.organism.scenes.evaluate.")],
+    outcomes: Annotated[list[Path], typer.Argument(help="Files of cosinterp.organism.scenes.evaluate.")],
     write: Annotated[Path | None, typer.Option(help="Replace the tables in this file.")] = None,
 ) -> None:
     """Make the model card's tables."""
-    made = tables(read_outcomes(outcomes))
+    made = tables([read_outcomes(path) for path in outcomes])
     if write is None:
         typer.echo(made)
     else:

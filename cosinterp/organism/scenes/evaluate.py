@@ -1,7 +1,7 @@
 """Measure scene-wan: ``python -m cosinterp.organism.scenes.evaluate --out outcomes.npz``.
 
 Writes what came of every scene at every step; ``python -m cosinterp.organism.scenes.card outcomes.npz`` makes
-the model card's tables of it. A task is written as soon as it is done.
+the model card's tables of it. It is written after each batch of scenes.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from cosinterp.organism.evaluate import computed_on
 from cosinterp.organism.program import run_program
 from cosinterp.organism.scenes.lessons import SCENE_WAN
 from cosinterp.organism.scenes.solver import SceneSolver
-from cosinterp.organism.scenes.tasks import TASKS, generate_scene
+from cosinterp.organism.scenes.tasks import TASKS, Scene, generate_scene
 
 BUNDLED = Path(__file__).parent.with_name(SCENE_WAN.name)
 # What the tables tell scenes apart by, among their truths.
@@ -35,12 +35,13 @@ def evaluate(
     count: int,
     tasks: Sequence[str] = TASKS,
     num_steps: int | None = None,
+    each_step: bool = True,
 ) -> None:
     """Let a model show held-out scenes 0, 1, ... of each task, scene n with seed n; write what came of it.
 
     The file holds ``TASK/METRIC`` (step, scene) for each metric of the task's scorer, of the clean estimate
-    of each step; ``TASK/about/TRUTH`` (scene,) for some truths; and in ``settings`` (JSON) the number of
-    steps and the guidance scale.
+    of each step, or of the final video alone; ``TASK/about/TRUTH`` (scene,) for some truths; and in
+    ``settings`` (JSON) the number of steps and the guidance scale.
 
     Raises:
         UserError: no such model, or an unknown task.
@@ -62,16 +63,35 @@ def evaluate(
     }
     for task in tasks:
         scenes = [generate_scene(task, number) for number in range(count)]
-        steps = solver.solve(scenes, range(count), **settings, each_step=True)
-        for metric in steps[0][0]:
-            arrays[f"{task}/{metric}"] = np.array([[score[metric] for score in step] for step in steps])
-        for name in _ABOUT[task]:
-            arrays[f"{task}/about/{name}"] = np.array([scene.truth()[name] for scene in scenes])
-        solved = arrays[f"{task}/solved"][-1]
-        print(f"{task}: solved {solved.mean():.3f}, n {len(solved)}", flush=True)
-        partial = out.with_name(f"{out.stem}.partial.npz")
-        np.savez_compressed(partial, **arrays)  # pyright: ignore[reportArgumentType]
-        partial.replace(out)
+        scores: list[list[dict[str, float]]] = [[] for _ in range(settings["num_steps"] if each_step else 1)]
+        for start in range(0, count, solver.batch_size):
+            part = slice(start, start + solver.batch_size)
+            solved = solver.solve(scenes[part], range(count)[part], **settings, each_step=each_step)
+            for before, more in zip(scores, solved, strict=True):
+                before += more
+            arrays |= _of_task(task, scenes[: len(scores[0])], scores)
+            _write(out, arrays)
+        share = arrays[f"{task}/solved"][-1].mean()
+        print(f"{task}: solved {share:.3f}, n {count}", flush=True)
+
+
+def _of_task(
+    task: str, scenes: Sequence[Scene], scores: Sequence[Sequence[dict[str, float]]]
+) -> dict[str, np.ndarray]:
+    made = {
+        f"{task}/{metric}": np.array([[score[metric] for score in step] for step in scores])
+        for metric in scores[0][0]
+    }
+    truths = [scene.truth() for scene in scenes]
+    return made | {
+        f"{task}/about/{name}": np.array([truth[name] for truth in truths]) for name in _ABOUT[task]
+    }
+
+
+def _write(out: Path, arrays: dict[str, np.ndarray]) -> None:
+    partial = out.with_name(f"{out.stem}.partial.npz")
+    np.savez_compressed(partial, **arrays)  # pyright: ignore[reportArgumentType]
+    partial.replace(out)
 
 
 def main(
@@ -85,9 +105,12 @@ def main(
     num_steps: Annotated[
         int | None, typer.Option(help="Denoising steps.", min=1, show_default="the model's")
     ] = None,
+    each_step: Annotated[
+        bool, typer.Option(help="Score the clean estimate of each step, or the final video alone.")
+    ] = True,
 ) -> None:
     """Measure a scene-wan on held-out scenes."""
-    evaluate(model, out, torch.device(device), count, task or TASKS, num_steps)
+    evaluate(model, out, torch.device(device), count, task or TASKS, num_steps, each_step)
 
 
 if __name__ == "__main__":
