@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 def behind_the_wall(run: Run) -> NDArray[np.bool_]:
     """(latent frame, row, col): the wall between ceiling and floor, where some of the ball is behind it."""
     standing, hidden, _ = _scene(run)
-    return standing & hidden.any(axis=(1, 2))[:, None, None]
+    return standing & hidden.any(axis=(1, 2), keepdims=True)
 
 
 def in_sight(run: Run) -> NDArray[np.bool_]:
     """(latent frame, row, col): what is no wall, where some of the ball is seen."""
     _, _, seen = _scene(run)
     is_open = ~np.asarray(run.truth["walls"]).astype(bool)
-    return is_open & seen.any(axis=(1, 2))[:, None, None]
+    return is_open & seen.any(axis=(1, 2), keepdims=True)
 
 
 def _scene(run: Run) -> tuple[NDArray[np.bool_], NDArray[np.bool_], NDArray[np.bool_]]:
