@@ -1,6 +1,6 @@
 """The tables of maze-wan's model card, from raw outcomes of ``evaluate``.
 
-``python -m cosinterp.organism.card docs/measured/*.npz`` prints them; with ``--write README.md`` they replace
+``python -m cosinterp.organism.card docs/measured/maze-wan-*.npz`` prints them; with ``--write README.md`` they replace
 what stands between the two marks of that file.
 """
 
