@@ -73,7 +73,9 @@ def test_one_seed_is_its_run(row: FamilyRow, family_model: Callable[[FamilyRow],
 
 
 @each_row
-def test_chunks_come_to_the_same(row: FamilyRow, family_model: Callable[[FamilyRow], Model]) -> None:
+def test_chunks_and_one_alone_come_to_the_same(
+    row: FamilyRow, family_model: Callable[[FamilyRow], Model]
+) -> None:
     model = family_model(row)
     sample, asked = sampled(model, row), everything(model)
     apart = made(model, sample, asked, SEEDS, chunk=1)
@@ -81,23 +83,13 @@ def test_chunks_come_to_the_same(row: FamilyRow, family_model: Callable[[FamilyR
     check_close(apart, together)
     alone = plain(model, sample, SEEDS[:1])
     assert relative(together.final[0], alone[-1].final()[0]) > 1e-3, "merging changes it"
-    branches = sum(map(len, row.calls))
-    if model.anatomy.steps_pass_latents_only:
-        assert apart.evaluations == together.evaluations == branches * len(SEEDS) * row.num_steps
-
-
-@each_row
-def test_one_goes_on_alone(row: FamilyRow, family_model: Callable[[FamilyRow], Model]) -> None:
-    """As it does beside the other, at the cost of one."""
-    model = family_model(row)
-    sample, asked = sampled(model, row), everything(model)
-    both = made(model, sample, asked, SEEDS)
     one = made(model, sample, asked.model_copy(update={"then": "one"}), SEEDS)
     assert list(one.final) == [0]
-    assert relative(one.final[0], both.final[0]) < 1e-5
-    branches = sum(map(len, row.calls))
+    assert relative(one.final[0], together.final[0]) < 1e-5
     if model.anatomy.steps_pass_latents_only:
-        assert one.evaluations == branches * (2 * len(SEEDS) + row.num_steps - 2)
+        branches, steps = sum(map(len, row.calls)), row.num_steps
+        assert apart.evaluations == together.evaluations == branches * len(SEEDS) * steps
+        assert one.evaluations == branches * (2 * len(SEEDS) + steps - 2)
 
 
 @pytest.mark.parametrize(

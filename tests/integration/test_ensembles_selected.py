@@ -62,15 +62,14 @@ def ensembled(model: Model, store: Path, **asked: Any) -> ci.Store:
 
 
 @pytest.mark.parametrize(
-    ("scores", "keep", "kept"),
+    ("scores", "keep", "kept", "chunk"),
     [
-        ([0.1, 0.7, 0.3], 1, [4]),
-        ([0.1, 0.7, 0.3], 2, [4, 8]),
-        ([np.nan, 0.1, 0.1], 1, [4]),
-        ([np.nan, np.nan, np.nan], 2, [3, 4]),
+        ([0.1, 0.7, 0.3], 1, [4], "auto"),
+        ([0.1, 0.7, 0.3], 2, [4, 8], 1),
+        ([np.nan, 0.1, 0.1], 1, [4], 2),
+        ([np.nan, np.nan, np.nan], 2, [3, 4], "auto"),
     ],
 )
-@pytest.mark.parametrize("chunk", ["auto", 1])
 def test_the_seeds_that_are_planted_as_the_best_go_on(scores, keep, kept, chunk, model, base, tmp_path):
     SEEN.clear()
     PLANTED[:] = scores
