@@ -1,7 +1,7 @@
 """The tables of maze-wan's model card, from raw outcomes of ``evaluate``.
 
-``python -m cosinterp.organism.card docs/measured/maze-wan-*.npz`` prints them; with ``--write README.md`` they
-replace what stands between the two marks of that file.
+``python -m cosinterp.organism.card docs/measured/maze-wan-*.npz`` prints them; with ``--write README.md``
+they replace what stands between the two marks of that file.
 """
 
 from __future__ import annotations
