@@ -89,20 +89,24 @@ def experiment(
     err().print(f"about {minutes_text(seconds)} on this machine, less what the store has", highlight=False)
     if dry_run:
         return
-    with ExperimentBar(rates) as bar:
-        bar.planned(seconds)
-        bar.began(which, seconds)
-        result = run(
-            which,
-            model=loaded,
-            samples=samples,
-            store=store,
-            settings=settings,
-            result_name=saved_as,
-            force=force,
-            command=command_line(sys.argv),
-            work=bar,
-        )
+    try:
+        with ExperimentBar(rates) as bar:
+            bar.planned(seconds)
+            bar.began(which, seconds)
+            result = run(
+                which,
+                model=loaded,
+                samples=samples,
+                store=store,
+                settings=settings,
+                result_name=saved_as,
+                force=force,
+                command=command_line(sys.argv),
+                work=bar,
+            )
+    except KeyboardInterrupt:
+        err().print("interrupted; the same command goes on where it was.")
+        raise
     _show(result, plot, as_json)
 
 
