@@ -136,12 +136,16 @@ def _make(
 def _analyse(store: Store, plan: NoisePlan, effect: EffectFlags, load: Callable[[], Model]) -> Result:
     from cosinterp.cli.counting import counting
     from probes.noising import effects, noised_places
+    from probes.noising.alignment import What
+    from probes.noising.analysis import RESIDUALS
 
     samples = [planned.sample.name for planned in plan.trace.samples]
     there = {entry.variant for entry in store.runs(samples, list(plan.trace.seeds))}
     variants = [place.variant for place in plan.places.every if place.variant in there]
     if effect.every_variant:
         variants = [place.variant for place in noised_places(store)]
+    sites = plan.trace.sites
+    activations = RESIDUALS if not sites or RESIDUALS.site in sites else What(sites[0])
     scores = _scores(store, plan, variants, load)
     with counting("comparing with base") as count:
         return effects(
@@ -151,6 +155,7 @@ def _analyse(store: Store, plan: NoisePlan, effect: EffectFlags, load: Callable[
             seeds=list(plan.trace.seeds),
             scores=scores,
             metric=effect.metric,
+            activations=activations,
             seed=effect.bootstrap_seed,
             # The runs are there by now.
             command=resume_command(sys.argv),
