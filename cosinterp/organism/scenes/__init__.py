@@ -12,7 +12,9 @@ The tasks, which need no torch:
 
 Making and measuring the model:
 
-- `config`: the training configuration, ``scene-train.toml``.
-- `lessons`: what the model is trained on; `train`: the program that trains.
-- `solver`: scenes shown and scored in bulk.
+- `config`: the training configuration, ``scene-train.toml`` and ``scene-train-on.toml``.
+- `lessons`: what the model is trained on; `train`: the program that trains; `tune_decoder`: the one that
+  sharpens the autoencoder's decoder.
+- `solver`: scenes shown and scored in bulk; `evaluate`: the program that measures; `card`: its tables.
+- `picture`: true scenes as film strips.
 """
