@@ -78,7 +78,7 @@ def experiment(
     saved_as = name or default_name(which)
     if not dry_run:
         analysis_options.check_result(store, saved_as, force, plot)
-    samples = load_dataset(dataset, limit=settings.count)
+    samples = settings.choose(load_dataset(dataset))
     for line in settings_lines(settings):
         err().print(line, markup=False, soft_wrap=True, style="dim")
     give = once(bundled if device is None else lambda name: load(name, device=device))

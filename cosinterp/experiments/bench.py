@@ -67,17 +67,8 @@ class Bench:
         self.rests: list[str] = []
 
     def chosen(self, settings: Settings) -> list[Sample]:
-        """The samples of an experiment.
-
-        Raises:
-            SelectionError: the dataset has fewer.
-        """
-        if len(self.samples) < settings.count:
-            raise SelectionError(
-                f"count {settings.count}: the dataset has {len(self.samples)} samples; --set count="
-                f"{len(self.samples)}, or give another dataset"
-            )
-        return list(self.samples[: settings.count])
+        """The samples of an experiment. Raises SelectionError as `Settings.choose`."""
+        return settings.choose(self.samples)
 
     def beside(self, name: str) -> Path:
         """Where the store NAME of this one stands."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     import xarray
 
     from cosinterp.experiments.bench import Bench
+    from cosinterp.samples import Sample
     from stores import Store
 
 _WHERE = "latent swapping of the first step, by layer"
@@ -49,7 +51,8 @@ class LatentSwap(Settings, frozen=True):
     """Settings.
 
     Attributes:
-        donor, recipient: patterns of samples' names with one ``*`` each; ``count`` counts both.
+        donor, recipient: patterns of samples' names with one ``*`` each; ``count`` counts both. Pairs of
+            these names that the store holds beside are swapped too.
         layers: swapped to the end of the run.
         now_layers: swapped and looked at in the step itself.
         effect: of patching, 1 where the donor's answer came along.
@@ -60,6 +63,24 @@ class LatentSwap(Settings, frozen=True):
     layers: str = "1,4,7"
     now_layers: str = "all"
     effect: str = "goal_donor"
+
+    def choose(self, samples: Sequence[Sample]) -> list[Sample]:
+        """Pairs, a donor and its recipient after one another.
+
+        Raises:
+            SelectionError: there are too few.
+        """
+        by_name = {sample.name: sample for sample in samples}
+        pattern = re.compile(re.escape(self.donor).replace(r"\*", "(.*)", 1))
+        found: list[Sample] = []
+        for name, sample in by_name.items():
+            match = pattern.fullmatch(name)
+            other = (
+                by_name.get(self.recipient.replace("*", match[1], 1)) if match and match.groups() else None
+            )
+            if other is not None:
+                found += [sample, other]
+        return self.first(found, f"samples that are pairs of {self.donor} and {self.recipient}")
 
 
 def run(bench: Bench, settings: LatentSwap) -> Findings:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal, TypeVar, get_args
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from cosinterp.errors import SelectionError
 from stores.selection import parse_seeds
+
+if TYPE_CHECKING:
+    from cosinterp.samples import Sample
 
 Preset = Literal["smoke", "small", "full"]
 PRESETS: tuple[Preset, ...] = get_args(Preset)
@@ -19,7 +22,7 @@ class Settings(BaseModel, frozen=True):
     """What all experiments have.
 
     Attributes:
-        count: samples, the first of the dataset.
+        count: samples, the first of the dataset that fit.
         seeds: of the base runs.
         num_steps: denoising steps of a run.
         batch: rows that go through the model together; agrees with one at a time to rounding.
@@ -34,6 +37,23 @@ class Settings(BaseModel, frozen=True):
     num_steps: Annotated[int, Field(ge=2)] = 6
     batch: Annotated[int, Field(ge=1)] = 1
     bootstrap_seed: Annotated[int, Field(ge=0)] = 0
+
+    def choose(self, samples: Sequence[Sample]) -> list[Sample]:
+        """The samples of a dataset that an experiment is about.
+
+        Raises:
+            SelectionError: there are fewer than `count`.
+        """
+        return self.first(samples, "samples")
+
+    def first(self, samples: Sequence[Sample], what: str) -> list[Sample]:
+        """The first `count` of some. Raises SelectionError: there are fewer."""
+        if len(samples) < self.count:
+            raise SelectionError(
+                f"count {self.count}: the dataset has {len(samples)} {what}; --set count={len(samples)}, or "
+                "give another dataset"
+            )
+        return list(samples[: self.count])
 
     @property
     def base_runs(self) -> int:

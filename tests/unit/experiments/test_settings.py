@@ -10,6 +10,7 @@ from cosinterp.experiments.bench import digest
 from cosinterp.experiments.costs import Cost, Rates
 from cosinterp.experiments.running import settings_of
 from cosinterp.experiments.settings import PRESETS
+from cosinterp.samples import Sample
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -75,3 +76,15 @@ def test_costs_add_up_and_take_time_by_the_rates() -> None:
     both = Cost(10, 4, 1) + Cost(2, 1)
     assert both == Cost(12, 5, 1)
     assert Rates(0.5, 0.1).seconds(both) == pytest.approx(7.5)
+
+
+def test_swaps_are_of_pairs_whatever_the_order_of_the_dataset() -> None:
+    names = [f"maze-7x7-{goal}-{number:05d}" for goal in ("blue", "red") for number in range(5)]
+    samples = [Sample(name, "Go.") for name in [*names, "maze-7x7-red-00009", "other"]]
+    settings = settings_of("latent-swap", given={"count": 4})
+    assert [sample.name for sample in settings.choose(samples)] == [
+        *("maze-7x7-red-00000", "maze-7x7-blue-00000"),
+        *("maze-7x7-red-00001", "maze-7x7-blue-00001"),
+    ]
+    with pytest.raises(SelectionError, match="has 10 samples that are pairs of maze-7x7-red-"):
+        settings_of("latent-swap", given={"count": 12}).choose(samples)
