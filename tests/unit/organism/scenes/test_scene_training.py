@@ -10,16 +10,22 @@ import numpy as np
 import pytest
 import torch
 from diffusers import WanImageToVideoPipeline
+from transformers import PreTrainedTokenizerFast
 
 from cosinterp.errors import UserError
 from cosinterp.organism import train_autoencoder
-from cosinterp.organism.architecture import TransformerSize, build_vae
+from cosinterp.organism.architecture import TransformerSize, build_tokenizer, build_transformer, build_vae
+from cosinterp.organism.pool import LatentPool
 from cosinterp.organism.rendering import FLOOR, WALL
 from cosinterp.organism.scenes import lessons
 from cosinterp.organism.scenes.bulk import make_scenes
 from cosinterp.organism.scenes.config import DEFAULT_CONFIG, SceneTrainingConfig, load_scene_config
+from cosinterp.organism.scenes.evaluate import BUNDLED as SHIPPED
 from cosinterp.organism.scenes.lessons import SCENE_WAN, SceneLessons
+from cosinterp.organism.scenes.picture import draw_scenes
 from cosinterp.organism.scenes.tasks import KINDS, TASKS, generate_scene
+from cosinterp.organism.scenes.train import load_start
+from cosinterp.organism.train_denoiser import train_denoiser
 from cosinterp.organism.training import Start, export, train
 
 
@@ -117,10 +123,56 @@ def test_an_autoencoder_goes_on_from_the_weights_that_it_is_given(config, monkey
         assert torch.equal(vae.state_dict()[name], value.bfloat16().float())
 
 
-def test_the_shipped_configuration_is_sound():
-    config = load_scene_config()
-    assert config.transformer.num_layers == 8
+class NoScenes:
+    """Of a training without evaluations: nothing but what is trained."""
+
+    model = SCENE_WAN
+
+    def evaluate(self, pipeline) -> dict:
+        return {}
+
+
+def test_a_transformer_goes_on_from_the_weights_that_it_is_given(config, tmp_path):
+    still = replace(config, denoiser=replace(config.denoiser, learning_rate=0.0))
+    initial = build_transformer(config.transformer)
+    latents = torch.randn(2, 1, 8, 5, 16, 16).half()
+    crossed = torch.zeros(2, 16, 16, dtype=torch.bool)
+    pool = LatentPool(latents, latents[:, 0], crossed, torch.tensor([[0], [3]]))
+    found = train_denoiser(
+        still, NoScenes(), {16: pool}, build_vae(), tmp_path, torch.device("cpu"), None, quiet, initial
+    )
+    assert all(torch.equal(found.state_dict()[name], value) for name, value in initial.state_dict().items())
+
+
+def test_a_training_starts_from_a_saved_model_or_from_the_autoencoder_of_maze_wan():
+    fresh = load_start(None)
+    assert fresh.transformer is None
+    shipped = load_start(SHIPPED)
+    assert shipped.transformer.config["num_layers"] == 8
+    first = next(iter(fresh.vae.state_dict()))
+    assert not torch.equal(fresh.vae.state_dict()[first], shipped.vae.state_dict()[first])
+
+
+@pytest.mark.parametrize("name", ["scene-train.toml", "scene-train-on.toml"])
+def test_the_shipped_configurations_are_sound_and_of_the_shipped_model(name):
+    config = load_scene_config(DEFAULT_CONFIG.with_name(name))
     assert set(config.pool) == set(TASKS)
+    shipped = json.loads((SHIPPED / "transformer" / "config.json").read_text())
+    size = config.transformer
+    assert (size.num_layers, size.num_heads, size.head_dim, size.ffn_dim) == tuple(
+        shipped[key] for key in ("num_layers", "num_attention_heads", "attention_head_dim", "ffn_dim")
+    )
+
+
+def test_the_words_of_the_shipped_tokenizer_are_those_of_the_prompts():
+    shipped = PreTrainedTokenizerFast.from_pretrained(SHIPPED / "tokenizer")
+    assert shipped.get_vocab() == build_tokenizer(SCENE_WAN.prompts).get_vocab()
+
+
+def test_a_scene_is_drawn_with_its_counterfactuals_below():
+    strips = {task: draw_scenes(task, 1) for task in TASKS}
+    # A row of 128 px for each, with 6 between.
+    assert strips["permanence"].height - strips["grounding"].height == 134
 
 
 @pytest.mark.parametrize(
