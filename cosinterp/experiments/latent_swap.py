@@ -60,8 +60,8 @@ class LatentSwap(Settings, frozen=True):
 
     donor: str = "maze-7x7-red-*"
     recipient: str = "maze-7x7-blue-*"
-    layers: str = "1,4,7"
-    now_layers: str = "all"
+    layers: str = "2,5"
+    now_layers: str = "1,3,5,8"
     effect: str = "goal_donor"
 
     def choose(self, samples: Sequence[Sample]) -> list[Sample]:
@@ -269,7 +269,7 @@ EXPERIMENT = Experiment(
     {
         "smoke": LatentSwap(count=2, seeds="0", num_steps=2, layers="5", now_layers="1,5"),
         "small": LatentSwap(count=20, seeds="0"),
-        "full": LatentSwap(count=128, seeds="0", num_steps=20, layers="all", batch=9),
+        "full": LatentSwap(count=128, seeds="0", num_steps=20, layers="all", now_layers="all", batch=9),
     },
     run,
     cost,

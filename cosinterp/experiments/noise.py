@@ -57,10 +57,9 @@ _PROTOCOLS = {"replaced": False, "matched": True}
 class NoiseSettings(Settings, frozen=True):
     """Settings; ``steps`` and ``frames``: where noise is put, each in runs of its own (latent frames)."""
 
-    count: int = 10
     seeds: str = "0"
-    steps: str = "1,3"
-    frames: str = "1,3"
+    steps: str = "1"
+    frames: str = "2"
 
 
 def run(bench: Bench, settings: NoiseSettings) -> Findings:

@@ -32,7 +32,7 @@ class Settings(BaseModel, frozen=True):
     # "--set seeds=0" reads as a number, and is a selection.
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False, coerce_numbers_to_str=True)
 
-    count: Annotated[int, Field(ge=1)] = 12
+    count: Annotated[int, Field(ge=1)] = 10
     seeds: str = "0-2"
     num_steps: Annotated[int, Field(ge=2)] = 6
     batch: Annotated[int, Field(ge=1)] = 1
