@@ -74,7 +74,7 @@ _HOMES = {
     "Intervention": "cosinterp.interventions.intervention",
     "InterventionError": "cosinterp.errors",
     "ModelError": "cosinterp.errors",
-    "Replayed": "cosinterp.replay.replaying",
+    "Replayed": "cosinterp.replaying.replay",
     "Result": "probes.results.result",
     "Run": "stores",
     "Sample": "cosinterp.samples",
@@ -105,7 +105,7 @@ _HOMES = {
     "patch": "cosinterp.patching.patch",
     "probe": "cosinterp.probing",
     "probe_transfer": "cosinterp.probing",
-    "replay": "cosinterp.replay.replaying",
+    "replay": "cosinterp.replaying.replay",
     "reproduce": "cosinterp.experiments.reproducing",
     "results": "probes.results.listing",
     "score": "cosinterp.scoring:score_store",
@@ -131,7 +131,7 @@ if TYPE_CHECKING:
     from cosinterp.patching.patch import patch
     from cosinterp.patching.steer import steer
     from cosinterp.probing import probe, probe_transfer
-    from cosinterp.replay.replaying import Replayed, replay
+    from cosinterp.replaying.replay import Replayed, replay
     from cosinterp.samples import Sample, VideoFile, VideoFrames, load_dataset
     from cosinterp.scoring import score_store as score
     from cosinterp.tracing import trace

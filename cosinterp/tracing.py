@@ -21,7 +21,7 @@ from cosinterp.planning.fitting import check_space
 from cosinterp.planning.plan import PlannedSample, TracePlan, make_plan
 from cosinterp.planning.reduce_option import Reduce
 from cosinterp.planning.to_make import joining, runs_to_make
-from cosinterp.replay.skips import Skips, cached_expert
+from cosinterp.replaying.skips import Skips, cached_expert
 from cosinterp.run_attrs import run_attrs
 from cosinterp.samples import Sample
 from cosinterp.steps import Call, Step

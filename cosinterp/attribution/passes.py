@@ -21,8 +21,8 @@ from cosinterp.denoising import Clock
 from cosinterp.errors import InterventionError
 from cosinterp.models.eager import eager
 from cosinterp.models.model import Model
-from cosinterp.replay.player import Trajectory
-from cosinterp.replay.preamble import Preamble
+from cosinterp.replaying.player import Trajectory
+from cosinterp.replaying.preamble import Preamble
 from cosinterp.samples import Sample
 from cosinterp.steps import Call, Step
 

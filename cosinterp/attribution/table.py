@@ -26,7 +26,7 @@ from cosinterp.patching.controls import SUFFICIENCY, patches_of
 from cosinterp.patching.grid import ALL, Cell, Grid
 from cosinterp.patching.pairs import Pair, check_pair
 from cosinterp.patching.trial import Trial
-from cosinterp.replay.stored import StoredTrajectory, check_replayable, sample_of
+from cosinterp.replaying.stored import StoredTrajectory, check_replayable, sample_of
 from cosinterp.samples import Sample
 from probes.patches import PATCH
 from stores import Run, Store

@@ -17,7 +17,7 @@ from cosinterp.cli.sweep_flags import dataset_samples
 if TYPE_CHECKING:
     from cosinterp.interventions.intervention import Intervention
     from cosinterp.models.model import Model
-    from cosinterp.replay.replaying import Replayed
+    from cosinterp.replaying.replay import Replayed
     from stores import Run
 
 _RUN, _CHANGE = flags.RUNS, flags.WHERE
@@ -67,7 +67,7 @@ def replay(
     """
     from cosinterp.cli.console import err, print_json
     from cosinterp.cli.console import out as results
-    from cosinterp.replay.replaying import replay as make_again
+    from cosinterp.replaying.replay import replay as make_again
     from stores import open_store
 
     changes = [_intervention(text) for text in intervention or ()]

@@ -29,8 +29,8 @@ from cosinterp.ensembles.latents import (
 from cosinterp.ensembles.meeting import Meeting
 from cosinterp.ensembles.rows import Listener, Made, Predicted, Row, Rows, kept, together
 from cosinterp.interventions.edits import Edit, Edits
-from cosinterp.replay.player import Player, Watch
-from cosinterp.replay.skips import Forms, Skips
+from cosinterp.replaying.player import Player, Watch
+from cosinterp.replaying.skips import Forms, Skips
 from cosinterp.steps import Call, Schedule, Step
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from cosinterp.ensembles.spec import Ensemble, Merge
     from cosinterp.models.model import Model
     from cosinterp.planning.plan import PlannedSample
-    from cosinterp.replay.preamble import Preamble
+    from cosinterp.replaying.preamble import Preamble
 
 Choose = Callable[[Rows, torch.Tensor], Rows]
 """Told which rows there are, and their clean estimates, float32 (row, channel, frame, row, col), says which

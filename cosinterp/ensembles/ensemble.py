@@ -24,7 +24,7 @@ from cosinterp.ensembles.writing import Writing
 from cosinterp.models.eager import eager
 from cosinterp.planning.fitting import check_space
 from cosinterp.planning.plan import PlannedSample, TracePlan
-from cosinterp.replay.preamble import Preamble
+from cosinterp.replaying.preamble import Preamble
 from cosinterp.samples import Sample
 from cosinterp.tracing import HOST_MEMORY, Progress, run_plan, sinks_of
 from stores.selection import Selection

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from cosinterp.ensembles.merging import merge
-from cosinterp.replay.player import Paused
-from cosinterp.replay.skips import Branches, Skips, branches_of, copied, needed_blocks, parked
+from cosinterp.replaying.player import Paused
+from cosinterp.replaying.skips import Branches, Skips, branches_of, copied, needed_blocks, parked
 
 if TYPE_CHECKING:
     from cosinterp.ensembles.latents import Weights

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from cosinterp.models.anatomy import Anatomy
     from cosinterp.planning.plan import PlannedSample
-    from cosinterp.replay.skips import Forms
+    from cosinterp.replaying.skips import Forms
 
 
 @dataclass(frozen=True)

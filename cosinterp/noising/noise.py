@@ -17,7 +17,7 @@ from cosinterp.noising.places import EVERY, At, Matched, Places, places
 from cosinterp.planning.fitting import check_space
 from cosinterp.planning.plan import NO_SITES, PlannedSample, TracePlan, make_plan
 from cosinterp.planning.to_make import joining, runs_to_make
-from cosinterp.replay.skips import Forms
+from cosinterp.replaying.skips import Forms
 from cosinterp.samples import Sample
 from cosinterp.tracing import HOST_MEMORY, run_plan
 from stores.layout import BASE, STORE_FILE

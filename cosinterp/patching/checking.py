@@ -9,7 +9,7 @@ from cosinterp.interventions.checking import check_intervention
 from cosinterp.interventions.intervention import Intervention, RunRef
 from cosinterp.interventions.masks import mask_of
 from cosinterp.patching.trial import Trial, given_branches, places_of
-from cosinterp.replay.stored import check_replayable, sample_of
+from cosinterp.replaying.stored import check_replayable, sample_of
 from stores.selection import select
 from stores.sites import select_branches
 

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from cosinterp.interventions.intervention import RunRef
     from cosinterp.models.model import Model
     from cosinterp.patching.trial import Trial
-    from cosinterp.replay.opened import Replays
-    from cosinterp.replay.player import Played
+    from cosinterp.replaying.opened import Replays
+    from cosinterp.replaying.player import Played
     from cosinterp.scorers import Metric
 
 _KEPT = 64

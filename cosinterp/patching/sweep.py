@@ -23,7 +23,7 @@ from cosinterp.patching.checking import check_trials
 from cosinterp.patching.comparing import Comparing
 from cosinterp.patching.measures import Measure
 from cosinterp.patching.trial import Trial, given_branches, places_of, resume_of
-from cosinterp.replay.opened import Needs, Replays
+from cosinterp.replaying.opened import Needs, Replays
 from cosinterp.run_attrs import device_name
 
 if TYPE_CHECKING:

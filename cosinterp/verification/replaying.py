@@ -9,8 +9,8 @@ import torch
 from cosinterp.denoising import ClockError
 from cosinterp.errors import ModelError
 from cosinterp.models.model import Model
-from cosinterp.replay.player import Player
-from cosinterp.replay.skips import needed_blocks
+from cosinterp.replaying.player import Player
+from cosinterp.replaying.skips import needed_blocks
 from cosinterp.samples import Sample
 from cosinterp.verification.check import Check, largest_difference, measured
 from cosinterp.verification.generating import Case, Generation
@@ -24,7 +24,7 @@ _SKIPPED = (
 
 @dataclass(frozen=True)
 class _Known:
-    """What a plain generation predicts; see `cosinterp.replay.player.Predictions`."""
+    """What a plain generation predicts; see `cosinterp.replaying.player.Predictions`."""
 
     plain: Generation
 

@@ -16,8 +16,8 @@ from cosinterp.denoising import Clock
 from cosinterp.interventions.edits import Edit, Edits, resumes_at
 from cosinterp.interventions.intervention import Intervention, Scale
 from cosinterp.models.model import Model
-from cosinterp.replay.player import Played, Player
-from cosinterp.replay.skips import needed_blocks
+from cosinterp.replaying.player import Played, Player
+from cosinterp.replaying.skips import needed_blocks
 from cosinterp.steps import Step
 from cosinterp.verification import verify
 from tests.families.row import FamilyRow

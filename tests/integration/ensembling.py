@@ -19,7 +19,7 @@ from cosinterp.ensembles.spec import Ensemble, Merge
 from cosinterp.models.anatomy import Pinned
 from cosinterp.models.model import Model
 from cosinterp.planning.plan import PlannedSample, make_plan
-from cosinterp.replay.preamble import Preamble
+from cosinterp.replaying.preamble import Preamble
 from cosinterp.samples import Sample
 from cosinterp.steps import Call, Schedule, Step
 

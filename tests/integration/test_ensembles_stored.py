@@ -13,7 +13,7 @@ import pytest
 import cosinterp as ci
 from cosinterp.errors import InterventionError, SelectionError, TraceError, UserError
 from cosinterp.models.model import Model
-from cosinterp.replay.stored import player_of
+from cosinterp.replaying.stored import player_of
 from stores import Run, Store
 from tests.tiny import sample_for
 

@@ -18,7 +18,7 @@ import cosinterp as ci
 from cosinterp.attribution import table
 from cosinterp.cli import app, options, sweep_progress
 from cosinterp.patching.presets import PRESETS
-from cosinterp.replay import replaying
+from cosinterp.replaying import replaying
 from probes.results.files import list_results, open_result, provenance_of
 from tests.tiny import sample_for
 

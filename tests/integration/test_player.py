@@ -16,7 +16,7 @@ from cosinterp.errors import ModelError
 from cosinterp.interventions.edits import Edit, Edits
 from cosinterp.interventions.intervention import Intervention, Scale
 from cosinterp.models.model import Model
-from cosinterp.replay.player import Played, Player
+from cosinterp.replaying.player import Played, Player
 from cosinterp.verification import verify
 from tests.tiny import sample_for
 

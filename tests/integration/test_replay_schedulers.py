@@ -15,7 +15,7 @@ import torch
 
 import cosinterp as ci
 from cosinterp.models.model import Model
-from cosinterp.replay.player import Player
+from cosinterp.replaying.player import Player
 from cosinterp.samples import Sample
 from stores import Run, Store
 from tests.families.row import FamilyRow

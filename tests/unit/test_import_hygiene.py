@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+import cosinterp as ci
+
 ROOT = Path(__file__).parents[2]
 MODEL = {"torch", "diffusers", "transformers", "nnsight", "accelerate", "peft"}
 DATA = {"numpy", "h5py", "pandas", "xarray", "scipy", "sklearn", "matplotlib", "imageio", "PIL"}
@@ -108,3 +110,9 @@ def test_an_unknown_public_name_is_an_attribute_error() -> None:
 
     with pytest.raises(AttributeError, match="module 'cosinterp' has no attribute 'lode'"):
         _ = cosinterp.lode
+
+
+def test_no_public_name_is_that_of_a_module_inside() -> None:
+    """Python puts a module into its package once anything imports it, over the name that was there."""
+    inside = {module.name for module in pkgutil.iter_modules([str(ROOT / "cosinterp")])}
+    assert inside.isdisjoint(ci.__all__)

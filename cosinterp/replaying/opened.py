@@ -14,10 +14,10 @@ from cosinterp.errors import InterventionError
 from cosinterp.interventions.edits import Place, Sources
 from cosinterp.interventions.intervention import Mean, RunRef
 from cosinterp.interventions.stored import StoreSources
-from cosinterp.replay.player import Player, Trajectory
-from cosinterp.replay.preamble import Preamble
-from cosinterp.replay.skips import Anchor
-from cosinterp.replay.stored import PlayedTrajectory, StoredTrajectory, player_of
+from cosinterp.replaying.player import Player, Trajectory
+from cosinterp.replaying.preamble import Preamble
+from cosinterp.replaying.skips import Anchor
+from cosinterp.replaying.stored import PlayedTrajectory, StoredTrajectory, player_of
 from cosinterp.run_attrs import device_name
 
 if TYPE_CHECKING:

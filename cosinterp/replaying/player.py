@@ -19,8 +19,8 @@ from cosinterp.denoising import Clock
 from cosinterp.errors import ModelError
 from cosinterp.interventions.edits import Edits
 from cosinterp.models.eager import eager
-from cosinterp.replay.preamble import Preamble
-from cosinterp.replay.skips import Anchor, Forms, Skips, cached_expert, needed_blocks
+from cosinterp.replaying.preamble import Preamble
+from cosinterp.replaying.skips import Anchor, Forms, Skips, cached_expert, needed_blocks
 from cosinterp.steps import NO_LATENT_CHANGES, Call, LatentChanges, Schedule, Step
 
 if TYPE_CHECKING:

@@ -10,18 +10,18 @@ from PIL import Image
 
 from cosinterp.errors import InterventionError
 from cosinterp.planning.plan import model_settings, scheduler_config
-from cosinterp.replay.player import Player
+from cosinterp.replaying.player import Player
 from cosinterp.samples import Sample
 from cosinterp.samples.hashes import image_sha256, videos_sha256
 
 if TYPE_CHECKING:
     from cosinterp.models.model import Model
-    from cosinterp.replay.preamble import Preamble
+    from cosinterp.replaying.preamble import Preamble
     from stores import Run, Store
 
 
 class StoredTrajectory:
-    """The trajectory of a run as its store has it, one row; see `cosinterp.replay.player.Trajectory`."""
+    """The trajectory of a run as its store has it, one row; see `cosinterp.replaying.player.Trajectory`."""
 
     def __init__(self, run: Run) -> None:
         self._run = run
@@ -40,7 +40,7 @@ class StoredTrajectory:
 
 
 class PlayedTrajectory:
-    """The trajectory of a run that was played here, all rows; see `cosinterp.replay.player.Trajectory`."""
+    """The trajectory of a run that was played here, all rows; see `cosinterp.replaying.player.Trajectory`."""
 
     def __init__(self, player: Player) -> None:
         played = player.play()

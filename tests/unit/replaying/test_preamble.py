@@ -12,7 +12,7 @@ from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
 from diffusers.models.modeling_outputs import AutoencoderKLOutput
 from transformers.modeling_outputs import BaseModelOutput
 
-from cosinterp.replay.preamble import Preamble
+from cosinterp.replaying.preamble import Preamble
 
 
 class TextEncoder(torch.nn.Module):

@@ -15,7 +15,7 @@ from cosinterp.interventions.edits import Edit, Edits
 from cosinterp.interventions.intervention import Intervention
 from cosinterp.interventions.masks import mask_of
 from cosinterp.interventions.stored import StoreSources
-from cosinterp.replay.stored import StoredTrajectory, player_of, stored_row
+from cosinterp.replaying.stored import StoredTrajectory, player_of, stored_row
 from stores.selection import compact
 from stores.store import open_store
 

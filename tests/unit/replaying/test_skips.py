@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from cosinterp.models.anatomy import Anatomy
-from cosinterp.replay.skips import Anchor, Forms, Skips, needed_blocks
+from cosinterp.replaying.skips import Anchor, Forms, Skips, needed_blocks
 from cosinterp.steps import Call
 from tests.unit.models.test_anatomy import WAN_14B
 
