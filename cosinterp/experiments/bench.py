@@ -210,3 +210,11 @@ class Traced:
         """As `cosinterp.tracing.Progress.finished`."""
         if self._finished is not None:
             self.work.did(self._finished)
+
+
+class Noised(Traced):
+    """Passes on how a sweep of noise goes."""
+
+    def variant(self, name: str) -> None:
+        """As `cosinterp.noising.noise.Progress.variant`."""
+        self.work.doing(name)

@@ -1,4 +1,8 @@
-"""Averaging seeds at the first step: the paper's recipe, other layers beside it, and merged latents."""
+"""Averaging seeds at the first step: the paper's recipe, other layers, merged latents and their control.
+
+The mean of K latents is also a latent with less noise: what is left of K independent noises is 1/sqrt(K) as
+large. So averaged latents stand beside single seeds that begin with as little noise.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cosinterp.experiments.bench import Traced, figure_of
+from cosinterp.experiments.bench import Noised, Traced, figure_of
 from cosinterp.experiments.costs import Cost
 from cosinterp.experiments.depth import of_forty
 from cosinterp.experiments.experiment import Experiment
@@ -19,6 +23,7 @@ from stores.selection import parse_seeds
 if TYPE_CHECKING:
     from cosinterp.experiments.bench import Bench
     from probes.results.result import Result
+    from probes.scores import ScoreTable
     from stores import Store
 
 _WHERE = "ensembling of three seeds at the first step"
@@ -54,19 +59,27 @@ MERGED = Claim(
     "latents-help",
     "Ensembling latent trajectories of several seeds improves reasoning.",
     "abstract (ensembling latent trajectories)",
-    "right answers: clean estimates of the first step averaged, less a single seed",
+    "right answers: latents averaged after the first step, less a single seed",
     _UNIT,
 )
 EQUAL_COST = Claim(
     "equal-cost",
-    "Averaging clean estimates beats what its evaluations of the denoiser would buy otherwise.",
+    "Averaging latents beats what its evaluations of the denoiser would buy otherwise.",
     "the paper does not compare at equal cost, and three seeds could also vote",
-    "right answers: clean estimates averaged, less the best of as many seeds as its cost pays for, chosen "
-    "by agreement",
+    "right answers: latents averaged, less the best of as many seeds as its cost pays for, chosen by "
+    "agreement",
     _UNIT,
     source="ours",
 )
-CLAIMS = (HELPS, BEATS_EARLY, BEATS_EVERY, MERGED, EQUAL_COST)
+BEATS_SHRUNK = Claim(
+    "beats-less-noise",
+    "Averaging latents gains more than the smaller noise alone that a mean of latents has.",
+    "the paper does not separate the two",
+    "right answers: latents averaged, less single seeds whose initial noise is as small",
+    _UNIT,
+    source="ours",
+)
+CLAIMS = (HELPS, BEATS_EARLY, BEATS_EVERY, MERGED, EQUAL_COST, BEATS_SHRUNK)
 
 
 class EnsembleSettings(Settings, frozen=True):
@@ -79,7 +92,7 @@ class EnsembleSettings(Settings, frozen=True):
     """
 
     steps: str = "0"
-    schemes: tuple[str, ...] = (MIDDLE, EARLY, EVERY, ESTIMATE)
+    schemes: tuple[str, ...] = (MIDDLE, EARLY, EVERY, LATENT)
     how: str = "mean"
 
 
@@ -92,6 +105,7 @@ def run(bench: Bench, settings: EnsembleSettings) -> Findings:
     for scheme in settings.schemes:
         _make(bench, store, settings, scheme, layers.get(scheme))
     compared = _compared(bench, store, settings)
+    control = _control(bench, store, settings) if LATENT in settings.schemes else None
     label = str(compared.dataset.attrs["label"])
     return Findings(
         EXPERIMENT.name,
@@ -99,9 +113,10 @@ def run(bench: Bench, settings: EnsembleSettings) -> Findings:
         f"Seeds {settings.seeds} of each sample are merged at step {settings.steps}, and the smallest of "
         "them goes on alone: hidden states of the residual stream in the layers that stand for the paper's "
         f"20-29 of 40 (here {layers[MIDDLE]} of {blocks}), 0-9 ({layers[EARLY]}) and all ({layers[EVERY]}), "
-        f'or the clean estimates. What counts is the final video: "{label}".',
+        f'or latents or clean estimates. What counts is the final video: "{label}". Beside averaged latents '
+        "stand the single seeds with initial noise as small as that of the mean.",
         ("The paper does not say which seed goes on; here it is the smallest of them.",),
-        _claims(compared, settings),
+        _claims(compared, control, settings),
         (_panel(compared, label),),
         (figure_of(compared),),
     )
@@ -112,9 +127,10 @@ def cost(settings: EnsembleSettings, blocks: int) -> Cost:
     seeds = len(parse_seeds(settings.seeds))
     each = settings.num_steps + seeds - 1
     schemes = len(settings.schemes)
+    controls = settings.base_runs if LATENT in settings.schemes else 0
     return Cost(
-        settings.base_runs * settings.num_steps + schemes * settings.count * each,
-        (settings.base_runs + schemes * settings.count) * settings.num_steps,
+        (settings.base_runs + controls) * settings.num_steps + schemes * settings.count * each,
+        (settings.base_runs + schemes * settings.count) * settings.num_steps + controls,
         4.0,
     )
 
@@ -169,7 +185,69 @@ def _compared(bench: Bench, store: Store, settings: EnsembleSettings) -> Result:
     return bench.kept(store, "ensembles", settings, make)
 
 
-def _claims(compared: Result, settings: EnsembleSettings) -> tuple[Measured, ...]:
+def _control(bench: Bench, store: Store, settings: EnsembleSettings) -> ScoreTable:
+    """Final scores of all seeds alone, with the noise that the mean of them has."""
+    from cosinterp.noising.noise import noise
+    from cosinterp.noising.noise_at import NoiseAt
+    from cosinterp.noising.scoring import final_scores
+
+    samples, seeds = bench.chosen(settings), parse_seeds(settings.seeds)
+    shrunk = NoiseAt.at_step(0, how="shrink", strength=1 - 1 / len(seeds))
+    names = [sample.name for sample in samples]
+    there = store.runs(names, seeds, shrunk.variant)
+    each = Cost(steps=settings.num_steps)
+    for _ in there:
+        bench.work.did(each)
+    bench.work.doing(shrunk.variant)
+    if len(there) < len(names) * len(seeds):
+        noise(
+            bench.load(),
+            samples,
+            store=store.path,
+            seeds=settings.seeds,
+            at="step",
+            steps="0",
+            how=shrunk.how,
+            strength=shrunk.strength,
+            base=False,
+            batch=settings.batch,
+            resume=True,
+            num_steps=settings.num_steps,
+            progress=Noised(bench.work),
+        )
+    told = Cost(decodes=1)
+    tables = final_scores(
+        store,
+        [shrunk.variant],
+        bench.load,
+        samples=names,
+        seeds=seeds,
+        progress=lambda sample, seed: bench.work.did(told),
+    )
+    return tables[shrunk.variant]
+
+
+def _over_control(compared: Result, control: ScoreTable | None, settings: EnsembleSettings) -> Measured:
+    if control is None:
+        return Measured(BEATS_SHRUNK, None, f"{LATENT} is not among the schemes")
+    dataset = compared.dataset
+    names = dataset["sample"].values.tolist()
+    metric = str(dataset.attrs["metric"])
+    alone = {name: [run.final[metric] for run in control.runs if run.sample == name] for name in names}
+    merged = dataset["sample_value"].sel(approach=variant_of(LATENT)).values
+    change = merged - np.array([np.mean(alone[name]) for name in names])
+    return Measured(
+        BEATS_SHRUNK, mean_of(change, names, settings.bootstrap_seed, _bounds(dataset["sample_value"].values))
+    )
+
+
+def _bounds(values: np.ndarray) -> tuple[float, float]:
+    """What a difference of such values can be."""
+    bound = float(np.ceil(np.abs(values).max())) or 1.0
+    return -bound, bound
+
+
+def _claims(compared: Result, control: ScoreTable | None, settings: EnsembleSettings) -> tuple[Measured, ...]:
     dataset = compared.dataset
     names = dataset["sample"].values.tolist()
     everyone = dataset["group"].values[0]
@@ -190,19 +268,20 @@ def _claims(compared: Result, settings: EnsembleSettings) -> tuple[Measured, ...
             one: dataset["sample_value"].sel(approach=variant_of(one)).values for one in (MIDDLE, other)
         }
         change = values[MIDDLE] - values[other]
-        bound = float(np.ceil(np.abs(dataset["sample_value"].values).max())) or 1.0
-        return Measured(claim, mean_of(change, names, settings.bootstrap_seed, (-bound, bound)))
+        bounds = _bounds(dataset["sample_value"].values)
+        return Measured(claim, mean_of(change, names, settings.bootstrap_seed, bounds))
 
-    equal = gain(EQUAL_COST, ESTIMATE)
+    equal = gain(EQUAL_COST, LATENT)
     if equal.estimate is not None:
-        place = {"group": everyone, "variant": variant_of(ESTIMATE), "against": "best"}
+        place = {"group": everyone, "variant": variant_of(LATENT), "against": "best"}
         equal = Measured(EQUAL_COST, estimate_at(dataset, "equal", **place))
     return (
         gain(HELPS, MIDDLE),
         over(BEATS_EARLY, EARLY),
         over(BEATS_EVERY, EVERY),
-        gain(MERGED, ESTIMATE),
+        gain(MERGED, LATENT),
         equal,
+        _over_control(compared, control, settings),
     )
 
 
@@ -231,10 +310,10 @@ EXPERIMENT = Experiment(
     "ensemble",
     "Averaging seeds in the first step",
     {
-        "smoke": EnsembleSettings(count=1, seeds="0-1", num_steps=2, schemes=(MIDDLE, ESTIMATE)),
+        "smoke": EnsembleSettings(count=1, seeds="0-1", num_steps=2, schemes=(MIDDLE, LATENT)),
         "small": EnsembleSettings(),
         "full": EnsembleSettings(
-            count=512, num_steps=20, batch=3, schemes=(MIDDLE, EARLY, EVERY, ESTIMATE, LATENT)
+            count=512, num_steps=20, batch=3, schemes=(MIDDLE, EARLY, EVERY, LATENT, ESTIMATE)
         ),
     },
     run,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cosinterp.experiments.bench import Traced, figure_of
+from cosinterp.experiments.bench import Noised, figure_of
 from cosinterp.experiments.costs import Cost
 from cosinterp.experiments.experiment import Experiment
 from cosinterp.experiments.settings import Settings
@@ -117,7 +117,7 @@ def _effects(bench: Bench, store: Store, settings: NoiseSettings, protocol: str,
         )
         variants = [place.variant for place in planned.places.every]
         bench.work.doing(f"noise, {protocol}")
-        run_noise(model, planned, store.path, resume=True, progress=_Noised(bench.work))
+        run_noise(model, planned, store.path, resume=True, progress=Noised(bench.work))
         found = effects(
             store.path,
             variants=variants,
@@ -171,14 +171,6 @@ def _panels(found: dict[str, Result]) -> tuple[Panel, ...]:
             )
         )
     return tuple(panels)
-
-
-class _Noised(Traced):
-    """Passes on how a sweep of noise goes."""
-
-    def variant(self, name: str) -> None:
-        """As `cosinterp.noising.noise.Progress.variant`."""
-        self.work.doing(name)
 
 
 EXPERIMENT = Experiment(

@@ -117,7 +117,7 @@ def test_base_runs_are_made_once(reproduced: tuple[Path, Reproduced, Watched]) -
     out, _, _ = reproduced
     store = open_store(out / "stores" / "mazes")
     assert len(store.runs(variant="base")) == 2
-    assert {"ensemble-hidden-middle", "ensemble-x0"} < {entry.variant for entry in store.runs()}
+    assert {"ensemble-hidden-middle", "ensemble-latent"} < {entry.variant for entry in store.runs()}
 
 
 def test_a_folder_with_a_reproduction_is_gone_on_with_only_if_that_is_said(
