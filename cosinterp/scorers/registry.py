@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,10 +10,18 @@ from cosinterp.scorers.task import Readable, Task
 from probes.scores import ANSWER, Reading
 
 _TASKS: dict[str, Task] = {}
+_NAME = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
 
 
 def register(task: Task) -> None:
-    """Make a task known by its name. Raises ValueError if the name is taken, or a headline is no metric."""
+    """Make a task known by its name.
+
+    Raises:
+        ValueError: the name is taken, or cannot be a part of a result's name, as in ``scores-NAME``; or a
+            headline is no metric.
+    """
+    if not _NAME.fullmatch(task.name):
+        raise ValueError(f"a task cannot be named {task.name!r}: use letters, digits, '.', '_' or '-'")
     if task.name in _TASKS:
         raise ValueError(f"a task named {task.name!r} is known already")
     unknown = set(task.headline) - {metric.name for metric in task.metrics}

@@ -393,6 +393,9 @@ def test_tasks_can_be_added_once_and_must_show_what_they_measure(monkeypatch):
     wrong.name, wrong.headline = "other", ("dark",)  # type: ignore[assignment]
     with pytest.raises(ValueError, match="dark"):
         register(wrong)  # type: ignore[arg-type]
+    wrong.name = "no result's name"
+    with pytest.raises(ValueError, match="cannot be named"):
+        register(wrong)  # type: ignore[arg-type]
 
 
 def test_no_truth_names_no_task():
