@@ -38,7 +38,7 @@ lint: $(INSTALLED_DEV)
 	$(BIN)/python -m ruff format --check .
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -c 'from importlinter.cli import lint_imports_command; lint_imports_command()'
-	$(BIN)/python -m pyright --pythonpath $(BIN)/python
+	$(BIN)/python -m pyright --threads 2 --pythonpath $(BIN)/python
 
 format: $(INSTALLED_DEV)
 	$(BIN)/python -m ruff format .
