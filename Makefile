@@ -14,7 +14,7 @@ INSTALLED := $(VENV)/installed-$(PLACE)
 INSTALLED_DEV := $(VENV)/installed-dev-$(PLACE)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo install test lint format constraints clean
+.PHONY: help demo install test lint pytest format constraints clean
 
 help:
 	@echo "make demo         install, trace the bundled model solving mazes, show the pictures"
@@ -30,15 +30,19 @@ demo: $(INSTALLED)
 
 install: $(INSTALLED_DEV)
 
+# Side by side, since the check of types keeps one core busy for minutes.
+test: $(INSTALLED_DEV)
+	$(MAKE) --no-print-directory --jobs 2 lint pytest
+
 # One thread a process: the models of the tests are tiny, and the tests run side by side.
-test: lint
+pytest: $(INSTALLED_DEV)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 lint: $(INSTALLED_DEV)
 	$(BIN)/python -m ruff format --check .
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -c 'from importlinter.cli import lint_imports_command; lint_imports_command()'
-	$(BIN)/python -m pyright --threads 2 --pythonpath $(BIN)/python
+	$(BIN)/python -m pyright --pythonpath $(BIN)/python
 
 format: $(INSTALLED_DEV)
 	$(BIN)/python -m ruff format .

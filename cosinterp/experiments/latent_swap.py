@@ -267,7 +267,7 @@ EXPERIMENT = Experiment(
     "latent-swap",
     "Swapping latents of the first step, layer by layer",
     {
-        "smoke": LatentSwap(count=2, seeds="0", num_steps=2, layers="5", now_layers="5"),
+        "smoke": LatentSwap(count=2, seeds="0", num_steps=2, layers="5", now_layers="1,5"),
         "small": LatentSwap(count=20, seeds="0"),
         "full": LatentSwap(count=128, seeds="0", num_steps=20, layers="all", now_layers="all", batch=9),
     },

@@ -18,7 +18,7 @@ import cosinterp as ci
 from cosinterp.attribution import table
 from cosinterp.cli import app, options, sweep_progress
 from cosinterp.patching.presets import PRESETS
-from cosinterp.replaying import replaying
+from cosinterp.replaying import replay
 from probes.results.files import list_results, open_result, provenance_of
 from tests.tiny import sample_for
 
@@ -251,7 +251,7 @@ def test_a_replay_is_the_stored_run(store: Path, tmp_path: Path) -> None:
 def test_a_replay_that_is_not_the_stored_run_ends_with_1(
     store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(replaying, "_apart", lambda *_: 0.25)
+    monkeypatch.setattr(replay, "_apart", lambda *_: 0.25)
     result = invoke("replay", store, "--sample", "red-0", "--seed", 3)
     assert result.exit_code == 1
     assert "not the stored run: it differs by up to 0.25" in result.stdout

@@ -26,7 +26,12 @@ from typing import Any, NoReturn
 
 import torch
 
-import cosinterp.tracing  # noqa: F401 - loaded here, so that no child has to
+# Loaded here, so that no child has to.
+import cosinterp.cli.trace
+import cosinterp.cli.trace_plan
+import cosinterp.cli.trace_progress
+import cosinterp.models.traced
+import cosinterp.tracing  # noqa: F401
 from cosinterp.cli import main
 from cosinterp.models import loading
 
