@@ -10,6 +10,7 @@ from rich.progress import (
     DownloadColumn,
     MofNCompleteColumn,
     Progress,
+    ProgressColumn,
     TaskID,
     TextColumn,
     TimeElapsedColumn,
@@ -39,6 +40,38 @@ class Count:
         self._bar.update(self._task, description=description)
 
 
+def drawn_bar(*columns: ProgressColumn, speed_over: float = 30.0) -> Progress:
+    """A bar on standard error, gone when it is over; nothing is drawn where that is no terminal.
+
+    Args:
+        columns: after the description and the bar itself.
+        speed_over: seconds whose speed tells what is left.
+    """
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        *columns,
+        console=err(),
+        # Over a slow line each frame of the bar costs.
+        refresh_per_second=2,
+        speed_estimate_period=speed_over,
+        transient=True,
+        disable=not err().is_terminal,
+    )
+
+
+def unit_bar(unit: str, *, speed_over: float = 30.0) -> Progress:
+    """A `drawn_bar` over counted things, named by ``unit``, with the time that they took and that is left."""
+    return drawn_bar(
+        MofNCompleteColumn(),
+        TextColumn(unit),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(elapsed_when_finished=False),
+        speed_over=speed_over,
+    )
+
+
 @contextmanager
 def counting(description: str, total: int | None = None, sizes: bool = False) -> Iterator[Count]:
     """Draw a bar on standard error while the block runs; nothing where that is no terminal.
@@ -47,18 +80,6 @@ def counting(description: str, total: int | None = None, sizes: bool = False) ->
     their speed is shown as well.
     """
     counts = (DownloadColumn(), TransferSpeedColumn()) if sizes else (MofNCompleteColumn(),)
-    bar = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        *counts,
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-        console=err(),
-        # Over a slow line each frame of the bar costs.
-        refresh_per_second=2,
-        transient=True,
-        disable=not err().is_terminal,
-    )
-    with bar:
+    left = (TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
+    with drawn_bar(*counts, *left) as bar:
         yield Count(bar, bar.add_task(description, total=total))

@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from types import TracebackType
 
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from rich.progress import TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
 from cosinterp.cli.console import err
+from cosinterp.cli.counting import drawn_bar
 from cosinterp.experiments.costs import Cost, Rates
 
 
@@ -31,18 +32,7 @@ class ExperimentBar:
         self._before = self._within = self._share = 0.0
         self._began = time.monotonic()
         self._part = ""
-        self._bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TaskProgressColumn(),
-            TimeElapsedColumn(),
-            TextColumn("{task.fields[left]}"),
-            console=err(),
-            # Over a slow line each frame of the bar costs.
-            refresh_per_second=2,
-            transient=True,
-            disable=not err().is_terminal,
-        )
+        self._bar = drawn_bar(TaskProgressColumn(), TimeElapsedColumn(), TextColumn("{task.fields[left]}"))
         self._task = self._bar.add_task("", total=None, left="")
 
     def planned(self, total: float) -> None:

@@ -5,17 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from types import TracebackType
 
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 from rich.text import Text
 
 from cosinterp.cli.console import err
+from cosinterp.cli.counting import unit_bar
 from cosinterp.planning.plan import TracePlan
 from stores.selection import compact
 from stores.units import count_text
@@ -34,20 +27,7 @@ class NoiseProgress:
         self._todo = todo
         self._variant = ""
         self._begun = 0
-        self._bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("steps"),
-            TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(elapsed_when_finished=False),
-            console=err(),
-            # Over a slow line each frame of the bar costs.
-            refresh_per_second=2,
-            transient=True,
-            disable=not err().is_terminal,
-        )
+        self._bar = unit_bar("steps")
         runs = sum(len(of_variant) for of_variant in todo.values())
         self._task = self._bar.add_task("noise", total=runs * num_steps)
 

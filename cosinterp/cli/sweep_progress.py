@@ -7,17 +7,10 @@ from collections import Counter
 from types import TracebackType
 from typing import Any
 
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 from rich.text import Text
 
 from cosinterp.cli.console import err
+from cosinterp.cli.counting import unit_bar
 from stores.units import count_text
 
 MOST_ERRORS = 5
@@ -31,22 +24,8 @@ class SweepProgress:
         self.made = 0
         self.errors: Counter[str] = Counter()
         self._started = time.monotonic()
-        self._bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("patches"),
-            TimeElapsedColumn(),
-            TextColumn("left"),
-            # The speed of the last minutes: patches of early steps take longer than those of late ones.
-            TimeRemainingColumn(elapsed_when_finished=False),
-            console=err(),
-            # Over a slow line each frame of the bar costs.
-            refresh_per_second=2,
-            speed_estimate_period=300,
-            transient=True,
-            disable=not err().is_terminal,
-        )
+        # The speed of the last minutes: patches of early steps take longer than those of late ones.
+        self._bar = unit_bar("patches", speed_over=300)
         self._task = self._bar.add_task("patching", total=None)
 
     def planned(self, total: int, done: int) -> None:

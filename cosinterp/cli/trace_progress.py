@@ -8,17 +8,10 @@ from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 from rich.text import Text
 
 from cosinterp.cli.console import err
+from cosinterp.cli.counting import unit_bar
 from cosinterp.cli.trace_plan import Outlook
 from cosinterp.planning.plan import TracePlan
 from stores.layout import BASE, run_file
@@ -47,20 +40,7 @@ class RichProgress:
         self._steps = steps
         self._total = 0
         self._started = time.monotonic()
-        self._bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("steps"),
-            TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(elapsed_when_finished=False),
-            console=err(),
-            # Over a slow line each frame of the bar costs.
-            refresh_per_second=2,
-            transient=True,
-            disable=not err().is_terminal,
-        )
+        self._bar = unit_bar("steps")
         self._task = self._bar.add_task("tracing", total=None)
 
     def planned(self, plan: TracePlan, todo: Sequence[tuple[str, int]]) -> None:
