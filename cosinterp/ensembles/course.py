@@ -1,9 +1,9 @@
 """The seeds of one sample on their way through the steps, merged and selected as an ensemble says.
 
-Whatever fits goes through the pipeline in one call. What goes on otherwise (one seed after a merge, or rows
-in chunks that meet at each merge) goes on by replay: the same pipeline call, in which the steps that are made
-already are answered with the predictions that they had, and leave what they left. So nobody's denoising loop
-is copied, and nothing is computed twice.
+Of the rows that are computed here, whatever fits goes through the pipeline in one call. What goes on
+otherwise (one seed after a merge, or rows in chunks that meet at each merge) goes on by replay: the same
+pipeline call, in which the steps that are made already are answered with the predictions that they had, and
+leave what they left. So nobody's denoising loop is copied, and nothing is computed twice.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from cosinterp.ensembles.checking import intervention_of
+from cosinterp.ensembles.company import ALONE, Company
 from cosinterp.ensembles.latents import (
     Collecting,
     Merging,
@@ -27,6 +28,8 @@ from cosinterp.ensembles.latents import (
     share,
 )
 from cosinterp.ensembles.meeting import Meeting
+from cosinterp.ensembles.mergers import Mergers
+from cosinterp.ensembles.merging import Merger
 from cosinterp.ensembles.rows import Listener, Made, Predicted, Row, Rows, kept, together
 from cosinterp.interventions.edits import Edit, Edits
 from cosinterp.replaying.player import Player, Watch
@@ -60,10 +63,11 @@ class Course:
         listener: told of what they come to.
         choose: says which rows go on where the ensemble selects.
         preamble: of the model.
+        company: those who compute the rows; hidden states are merged only where that is one.
 
     Attributes:
-        going: the rows that go on.
-        blocks: evaluations of blocks so far: blocks that ran, times rows, times branches.
+        going: the rows that go on, wherever they are computed.
+        blocks: evaluations of blocks here so far: blocks that ran, times rows, times branches.
     """
 
     def __init__(
@@ -76,12 +80,14 @@ class Course:
         listener: Listener,
         choose: Choose | None,
         preamble: Preamble,
+        company: Company = ALONE,
     ) -> None:
         self.going: Rows = tuple(range(len(seeds)))
         self.blocks = 0
         self._model, self._planned, self._ensemble, self._seeds = model, planned, ensemble, seeds
         self._chunks, self._listener, self._choose = chunks, listener, choose
         self._preamble, self._forms = preamble, Forms()
+        self._company, self._mergers = company, Mergers(company)
         self._players: dict[Rows, Player] = {}
         self._rows = [Row() for _ in seeds]
         self._shared: dict[int, Shared] = {}
@@ -91,11 +97,11 @@ class Course:
 
     @property
     def evaluations(self) -> float:
-        """Evaluations of the denoiser so far, of each row and branch; a part of one counts as that part."""
+        """Evaluations of the denoiser here so far, of each row and branch; parts of one count as parts."""
         return self.blocks / self._model.num_layers
 
     def run(self) -> None:
-        """Take all rows to where they end.
+        """Take all rows that are computed here to where they end.
 
         Raises:
             UserError: they do not fit into memory.
@@ -105,28 +111,40 @@ class Course:
         for step in range(self._num_steps):
             if select is not None and self._choose is not None and step == select.step:
                 self._advance(step)
-                self._go_on_with(self._choose(self.going, self._estimates()))
+                self._go_on_with(self._chosen(self._choose, step))
             if self._ensemble.one_goes_on and step == last:
                 self._advance(step)
                 self._go_on_with(self.going[:1])
         self._advance(None)
 
+    @property
+    def _own(self) -> Rows:
+        """The rows that go on and are computed here."""
+        return self._company.own(self.going)
+
     def _go_on_with(self, rows: Rows) -> None:
-        for row in self.going:
+        for row in self._own:
             if row not in rows:
                 self._listener.stopped(row)
                 self._rows[row] = Row()
         self.going = rows
 
-    def _estimates(self) -> torch.Tensor:
-        found = [self._rows[row].estimate for row in self.going]
-        return torch.cat([estimate for estimate in found if estimate is not None])
+    def _chosen(self, choose: Choose, step: int) -> Rows:
+        """The rows that go on where seeds are selected."""
+        if not self._own:
+            return self.going
+        found = [self._rows[row].estimate for row in self._own]
+        own = torch.cat([estimate for estimate in found if estimate is not None])
+        going = self.going
+        return self._company.meet(
+            (step, "select", 0), going, own, lambda parts: choose(going, torch.cat(parts))
+        )
 
     def _advance(self, target: int | None) -> None:
         """Take the rows that go on to the end of a step, or of the pipeline."""
         while not self._has_come_to(target):
             try:
-                if self._chunks.of(len(self.going)) == len(self.going):
+                if self._chunks.of(len(self._own)) == len(self._own):
                     self._play_together(target)
                 else:
                     self._play_in_chunks(target)
@@ -134,17 +152,17 @@ class Course:
             except torch.OutOfMemoryError:
                 # What was raised holds the tensors that did not fit, until this block is left.
                 pass
-            self._chunks.refused(self._tried, min(self._rows[row].steps for row in self.going))
+            self._chunks.refused(self._tried, min(self._rows[row].steps for row in self._own))
             self._listener.retried()
             gc.collect()
             torch.cuda.empty_cache()
 
     def _has_come_to(self, target: int | None) -> bool:
+        if not self._own:
+            return True
         if target is None:
-            return all(self._rows[row].has_ended for row in self.going)
-        return self._unmerged(target + 1) is None and all(
-            self._rows[row].steps > target for row in self.going
-        )
+            return all(self._rows[row].has_ended for row in self._own)
+        return self._unmerged(target + 1) is None and all(self._rows[row].steps > target for row in self._own)
 
     def _unmerged(self, steps: int) -> int | None:
         """The step, of the first so many, whose latents are still to be merged."""
@@ -154,14 +172,14 @@ class Course:
         )
 
     def _play_together(self, target: int | None) -> None:
-        rows = self.going
-        weights = {merge: self._weights(merge) for merge in self._ensemble.merges}
+        rows = self._own
         hidden = [merge for merge in self._ensemble.merges if merge.what == "hidden"]
         edits = Edits(
-            [Edit(None, intervention_of(merge, weights[merge])) for merge in hidden], self._model.anatomy
+            [Edit(None, intervention_of(merge, self._weights(merge))) for merge in hidden],
+            self._model.anatomy,
         )
         start = self._rows[rows[0]].steps
-        changes = Merging(self._shared, self._ensemble, weights, start)
+        changes = Merging(self._shared, self._ensemble, self._merger, start)
 
         def on_step(step: Step) -> None:
             for place, row in enumerate(rows):
@@ -180,7 +198,7 @@ class Course:
 
     def _play_in_chunks(self, target: int | None) -> None:
         """Take all rows a little further: to where they meet next, or to the target."""
-        least = min(self._rows[row].steps for row in self.going)
+        least = min(self._rows[row].steps for row in self._own)
         unmerged = self._unmerged(least)
         if unmerged is not None:
             self._merge_latents(unmerged)
@@ -192,7 +210,7 @@ class Course:
         elif not self._ensemble.at(meeting, "hidden"):
             self._play_chunks(meeting)
             self._settle_merged(meeting)
-        elif any(self._rows[row].steps < meeting for row in self.going):
+        elif any(self._rows[row].steps < meeting for row in self._own):
             self._play_chunks(meeting - 1)
         else:
             self._meet(meeting)
@@ -211,13 +229,13 @@ class Course:
 
     def _meet(self, step: int) -> None:
         """Take all rows through a step in which hidden states are merged."""
-        for row in self.going:
+        for row in self._own:
             self._rows[row].waiting = None
         asked = [(merge, self._weights(merge)) for merge in self._ensemble.at(step, "hidden")]
         meeting = Meeting(step, asked, self._model.anatomy, self._tell)
         layers = self._layers({site: tuple(own) for site, own in meeting.layers.items()})
         groups = list(self._groups(lambda row: True))
-        while any(self._rows[row].waiting is None for row in self.going):
+        while any(self._rows[row].waiting is None for row in self._own):
             for rows in groups:
                 skips = meeting.halts(rows, self._skips(rows, step))
 
@@ -255,17 +273,19 @@ class Course:
                 self._rows[row].left = left
 
     def _settle_merged(self, step: int) -> None:
-        """All rows wait at the end of a step: merge what they predict there, and settle it."""
-        waiting = [self._rows[row].waiting for row in self.going]
+        """The rows wait at the end of a step: merge what they predict there, and settle it."""
+        waiting = [self._rows[row].waiting for row in self._own]
         made = [one for one in waiting if one is not None]
         for one in self._ensemble.at(step, "x0", "prediction"):
             noisy, prediction, pinned = together(made)
-            merged = merged_predictions(one, self._weights(one), noisy, prediction, made[0].clean, pinned)
+            merged = merged_predictions(
+                one, self._merger(one, step), noisy, prediction, made[0].clean, pinned
+            )
             made = [own.predicting(kept(row[None])) for own, row in zip(made, merged, strict=True)]
-            for row in self.going:
+            for row in self._own:
                 # They would leave the step with something else.
                 self._rows[row].left = None
-        for row, own in zip(self.going, made, strict=True):
+        for row, own in zip(self._own, made, strict=True):
             self._rows[row].waiting = None
             self._settle(row, own, step)
 
@@ -275,9 +295,9 @@ class Course:
             # Nothing is computed: they go through the steps that are settled.
             self._go(rows, self._skips(rows, step + 1), step, {}, lambda call: False, lambda *_: None)
         (asked,) = self._ensemble.at(step, "latent")
-        left = [self._rows[row].left for row in self.going]
-        self._shared[step] = share([one for one in left if one is not None], asked, self._weights(asked))
-        for row in self.going:
+        left = [self._rows[row].left for row in self._own]
+        self._shared[step] = share([one for one in left if one is not None], self._merger(asked, step))
+        for row in self._own:
             self._rows[row].left = None
 
     def _settle(self, row: int, made: Made, step: int) -> None:
@@ -327,7 +347,7 @@ class Course:
 
     def _groups(self, chosen: Callable[[Row], bool]) -> list[Rows]:
         """The rows that go on and are chosen, as many at a time as fit and have come to the same step."""
-        rows = [row for row in self.going if chosen(self._rows[row])]
+        rows = [row for row in self._own if chosen(self._rows[row])]
         return list(self._chunks.split(rows, lambda row: self._rows[row].steps))
 
     def _layers(self, merged: Layers) -> Layers:
@@ -349,6 +369,9 @@ class Course:
     def _skips(self, rows: Rows, start: int) -> Skips:
         known = Predicted(self._rows[row] for row in rows) if start else None
         return self._player(rows).skips(start, known)
+
+    def _merger(self, merge: Merge, step: int) -> Merger:
+        return self._mergers.at(step, merge, self.going, self._weights(merge))
 
     def _weights(self, merge: Merge) -> Weights:
         """Those of the rows that go on."""

@@ -5,12 +5,12 @@ The rows (channel, frame, row, col) of a call are seeds of one sample, in ascend
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
 
-from cosinterp.ensembles.merging import merge, merger
+from cosinterp.ensembles.merging import Merger
 from cosinterp.ensembles.rows import kept
 from cosinterp.ensembles.spec import Ensemble, Merge
 from cosinterp.models.anatomy import Pinned
@@ -50,17 +50,16 @@ class Left:
     memory: tuple[torch.Tensor, ...]
 
 
-def share(rows: Sequence[Left], asked: Merge, weights: Weights) -> Shared:
-    """What rows that came in chunks go on from together."""
-    latents = torch.cat([row.latents for row in rows])
-    own = merger(latents, asked.how, weights)
+def share(rows: Sequence[Left], merged: Merger) -> Shared:
+    """What rows that came in chunks go on from together; ``merged``: see `Mergers.at`."""
+    latents = merged(torch.cat([row.latents for row in rows]))[None]
     remembered = zip(*(row.memory for row in rows), strict=True)
-    return Shared(own(latents)[None], tuple(own(torch.cat(parts))[None] for parts in remembered))
+    return Shared(latents, tuple(merged(torch.cat(parts))[None] for parts in remembered))
 
 
 def merged_predictions(
     asked: Merge,
-    weights: Weights,
+    merged: Merger,
     noisy: torch.Tensor,
     prediction: torch.Tensor,
     factors: tuple[float, float],
@@ -72,13 +71,15 @@ def merged_predictions(
     v + (m - x̂0) / b for the merged estimate m, which is (m - a x) / b, and v itself where m is x̂0.
 
     Args:
+        asked: what is merged.
+        merged: by which; see `Mergers.at`.
         noisy, prediction: (row, channel, frame, row, col).
         factors: (a, b).
     """
     if asked.what == "prediction":
-        return merge(prediction, asked.how, weights)[None].expand_as(prediction)
+        return merged(prediction)[None].expand_as(prediction)
     estimates = clean_estimate(noisy, prediction, factors, pinned)
-    apart = merge(estimates, asked.how, weights) - estimates
+    apart = merged(estimates) - estimates
     return (prediction.float() + apart / factors[1]).to(prediction.dtype)
 
 
@@ -95,18 +96,22 @@ class Passing(LatentChanges):
 
 
 class Merging(Passing):
-    """All rows in one call, merged as they go, from step ``start`` on; fills ``shared``.
+    """All rows computed here in one call, merged as they go, from step ``start`` on; fills ``shared``.
 
-    ``weights``: by merge, of the rows of the call.
+    ``merger``: gives what merges them in one way at a step; see `Mergers.at`.
     """
 
     def __init__(
-        self, shared: dict[int, Shared], ensemble: Ensemble, weights: Mapping[Merge, Weights], start: int
+        self,
+        shared: dict[int, Shared],
+        ensemble: Ensemble,
+        merger: Callable[[Merge, int], Merger],
+        start: int,
     ) -> None:
         super().__init__(shared)
         self._filled = shared
         self._ensemble = ensemble
-        self._weights = weights
+        self._merger = merger
         self._start = start
 
     def prediction(self, step: Predicted) -> torch.Tensor | None:
@@ -115,9 +120,8 @@ class Merging(Passing):
         if not asked or step.index < self._start:
             return None
         (one,) = asked
-        return merged_predictions(
-            one, self._weights[one], step.noisy, step.prediction, step.clean, step.pinned
-        )
+        merged = self._merger(one, step.index)
+        return merged_predictions(one, merged, step.noisy, step.prediction, step.clean, step.pinned)
 
     def after(self, step: Step) -> Changed | None:
         """See `LatentChanges`."""
@@ -126,7 +130,7 @@ class Merging(Passing):
         if known is not None or not asked:
             return known
         (one,) = asked
-        own = merger(step.after, one.how, self._weights[one])
+        own = self._merger(one, step.index)
         merged = own(step.after)[None]
         remembered: list[torch.Tensor] = []
 
