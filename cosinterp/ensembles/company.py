@@ -39,6 +39,13 @@ class Company(Protocol):
         """
         ...
 
+    def conclude(self, place: Place, going: Rows, own: T, decide: Callable[[list[T]], R]) -> R | None:
+        """What comes of something that everybody has, for those who compute the rows ``going``; see `meet`.
+
+        The others give theirs and do not wait: None.
+        """
+        ...
+
 
 class Alone:
     """All rows are computed here."""
@@ -48,6 +55,10 @@ class Alone:
         return rows
 
     def meet(self, place: Place, going: Rows, own: T, decide: Callable[[list[T]], R]) -> R:
+        """See `Company`."""
+        return decide([own])
+
+    def conclude(self, place: Place, going: Rows, own: T, decide: Callable[[list[T]], R]) -> R | None:
         """See `Company`."""
         return decide([own])
 

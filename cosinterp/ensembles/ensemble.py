@@ -6,36 +6,24 @@ middle layers at the first step, and see better answers.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
-from functools import partial
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Literal
 
-from cosinterp.capture.open_runs import OpenRuns
-from cosinterp.ensembles.chunks import AUTO, Chunk, Chunks
-from cosinterp.ensembles.course import Course
-from cosinterp.ensembles.planned import KIND, VARIANT, PlannedEnsemble, plan_ensemble
-from cosinterp.ensembles.selecting import Selector
+from cosinterp.ensembles.chunks import AUTO, Chunk
+from cosinterp.ensembles.making import Making, Note
+from cosinterp.ensembles.planned import VARIANT, PlannedEnsemble, plan_ensemble
 from cosinterp.ensembles.spec import Ensemble, Merge, What
 from cosinterp.ensembles.ways import How
-from cosinterp.ensembles.writing import Writing
-from cosinterp.models.eager import eager
 from cosinterp.planning.fitting import check_space
-from cosinterp.planning.plan import PlannedSample, TracePlan
-from cosinterp.replaying.preamble import Preamble
 from cosinterp.samples import Sample
-from cosinterp.tracing import HOST_MEMORY, Progress, run_plan, sinks_of
+from cosinterp.tracing import HOST_MEMORY, Progress, run_plan
 from stores.selection import Selection
 from stores.store import create_store
 
 if TYPE_CHECKING:
     from cosinterp.models.model import Model
     from stores.store import Store
-    from stores.writer import RunWriter
-
-Note = Callable[[str], None]
 
 
 def ensemble(
@@ -172,66 +160,22 @@ def make_ensemble(
     note: Note | None = None,
 ) -> Store:
     """Make the runs of a planned ensemble itself; see `ensemble`."""
-    chunks = Chunks(planned.chunk, model, note or (lambda text: None))
-    plan, runs = planned.plan, planned.runs
-    check_space(planned.path, plan, runs)
-    target = create_store(planned.path, plan.settings, exist_ok=True)
-    target.complete_catalog()
+    target = open_for(planned)
     if progress is not None:
-        progress.planned(plan, runs)
-    finished: SimpleQueue[RunWriter] = SimpleQueue()
-
-    def tell_finished() -> None:
-        while not finished.empty():
-            writer = finished.get()
-            if progress is not None:
-                progress.finished(writer.sample, writer.seed)
-
-    preamble = Preamble(model)
-    try:
-        with (
-            eager(model.pipeline),
-            OpenRuns(partial(target.writer, variant=planned.variant)) as opened,
-            sinks_of(model, replace(plan, batch=len(plan.seeds)), runs, host_memory) as sinks,
-        ):
-            for one in planned.todo:
-
-                def on_step(seed: int, step: int, name: str = one.planned.sample.name) -> None:
-                    if progress is not None:
-                        progress.step(name, (seed,), step, plan.num_steps)
-                    tell_finished()
-
-                writing = Writing(
-                    model, plan, one.planned, opened, sinks.sink(), one.seeds, on_step, finished.put
-                )
-                _make_one(model, plan, one.planned, planned.spec, chunks, preamble, writing)
-    finally:
-        # Also where it fails or is interrupted: these runs are kept.
-        tell_finished()
+        progress.planned(planned.plan, planned.runs)
+    with Making(model, planned, target, host_memory, progress, note) as making:
+        for one in planned.todo:
+            making.make(one)
     return target
 
 
-def _make_one(
-    model: Model,
-    plan: TracePlan,
-    planned: PlannedSample,
-    spec: Ensemble,
-    chunks: Chunks,
-    preamble: Preamble,
-    writing: Writing,
-) -> None:
-    selector = None if spec.select is None else Selector(spec.select, model, planned, plan.seeds)
-    course = Course(model, planned, spec, plan.seeds, chunks, writing, selector, preamble)
-    course.run()
-    selected = None if selector is None else {"scores": selector.told, "kept": list(selector.kept)}
-    told = {
-        "kind": KIND,
-        "words": str(spec),
-        "ensemble": spec.model_dump(mode="json", exclude_none=True),
-        "seeds": list(plan.seeds),
-        "chunk": chunks.of(len(plan.seeds)),
-        "evaluations": course.evaluations,
-        "evaluations_of_one": float(plan.num_steps * len(plan.run_branches)),
-        **({} if selected is None else {"selected": selected}),
-    }
-    writing.finish({"intervention": told})
+def open_for(planned: PlannedEnsemble) -> Store:
+    """The store that the runs of a planned ensemble go into.
+
+    Raises:
+        TraceError: they do not fit on its disk.
+    """
+    check_space(planned.path, planned.plan, planned.runs)
+    target = create_store(planned.path, planned.plan.settings, exist_ok=True)
+    target.complete_catalog()
+    return target

@@ -70,6 +70,10 @@ class Selector:
         self.kept = tuple(self.seeds[row] for row in kept)
         return kept
 
+    def told_of(self) -> dict[str, Any] | None:
+        """What the runs say of the choice, if it was made here."""
+        return {"scores": self.told, "kept": list(self.kept)} if self.kept else None
+
     def _goodness(self, estimates: torch.Tensor) -> list[Goodness]:
         by = self.select.by
         truth = self.planned.sample.truth
