@@ -1,0 +1,70 @@
+"""The folder of jobs: whether it takes files and locks, how many jobs are in it, how many run at once."""
+
+from __future__ import annotations
+
+import os
+import stat
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from cosinterp.doctor.asking import Circumstances
+from cosinterp.doctor.disk import lock_is_refused
+from cosinterp.doctor.finding import Finding, is_fine, is_lacking, is_noted
+from cosinterp.jobs.home import HOME, home, jobs_folder
+from stores.files import free_space
+from stores.units import count_text, size_text
+
+_LITTLE_SPACE = 100 * 10**6
+_OTHERS = stat.S_IRWXG | stat.S_IRWXO
+_SLOTS = {"COSINTERP_JOBS_PER_GPU": "1", "COSINTERP_JOBS_WITHOUT_GPU": "4"}
+
+
+def folder(circumstances: Circumstances) -> Iterator[Finding]:
+    """Where jobs are, what is in it, and whether jobs can be made there."""
+    path = jobs_folder()
+    place, free = free_space(path)
+    yield _made(path, place, free)
+    yield from _private(path)
+    per_gpu, without = (circumstances.environ.get(name) or usual for name, usual in _SLOTS.items())
+    yield is_fine(
+        "slots",
+        f"{per_gpu} for each GPU, {without} without",
+        f"{' and '.join(_SLOTS)} say how many run at once.",
+    )
+
+
+def _made(path: Path, place: Path, free: int) -> Finding:
+    name, advice = "job folders", f"Set {HOME} to a folder of yours on a disk of this machine."
+    count = sum(1 for one in path.iterdir() if one.is_dir()) if path == place else 0
+    value = f"{path}: {count_text(count, 'job')}"
+    try:
+        with tempfile.TemporaryFile(dir=place) as file:
+            file.write(b"cosinterp")
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        refused = f"{value}; {error.strerror}"
+        meaning = "Nothing can be started with --detach."
+        return is_lacking(name, refused, meaning, advice, needed=True)
+    try:
+        locked = lock_is_refused(place)
+    except OSError:
+        locked = False
+    if not locked:
+        meaning = "The queue is made of locks, which this file system does not have: jobs cannot take turns."
+        return is_lacking(name, f"{value}; no file locks", meaning, advice, needed=True)
+    if free < _LITTLE_SPACE:
+        meaning = "What jobs print and tell of themselves is lost when the disk is full."
+        return is_noted(name, f"{value}; {size_text(free)} free", meaning, advice, needed=True)
+    return is_fine(name, value, "Jobs can be started with --detach.", needed=True)
+
+
+def _private(path: Path) -> Iterator[Finding]:
+    """Who else may read what jobs print."""
+    for one in (path, home()):
+        if one.is_dir() and stat.S_IMODE(one.stat().st_mode) & _OTHERS == 0:
+            return
+    if path.is_dir():
+        meaning = "Others on this machine may list your jobs, though not what is in them."
+        yield is_noted("privacy", f"{path} is open to others", meaning, f"chmod 700 {path}")
