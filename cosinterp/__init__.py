@@ -21,6 +21,9 @@ __all__ = [
     "Check",
     "Intervention",
     "InterventionError",
+    "Job",
+    "JobError",
+    "JobSpec",
     "Model",
     "ModelError",
     "Replayed",
@@ -46,6 +49,8 @@ __all__ = [
     "experiment",
     "export",
     "export_videos",
+    "find_job",
+    "list_jobs",
     "load",
     "load_dataset",
     "maps",
@@ -62,6 +67,7 @@ __all__ = [
     "similarity",
     "steer",
     "steering_vectors",
+    "submit",
     "trace",
     "verify",
 ]
@@ -73,6 +79,9 @@ _HOMES = {
     "Model": "cosinterp.models.model",
     "Intervention": "cosinterp.interventions.intervention",
     "InterventionError": "cosinterp.errors",
+    "Job": "cosinterp.jobs.job",
+    "JobError": "cosinterp.errors",
+    "JobSpec": "cosinterp.jobs.spec",
     "ModelError": "cosinterp.errors",
     "Replayed": "cosinterp.replaying.replay",
     "Result": "probes.results.result",
@@ -96,6 +105,8 @@ _HOMES = {
     "experiment": "cosinterp.experiments.running",
     "export": "stores:export_store",
     "export_videos": "cosinterp.video_export",
+    "find_job": "cosinterp.jobs.listing",
+    "list_jobs": "cosinterp.jobs.listing:jobs",
     "load": "cosinterp.models.loading",
     "load_dataset": "cosinterp.samples",
     "maps": "probes.maps.making",
@@ -112,6 +123,7 @@ _HOMES = {
     "similarity": "probes.similarity.compare",
     "steer": "cosinterp.patching.steer",
     "steering_vectors": "cosinterp.interventions.vectors",
+    "submit": "cosinterp.jobs.launching",
     "trace": "cosinterp.tracing",
     "verify": "cosinterp.verification",
 }
@@ -119,11 +131,16 @@ _HOMES = {
 if TYPE_CHECKING:
     from cosinterp.decoding import decode_run as decode
     from cosinterp.ensembles.ensemble import ensemble
-    from cosinterp.errors import InterventionError, ModelError, SampleError, TraceError
+    from cosinterp.errors import InterventionError, JobError, ModelError, SampleError, TraceError
     from cosinterp.experiments.reproducing import reproduce
     from cosinterp.experiments.running import experiment
     from cosinterp.interventions.intervention import Intervention
     from cosinterp.interventions.vectors import steering_vectors
+    from cosinterp.jobs.job import Job
+    from cosinterp.jobs.launching import submit
+    from cosinterp.jobs.listing import find_job
+    from cosinterp.jobs.listing import jobs as list_jobs
+    from cosinterp.jobs.spec import JobSpec
     from cosinterp.models.loading import load
     from cosinterp.models.model import Model
     from cosinterp.noising.noise import noise

@@ -4,6 +4,7 @@ from stores.errors import SelectionError, StoreError, UserError
 
 __all__ = [
     "InterventionError",
+    "JobError",
     "ModelError",
     "ModelWarning",
     "SampleError",
@@ -20,6 +21,10 @@ class ModelError(UserError):
 
 class InterventionError(UserError):
     """An intervention cannot be applied, or a run cannot be replayed."""
+
+
+class JobError(UserError):
+    """A job cannot be started, found or told to do something."""
 
 
 class ModelWarning(UserWarning):

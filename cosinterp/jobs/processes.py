@@ -1,0 +1,119 @@
+"""Processes: which is meant, whether it lives, what belongs to it, and how all of that is stopped."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Collection, Iterable
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+
+import psutil
+from pydantic import BaseModel
+
+_GONE = (ProcessLookupError, psutil.NoSuchProcess)
+_POLL = 0.02
+
+
+class Identity(BaseModel):
+    """A process for good: its number, and when it started, since numbers are used again.
+
+    Attributes:
+        pid: its number.
+        since: when it started, as `_since` says it.
+    """
+
+    pid: int
+    since: str
+
+    @classmethod
+    def of(cls, pid: int) -> Identity:
+        """The identity of a living process; of a dead one, one that never lives."""
+        return cls(pid=pid, since=_since(pid) or "")
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the process lives, on this machine."""
+        return self.since != "" and _since(self.pid) == self.since
+
+
+def send(pid: int, signum: signal.Signals, *, group: bool = False) -> None:
+    """Send a signal to a process, or to a process group; nothing happens if it is gone."""
+    with suppress(ProcessLookupError):
+        (os.killpg if group else os.kill)(pid, signum)
+
+
+def members(session: int | None, roots: Iterable[int] = (), spared: Collection[int] = ()) -> list[int]:
+    """The processes of a session, and all that came from the processes ``roots``, in or out of it.
+
+    Args:
+        session: its id; None: of no session.
+        roots: are not among what came from them.
+        spared: are left out; what came from them is not.
+    """
+    found = set(_of_session(session))
+    for root in {*roots, *found}:
+        with suppress(psutil.NoSuchProcess):
+            found.update(child.pid for child in psutil.Process(root).children(recursive=True))
+    return sorted(pid for pid in found - set(spared) if _since(pid) is not None)
+
+
+def stop(session: int, roots: Collection[int] = (), *, patience: float) -> None:
+    """Stop the processes of a session and all that came from ``roots``: by SIGTERM, then by SIGKILL.
+
+    Args:
+        session: its id.
+        roots: are not stopped themselves.
+        patience: seconds between the two.
+    """
+    for signum in (signal.SIGTERM, signal.SIGKILL):
+        deadline = time.monotonic() + patience
+        told: set[int] = set()
+        while left := members(session, roots, spared={*roots, os.getpid()}):
+            for pid in left:
+                # One that was just begun has not heard of it.
+                if pid not in told:
+                    send(pid, signum)
+            told.update(left)
+            if time.monotonic() > deadline:
+                break
+            time.sleep(_POLL)
+
+
+def _of_session(session: int | None) -> list[int]:
+    found: list[int] = []
+    if session is None:
+        return found
+    for pid in psutil.pids():
+        with suppress(*_GONE, PermissionError):
+            if os.getsid(pid) == session:
+                found.append(pid)
+    return found
+
+
+def _since(pid: int) -> str | None:
+    """When a process started; None: it is gone, or dead and only its parent has not heard of it.
+
+    Not as a time of the clock where that can be had: a clock that is set would make another process of it.
+    """
+    if sys.platform != "linux":
+        try:
+            process = psutil.Process(pid)
+            return None if process.status() == psutil.STATUS_ZOMBIE else repr(process.create_time())
+        except psutil.NoSuchProcess:
+            return None
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    # proc_pid_stat(5): the name is in brackets and may hold any character; state is next, starttime the 20th.
+    fields = stat[stat.rindex(b")") + 1 :].split()
+    return None if fields[0] in (b"Z", b"X", b"x") else f"{_boot()}:{int(fields[19])}"
+
+
+@cache
+def _boot() -> str:
+    return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
