@@ -21,7 +21,7 @@ import weakref
 from pathlib import Path
 
 from stores import layout
-from stores.errors import StoreError
+from stores.errors import ClaimedError
 
 _NO_LOCKS = frozenset((errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP))
 _ATTEMPTS = 5
@@ -34,7 +34,7 @@ class Claim:
     The file exists (perhaps with the remains of a killed process in it) while the claim is held.
 
     Raises:
-        StoreError: another process, or another writer of this one, holds the claim.
+        ClaimedError: another process, or another writer of this one, holds the claim.
         OSError: the file cannot be made.
     """
 
@@ -82,7 +82,7 @@ class Claim:
                     raise
                 self._sidecar = _claim_by_file(self._partial, run)
                 return
-        raise StoreError(f"{run}: another process is making this run; wait for it, or choose other seeds")
+        raise ClaimedError(f"{run}: another process is making this run; wait for it, or choose other seeds")
 
     def _forget_in_child(self) -> None:
         # A forked child that kept the descriptor would keep the lock after its parent's death.
@@ -151,7 +151,7 @@ def _remove_if_stale(sidecar: Path, run: str) -> None:
         _remove(sidecar, owner)
         return
     host, pid = owner
-    raise StoreError(
+    raise ClaimedError(
         f"{run}: process {pid or '?'} on {host or 'an unknown machine'} is making this run; "
         f"if it is gone, delete {sidecar}"
     )

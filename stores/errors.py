@@ -27,6 +27,10 @@ class NoRunError(StoreError):
     """A run that is not there, or not any more."""
 
 
+class ClaimedError(StoreError):
+    """A run that another process is making."""
+
+
 class UnreadableError(StoreError):
     """A file that the system does not let us read; what is in it may be whole."""
 
