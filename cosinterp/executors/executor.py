@@ -7,7 +7,8 @@ driver and workers share.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
@@ -23,26 +24,28 @@ Tell = Callable[[object], None]
 """Sends a small message on the way; from the thread that does the task."""
 
 
-class Later(Protocol[_Value]):
+@dataclass(frozen=True)
+class Later(Generic[Value]):
     """A value whose last part is under way, such as a file that threads are still writing.
 
-    A worker that is given one begins its next task first, and waits for this one after that.
+    A worker that is given one may begin its next task first, and waits for this one after that.
+
+    Attributes:
+        wait: waits for the value, and raises what went wrong; called once, by the thread that does tasks.
     """
 
-    def wait(self) -> _Value:
-        """Wait for the value; raises what went wrong. Called once, from the thread that does tasks."""
-        ...
+    wait: Callable[[], Value]
 
 
-class Opened(Protocol[_Task, _Value]):
+class Opened(Protocol[_Task]):
     """A work that is open in a worker; a context manager, entered before the first task.
 
     It is left with the exception if one ends the worker (`KeyboardInterrupt` of a stopped one), and has to
     clean up then. After a task that raised it goes on with others.
     """
 
-    def __call__(self, task: _Task, tell: Tell, /) -> _Value | Later[_Value]:
-        """Do a task."""
+    def __call__(self, task: _Task, tell: Tell, /) -> Any:
+        """Do a task: its value, or `Later`."""
         ...
 
     def __enter__(self) -> Any: ...
@@ -53,10 +56,10 @@ class Opened(Protocol[_Task, _Value]):
 class Work(Protocol[_Task, _Value]):
     """What a worker does; picklable and small."""
 
-    def open(self, device: str | None) -> Opened[_Task, _Value] | Callable[[_Task, Tell], _Value]:
+    def open(self, device: str | None) -> Opened[_Task] | Callable[[_Task, Tell], _Value | Later[_Value]]:
         """Get ready on a device ("cuda:2", "cpu"; None: whatever there is): what does tasks from then on.
 
-        A plain function will do where there is nothing to clean up.
+        A plain function will do where there is nothing to clean up; see `entered`.
         """
         ...
 
@@ -94,6 +97,16 @@ class Failed(Generic[Task]):
 
 
 Happened: TypeAlias = Told[Task] | Finished[Task, Value] | Failed[Task]
+
+
+@contextmanager
+def entered(opened: Any) -> Iterator[Callable[[Any, Tell], Any]]:
+    """What a work gave when it was opened, entered if it is a context manager."""
+    if hasattr(opened, "__enter__"):
+        with opened:
+            yield opened
+    else:
+        yield opened
 
 
 class WorkerError(RuntimeError):
