@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from cosinterp.ensembles.company import Place
 
+_OVER = "it was ended"
+
 
 class Released(RuntimeError):
     """A member need not go on: another one has failed, or what they were doing has ended."""
@@ -42,21 +44,50 @@ class _Meeting:
     decided: Decided | None = None
 
 
+@dataclass
+class _Company:
+    """Those who meet; ``why`` they are released, if they are."""
+
+    meetings: dict[Place, _Meeting] = field(default_factory=dict)
+    why: str | None = None
+
+
 class Rendezvous:
-    """One ensemble after another, each begun by a number of its own; calls with another one are released."""
+    """Any number of companies meet here, each known by a number; one that has not begun is released."""
 
     def __init__(self) -> None:
         self._changed = Condition()
-        self._number = -1
-        self._why: str | None = None
-        self._meetings: dict[Place, _Meeting] = {}
+        self._companies: dict[int, _Company] = {}
 
     def begin(self, number: int) -> None:
-        """Another ensemble: whoever waits still is released."""
+        """A company may meet from now on."""
         with self._changed:
-            self._number, self._why = number, None
-            self._meetings.clear()
-            self._changed.notify_all()
+            self._companies[number] = _Company()
+
+    def end(self, number: int) -> None:
+        """A company has nothing to do any more: whoever is on the way still is released."""
+        with self._changed:
+            company = self._companies.pop(number, None)
+            if company is not None:
+                company.why = company.why or _OVER
+                self._changed.notify_all()
+
+    def release(self, number: int, why: str) -> None:
+        """A member cannot go on: all others are released, those who wait and those who will come."""
+        with self._changed:
+            company = self._companies.get(number)
+            if company is not None and company.why is None:
+                company.why = why
+                self._changed.notify_all()
+
+    def check(self, number: int) -> None:
+        """Whether there is reason to go on.
+
+        Raises:
+            Released: there is none.
+        """
+        with self._changed:
+            self._company(number)
 
     def gather(
         self, number: int, place: Place, member: int, among: Sequence[int], own: Any
@@ -70,8 +101,8 @@ class Rendezvous:
             Released: not all of them will come.
         """
         with self._changed:
-            meeting = self._give(number, place, member, own)
-            self._wait(number, lambda: meeting.decided is not None or set(among) <= set(meeting.given))
+            company, meeting = self._give(number, place, member, own)
+            self._wait(company, lambda: meeting.decided is not None or set(among) <= set(meeting.given))
             return meeting.decided or Given([meeting.given[one] for one in among])
 
     def decide(self, number: int, place: Place, decision: Any) -> None:
@@ -81,12 +112,13 @@ class Rendezvous:
             Released: they do not wait any more.
         """
         with self._changed:
-            self._check(number)
-            meeting = self._meetings.setdefault(place, _Meeting())
+            company = self._company(number)
+            meeting = company.meetings.setdefault(place, _Meeting())
             meeting.decided = Decided(decision)
             meeting.given.clear()
-            # All were here, so all have been where something was decided at earlier steps.
-            self._meetings = {there: own for there, own in self._meetings.items() if there[0] >= place[0]}
+            # All were here, so nobody will come to a place of an earlier step any more.
+            step = place[0]
+            company.meetings = {at: own for at, own in company.meetings.items() if at[0] >= step}
             self._changed.notify_all()
 
     def follow(self, number: int, place: Place, member: int, own: Any) -> Any:
@@ -96,8 +128,8 @@ class Rendezvous:
             Released: nothing will be.
         """
         with self._changed:
-            meeting = self._give(number, place, member, own)
-            self._wait(number, lambda: meeting.decided is not None)
+            company, meeting = self._give(number, place, member, own)
+            self._wait(company, lambda: meeting.decided is not None)
             assert meeting.decided is not None, "waited for"
             return meeting.decided.value
 
@@ -110,38 +142,27 @@ class Rendezvous:
         with self._changed:
             self._give(number, place, member, own)
 
-    def release(self, number: int, why: str) -> None:
-        """A member cannot go on: all others are released, those who wait and those who will come."""
-        with self._changed:
-            if number == self._number and self._why is None:
-                self._why = why
-                self._changed.notify_all()
+    def _company(self, number: int) -> _Company:
+        company = self._companies.get(number)
+        if company is None:
+            raise Released(_OVER)
+        _check(company)
+        return company
 
-    def check(self, number: int) -> None:
-        """Whether there is reason to go on.
-
-        Raises:
-            Released: there is none.
-        """
-        with self._changed:
-            self._check(number)
-
-    def _give(self, number: int, place: Place, member: int, own: Any) -> _Meeting:
-        self._check(number)
-        meeting = self._meetings.setdefault(place, _Meeting())
+    def _give(self, number: int, place: Place, member: int, own: Any) -> tuple[_Company, _Meeting]:
+        company = self._company(number)
+        meeting = company.meetings.setdefault(place, _Meeting())
         if meeting.decided is None:
             meeting.given[member] = own
             self._changed.notify_all()
-        return meeting
+        return company, meeting
 
-    def _wait(self, number: int, come: Callable[[], bool]) -> None:
-        while not come():
-            self._check(number)
+    def _wait(self, company: _Company, has_come: Callable[[], bool]) -> None:
+        while not has_come():
+            _check(company)
             self._changed.wait()
-        self._check(number)
 
-    def _check(self, number: int) -> None:
-        if number != self._number:
-            raise Released("this ensemble has ended")
-        if self._why is not None:
-            raise Released(self._why)
+
+def _check(company: _Company) -> None:
+    if company.why is not None:
+        raise Released(company.why)
