@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
+from threading import Semaphore
 from typing import TYPE_CHECKING, Any, Protocol
 
 from cosinterp.capture.open_runs import OpenRuns
@@ -17,8 +19,9 @@ from cosinterp.following import Followed
 from cosinterp.interventions.changes import NO_CHANGES, Changes, Known
 from cosinterp.models.eager import eager
 from cosinterp.models.model import Model, to_uint8
+from cosinterp.planning.batches import Batch, batches
 from cosinterp.planning.fitting import check_space
-from cosinterp.planning.plan import PlannedSample, TracePlan, make_plan
+from cosinterp.planning.plan import TracePlan, make_plan
 from cosinterp.planning.reduce_option import Reduce
 from cosinterp.planning.to_make import joining, runs_to_make
 from cosinterp.replaying.skips import Skips, cached_expert
@@ -36,6 +39,7 @@ if TYPE_CHECKING:
 
 HOST_MEMORY = 4 * 1024**3
 _WRITERS_BESIDE_GPU = 4
+_LOOK_SECONDS = 0.1
 
 
 class Progress(Protocol):
@@ -193,20 +197,18 @@ def record_runs(
     """Make the (sample name, seed) runs ``todo`` of a plan, each into what ``begin`` gives for it."""
     if progress is not None:
         progress.planned(plan, todo)
-    finished: SimpleQueue[tuple[str, int]] = SimpleQueue()
-    try:
-        with (
-            eager(model.pipeline),
-            OpenRuns(begin) as opened,
-            sinks_of(model, plan, todo, host_memory) as sinks,
-        ):
-            for planned, seeds, wanted in _batches(plan, todo):
-                writers = opened.open(planned.sample.name, seeds, wanted)
-                recording = BatchRecording(plan, planned, writers, sinks.sink())
-                _trace_batch(model, recording, seeds, followed, changes, opened, finished, progress)
-    finally:
-        # Also of a trace that fails or is interrupted: these runs are kept.
-        _tell_finished(finished, progress)
+    with Recorder(
+        model,
+        plan,
+        todo,
+        begin,
+        followed=followed,
+        changes=changes,
+        host_memory=host_memory,
+        progress=progress,
+    ) as recorder:
+        for batch in batches(plan, todo):
+            recorder.record(batch)
 
 
 def writing_threads(model: Model, plan: TracePlan) -> int:
@@ -229,105 +231,152 @@ def sinks_of(model: Model, plan: TracePlan, todo: Sequence[tuple[str, int]], hos
     )
 
 
-def _batches(
-    plan: TracePlan, todo: list[tuple[str, int]]
-) -> Iterator[tuple[PlannedSample, tuple[int, ...], frozenset[int]]]:
-    """(sample, seeds of the batch, those that are to be recorded), for all that is to be made.
+class Recorder:
+    """Makes batches of runs, each into what ``begin`` gives for it; a context manager.
 
-    A batch has the seeds that the plan gives it, whatever a store has already: a run's last bits depend on
-    what shares its batch, and a trace that is resumed has to give what an uninterrupted one gives.
+    While one batch is made the files of the one before may still be written. Once something has gone wrong
+    it makes no others.
+
+    Args:
+        model, plan, followed, changes, host_memory: as in `run_plan`.
+        todo: the (sample name, seed) runs that may be asked for.
+        begin: opens a run's file.
+        progress: told of steps and finished runs, by the thread that records.
     """
-    made = set(todo)
-    for planned in plan.samples:
-        for start in range(0, len(plan.seeds), plan.batch):
-            seeds = plan.seeds[start : start + plan.batch]
-            wanted = frozenset(seed for seed in seeds if (planned.sample.name, seed) in made)
-            if wanted:
-                yield planned, seeds, wanted
 
+    def __init__(
+        self,
+        model: Model,
+        plan: TracePlan,
+        todo: Sequence[tuple[str, int]],
+        begin: Callable[[str, int], RunWriter],
+        *,
+        followed: Followed | None = None,
+        changes: Changes = NO_CHANGES,
+        host_memory: int = HOST_MEMORY,
+        progress: Progress | None = None,
+    ) -> None:
+        self._model = model
+        self._plan = plan
+        self._followed = followed
+        self._changes = changes
+        self._progress = progress
+        self._opened = OpenRuns(begin)
+        self._make_sinks = partial(sinks_of, model, plan, todo, host_memory)
+        self._sinks: RingSinks
+        self._finished: SimpleQueue[tuple[str, int]] = SimpleQueue()
+        self._stack = ExitStack()
 
-def _trace_batch(
-    model: Model,
-    recording: BatchRecording,
-    seeds: tuple[int, ...],
-    followed: Followed | None,
-    changes: Changes,
-    opened: OpenRuns,
-    finished: SimpleQueue[tuple[str, int]],
-    progress: Progress | None,
-) -> None:
-    plan, planned = recording.plan, recording.planned
-    recorded = tuple(writer.seed for writer in recording.writers if writer is not None)
+    def __enter__(self) -> Recorder:
+        with ExitStack() as stack:
+            # Also of a trace that fails or is interrupted: these runs are kept.
+            stack.callback(self._tell_finished)
+            stack.enter_context(eager(self._model.pipeline))
+            stack.enter_context(self._opened)
+            self._sinks = stack.enter_context(self._make_sinks())
+            self._stack = stack.pop_all()
+        return self
 
-    name = planned.sample.name
-    answer = None if followed is None else followed.predictions(name, seeds)
+    def __exit__(self, *exception: Any) -> None:
+        self._stack.__exit__(*exception)
 
-    def on_step(step: Step) -> None:
-        if followed is not None:
-            followed.check_latents(name, seeds, step)
-        recording.step(step)
-        if progress is not None:
-            progress.step(name, recorded, step.index, plan.num_steps)
-        _tell_finished(finished, progress)
+    def record(self, batch: Batch) -> Callable[[], None]:
+        """Make the runs of a batch; what is returned waits until their files are complete.
 
-    edits = changes.edits(planned, seeds, model.anatomy)
-    known = None if followed is not None else changes.known(planned, seeds)
-    shortcuts = NO_SHORTCUTS
-    # Where activations are recorded, all that is recorded of has to be computed.
-    if known is not None and not (plan.sites and min(plan.steps) < known.start):
-        answer = _until(known)
-        is_answered = model.anatomy.steps_pass_latents_only and cached_expert(model) is None
-        shortcuts = Skips(model.anatomy, known.start, is_answered, known.forms, len(seeds), model.device)
+        It is for the thread that records, and raises what went wrong while they were written.
 
-    def recorded_of(call: Call) -> bool:
-        return call.step in plan.steps and call.branch in plan.branches
+        Raises:
+            UserError: what the pipeline, the disk or a file refuses.
+            ClockError: the pipeline did not do what its schedule says.
+        """
+        left = Semaphore(0)
+        writers = self._opened.open(batch.planned.sample.name, batch.seeds, batch.wanted)
+        self._trace(BatchRecording(self._plan, batch.planned, writers, self._sinks.sink()), batch.seeds, left)
 
-    def on_tensor(site: str, layer: int, tokens: torch.Tensor, call: Call) -> torch.Tensor | None:
-        changed = edits.on_tensor(site, layer, tokens, call)
-        if recorded_of(call) and layer in plan.layers.get(site, ()):
-            recording.activation(site, call.step, layer, call.branch, tokens if changed is None else changed)
-        return changed
+        def wait() -> None:
+            for _ in batch.wanted:
+                while not left.acquire(timeout=_LOOK_SECONDS):
+                    self._sinks.writers.raise_error()
+            self._tell_finished()
 
-    def on_finished(writer: RunWriter) -> None:
-        opened.done(writer)
-        finished.put((writer.sample, writer.seed))
+        return wait
 
-    latents = changes.latents(planned, seeds)
-    recording.begin({**run_attrs(model, plan, planned, seeds), **changes.attrs(planned, seeds)})
-    output_type = "np" if plan.save_video else "latent"
-    arguments = model.arguments(planned.sample, seeds, planned.settings, output_type=output_type)
-    clock = Clock(
-        model.pipeline,
-        model.anatomy,
-        planned.size,
-        len(seeds),
-        on_step,
-        recording.start,
-        answer,
-        latents,
-    )
-    layers = {
-        site: tuple(sorted({*plan.layers.get(site, ()), *edits.layers.get(site, ())}))
-        for site in {**plan.layers, **edits.layers}
-    }
+    def _trace(self, recording: BatchRecording, seeds: tuple[int, ...], left: Semaphore) -> None:
+        model, followed, changes = self._model, self._followed, self._changes
+        plan, planned = recording.plan, recording.planned
+        recorded = tuple(writer.seed for writer in recording.writers if writer is not None)
 
-    def read(call: Call) -> bool:
-        return recorded_of(call) or edits.wanted(call)
+        name = planned.sample.name
+        answer = None if followed is None else followed.predictions(name, seeds)
 
-    with clock.watching():
-        output = traced_call(model, arguments, clock, layers, read, on_tensor, shortcuts)
-    clock.check(plan.run_branches, plan.num_steps)
-    recording.tell(latents.told)
-    recording.end(clock.pinned, to_uint8(model.videos(output)) if plan.save_video else None, on_finished)
+        def on_step(step: Step) -> None:
+            if followed is not None:
+                followed.check_latents(name, seeds, step)
+            recording.step(step)
+            if self._progress is not None:
+                self._progress.step(name, recorded, step.index, plan.num_steps)
+            self._tell_finished()
+
+        edits = changes.edits(planned, seeds, model.anatomy)
+        known = None if followed is not None else changes.known(planned, seeds)
+        shortcuts = NO_SHORTCUTS
+        # Where activations are recorded, all that is recorded of has to be computed.
+        if known is not None and not (plan.sites and min(plan.steps) < known.start):
+            answer = _until(known)
+            is_answered = model.anatomy.steps_pass_latents_only and cached_expert(model) is None
+            shortcuts = Skips(model.anatomy, known.start, is_answered, known.forms, len(seeds), model.device)
+
+        def recorded_of(call: Call) -> bool:
+            return call.step in plan.steps and call.branch in plan.branches
+
+        def on_tensor(site: str, layer: int, tokens: torch.Tensor, call: Call) -> torch.Tensor | None:
+            changed = edits.on_tensor(site, layer, tokens, call)
+            if recorded_of(call) and layer in plan.layers.get(site, ()):
+                recording.activation(
+                    site, call.step, layer, call.branch, tokens if changed is None else changed
+                )
+            return changed
+
+        def on_finished(writer: RunWriter) -> None:
+            self._opened.done(writer)
+            self._finished.put((writer.sample, writer.seed))
+            left.release()
+
+        latents = changes.latents(planned, seeds)
+        recording.begin({**run_attrs(model, plan, planned, seeds), **changes.attrs(planned, seeds)})
+        output_type = "np" if plan.save_video else "latent"
+        arguments = model.arguments(planned.sample, seeds, planned.settings, output_type=output_type)
+        clock = Clock(
+            model.pipeline,
+            model.anatomy,
+            planned.size,
+            len(seeds),
+            on_step,
+            recording.start,
+            answer,
+            latents,
+        )
+        layers = {
+            site: tuple(sorted({*plan.layers.get(site, ()), *edits.layers.get(site, ())}))
+            for site in {**plan.layers, **edits.layers}
+        }
+
+        def read(call: Call) -> bool:
+            return recorded_of(call) or edits.wanted(call)
+
+        with clock.watching():
+            output = traced_call(model, arguments, clock, layers, read, on_tensor, shortcuts)
+        clock.check(plan.run_branches, plan.num_steps)
+        recording.tell(latents.told)
+        recording.end(clock.pinned, to_uint8(model.videos(output)) if plan.save_video else None, on_finished)
+
+    def _tell_finished(self) -> None:
+        while not self._finished.empty():
+            sample, seed = self._finished.get()
+            if self._progress is not None:
+                self._progress.finished(sample, seed)
 
 
 def _until(known: Known) -> Callable[[int], torch.Tensor | None]:
     """The predictions of steps that need not be computed."""
     return lambda step: known.prediction(step) if step < known.start else None
-
-
-def _tell_finished(finished: SimpleQueue[tuple[str, int]], progress: Progress | None) -> None:
-    while not finished.empty():
-        sample, seed = finished.get()
-        if progress is not None:
-            progress.finished(sample, seed)
