@@ -147,6 +147,16 @@ COMMANDS: tuple[Command | Group, ...] = (
     Command("report", "cosinterp.cli.report:report", "Put all results of a store on one HTML page."),
     Command("anatomy", "cosinterp.cli.anatomy:anatomy", "Show what a model is made of."),
     Command("verify", "cosinterp.cli.verify:verify", "Prove that a model is understood."),
+    Command(
+        "plan",
+        "cosinterp.cli.plan:plan",
+        "Say what a study on many GPUs takes, and what it waits for.",
+    ),
+    Command(
+        "doctor",
+        "cosinterp.cli.doctor:doctor",
+        "Say what this machine has of what cosinterp needs, and for each lack what to do.",
+    ),
     Command("tui", "cosinterp.cli.tui:tui", "Browse stores in the terminal."),
 )
 
