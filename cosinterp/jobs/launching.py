@@ -14,22 +14,23 @@ from pathlib import Path
 from cosinterp.errors import JobError
 from cosinterp.jobs.commands import Described, described
 from cosinterp.jobs.events import EventLog, now
+from cosinterp.jobs.holding import held
 from cosinterp.jobs.home import HOME, host, jobs_folder, open_private, write_private
 from cosinterp.jobs.job import Job
 from cosinterp.jobs.limits import check_limits
 from cosinterp.jobs.naming import make_job_folder
 from cosinterp.jobs.own_code import own_command, own_environment
 from cosinterp.jobs.processes import Identity
-from cosinterp.jobs.record import Record, no_locks, take_lock, write_record
+from cosinterp.jobs.record import Record, no_locks, write_record
 from cosinterp.jobs.spec import JobSpec
 from cosinterp.jobs.state import State
-from cosinterp.jobs.status import EVENTS, RECORD, SPEC, Standing, standing
+from cosinterp.jobs.status import EVENTS, SPEC, Standing, standing
 from cosinterp.jobs.telling import FOLDER, LOG, PIPE
 
 WATCHED = 1.5
 """Seconds for which a worker that lives is watched, to see whether it stumbles at once."""
 _TO_LIVE = 30.0
-_TO_END = 10.0
+_TWICE = "it cannot be started twice"
 _POLL = 0.02
 _ROOM = (errno.ENOSPC, errno.EDQUOT)
 
@@ -58,7 +59,7 @@ def submit(spec: JobSpec | Sequence[str], *, watched: float = WATCHED) -> Job:
         folder = make_job_folder(jobs_folder(), spec.name or "-".join(spec.words[: command.names]))
         try:
             write_private(folder / SPEC, spec.as_json())
-            with _held(folder) as lock:
+            with held(folder, _TWICE) as lock:
                 _begin(folder, lock, command, attempt=1)
         except BaseException:
             # What was never begun is no job.
@@ -79,7 +80,7 @@ def resume(job: Job, *, watched: float = WATCHED) -> None:
     command = described(job.spec.words)
     _check_device(command)
     check_limits()
-    with _explained(job.path), _held(job.path) as lock:
+    with _explained(job.path), held(job.path, _TWICE) as lock:
         found = standing(job.path)
         if found.state is State.FINISHED:
             raise JobError(f"{job.id} is finished; there is nothing to go on with")
@@ -114,29 +115,6 @@ def _explained(folder: Path) -> Iterator[None]:
             f"the job cannot be kept in {error.filename or folder}: {error.strerror}; "
             f"{todo}, or set {HOME} to another folder"
         ) from error
-
-
-@contextmanager
-def _held(folder: Path) -> Iterator[int]:
-    """The descriptor of a job's record, its lock taken.
-
-    Raises:
-        JobError: another holds it.
-        OSError: it cannot be opened, or its file system has no locks.
-    """
-    lock = open_private(folder / RECORD, os.O_RDWR)
-    try:
-        deadline = time.monotonic() + _TO_END
-        while not take_lock(lock):
-            # The worker of a keeper that is gone holds it for as long as it tidies up.
-            if standing(folder).state is not State.CANCELLING or time.monotonic() > deadline:
-                raise JobError(f"{folder.name} is {standing(folder).state}: it cannot be started twice")
-            time.sleep(_POLL)
-        if not (folder / SPEC).exists():
-            raise JobError(f"{folder.name} has just been removed")
-        yield lock
-    finally:
-        os.close(lock)
 
 
 def _note_lost_end(folder: Path, found: Standing) -> None:

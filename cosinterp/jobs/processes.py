@@ -55,9 +55,12 @@ def members(session: int | None, roots: Iterable[int] = (), spared: Collection[i
         spared: are left out; what came from them is not.
     """
     found = set(_of_session(session))
-    for root in {*roots, *found}:
-        with suppress(psutil.NoSuchProcess):
-            found.update(child.pid for child in psutil.Process(root).children(recursive=True))
+    children = _children()
+    unseen = [*roots, *found]
+    while unseen:
+        new = [pid for pid in children.get(unseen.pop(), ()) if pid not in found]
+        found.update(new)
+        unseen += new
     return sorted(pid for pid in found - set(spared) if _since(pid) is not None)
 
 
@@ -91,6 +94,14 @@ def _of_session(session: int | None) -> list[int]:
         with suppress(*_GONE, PermissionError):
             if os.getsid(pid) == session:
                 found.append(pid)
+    return found
+
+
+def _children() -> dict[int, list[int]]:
+    """The children of every process."""
+    found: dict[int, list[int]] = {}
+    for process in psutil.process_iter(["ppid"]):
+        found.setdefault(process.info["ppid"], []).append(process.pid)
     return found
 
 
