@@ -145,7 +145,7 @@ class _Opened:
         """The work of a fan-out, on this task's device."""
         import ray
 
-        device = _gpu() if fanout.device is None else fanout.device
+        device = gpu() if fanout.device is None else fanout.device
         key = (fanout.key, device)
         if self._call is not None and key == self._key:
             return self._call
@@ -175,8 +175,8 @@ class _Opened:
 _opened = _Opened()
 
 
-def _gpu() -> str:
-    """The first GPU of this task, as torch calls it."""
+def gpu() -> str:
+    """The first GPU of this task, or of this actor, as torch calls it."""
     import ray
 
     given = str(ray.get_runtime_context().get_accelerator_ids()["GPU"][0])
