@@ -54,10 +54,11 @@ ModelName: TypeAlias = Annotated[str, typer.Option(help=MODEL_HELP, autocompleti
 Device: TypeAlias = Annotated[
     str | None,
     typer.Option(
-        help="cpu, cuda or cuda:N.",
+        help="cpu, cuda, cuda:N, or free: the GPU with the most free memory. Several, where work can be "
+        "spread: cuda:0,2 or free:4.",
         rich_help_panel=MACHINE,
         show_default="a GPU if there is one",
-        autocompletion=one_of("cpu", "cuda", "cuda:0"),
+        autocompletion=one_of("cpu", "cuda", "cuda:0", "free"),
     ),
 ]
 
@@ -172,9 +173,14 @@ def prepare_model(name: str, **flags: Unpack[ModelFlags]) -> Prepared:
     """Find and describe a model as the flags say, its weights yet to be read, and say so meanwhile.
 
     Raises:
+        DeviceError: the flags name several devices, or one that is not there.
         ModelError: it cannot be found, or is not understood.
     """
     from cosinterp.cli.console import err, print_warning, warnings_shown
+    from cosinterp.devices import one_device
+
+    # Before torch is imported, which takes seconds.
+    flags["device"] = one_device(flags["device"])
     from cosinterp.models.loading import prepare
 
     with err().status(f"reading the configs of {name}"), warnings_shown():

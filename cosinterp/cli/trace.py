@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,9 +14,11 @@ from cosinterp.cli import options, run_flags
 from cosinterp.cli.command_line import resume_command
 from cosinterp.cli.flag_groups import with_groups
 from cosinterp.cli.run_flags import CaptureFlags, MachineFlags, SampleFlags, SamplingFlags
+from cosinterp.cli.spread_flags import SpreadFlags, failures_told, recipe_of
 from cosinterp.errors import TraceError
 
 if TYPE_CHECKING:
+    from cosinterp.executors.executor import Executor
     from cosinterp.following import Followed
     from cosinterp.models.loading import Prepared
     from cosinterp.models.model import Model
@@ -40,6 +44,7 @@ def trace(
     ] = None,
     sampling: SamplingFlags,
     machine: MachineFlags,
+    spreading: SpreadFlags,
     resume: Annotated[bool, typer.Option("--resume", help="Skip the runs that the store has.")] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be made and its size, and stop.")
@@ -52,6 +57,8 @@ def trace(
     are finished; the same command with --resume makes the others. A trace that does not fit on the disk is
     refused before it starts, with the selections that would fit. All that can be checked is checked before
     the model's weights are read, and --dry-run reads none.
+
+    With several devices (--device cuda:0,2) each has a process of its own, and the runs are spread over them.
     """
     from stores.selection import parse_seeds
 
@@ -62,7 +69,8 @@ def trace(
     parse_seeds(seeds)
     capture.check()
     machine.check()
-    prepared = machine.prepare(model)
+    spread = spreading.over(machine.device)
+    prepared = replace(machine, device=spread.device).prepare(model)
 
     from cosinterp.following import Followed
     from cosinterp.planning.plan import make_plan
@@ -78,7 +86,7 @@ def trace(
     if dry_run:
         _show(prepared.model, plan, store, as_json)
     else:
-        _carry_out(prepared, plan, store, resume, followed, machine.memory)
+        _carry_out(prepared, plan, store, resume, followed, machine.memory, spread.executor)
 
 
 def _show(model: Model, plan: TracePlan, store: Path, as_json: bool) -> None:
@@ -104,9 +112,11 @@ def _carry_out(
     resume: bool,
     followed: Followed | None,
     host_memory: int,
+    executor: Executor | None,
 ) -> None:
     from cosinterp.cli.console import err
     from cosinterp.cli.trace_progress import RichProgress
+    from cosinterp.executors.traces import spread_plan
     from cosinterp.planning.fitting import check_space
     from cosinterp.planning.to_make import runs_to_make
     from cosinterp.tracing import run_plan, writing_threads
@@ -114,19 +124,19 @@ def _carry_out(
 
     todo = runs_to_make(plan, store, resume)
     check_space(store, plan, todo)
-    # A store that has all runs needs no weights to say so.
-    model = options.load_weights(prepared) if todo else prepared.model
+    settings = {"resume": resume, "followed": followed, "host_memory": host_memory}
+    threads = writing_threads(prepared.model, plan)
+    if executor is not None:
+        make = partial(spread_plan, executor, recipe_of(prepared), plan, store, **settings)
+        threads *= executor.workers
+    else:
+        # A store that has all runs needs no weights to say so.
+        model = options.load_weights(prepared) if todo else prepared.model
+        make = partial(run_plan, model, plan, store, **settings)
+    progress = RichProgress(store, threads)
     try:
-        with RichProgress(store, writing_threads(model, plan)) as progress:
-            run_plan(
-                model,
-                plan,
-                store,
-                resume=resume,
-                followed=followed,
-                host_memory=host_memory,
-                progress=progress,
-            )
+        with failures_told(), progress:
+            make(progress=progress)
     except KeyboardInterrupt:
         kept = count_text(progress.made, "finished run")
         err().print(f"interrupted; {kept} kept. To go on:")

@@ -15,6 +15,7 @@ from cosinterp.models.loading.packages import check_packages
 from cosinterp.models.loading.placing import cast_vae, check_offload, device_of, dtype_of, place
 from cosinterp.models.loading.quantizing import check_quantization, quantization_of
 from cosinterp.models.loading.quiet import quiet_libraries
+from cosinterp.models.loading.recipe import Recipe
 from cosinterp.models.loading.skeletons import SkeletonError, build_skeleton
 from cosinterp.models.loading.sources import MODEL_FILE, Source, find
 from cosinterp.models.loading.untrained import check_untrained, draw_anew
@@ -45,11 +46,12 @@ class Prepared:
 
     ``model`` has a skeleton for its pipeline: it has an anatomy, takes samples and plans traces, and
     generates nothing. Where a skeleton cannot be built, ``reason`` says why, and ``model`` has its weights
-    already.
+    already. ``recipe`` makes the same model elsewhere; None: this one was given as an object.
     """
 
     model: Model
     reason: str | None = None
+    recipe: Recipe | None = None
     _choices: _Choices | None = field(default=None, repr=False)
     _loras: tuple[FittedLora, ...] = field(default=(), repr=False)
 
@@ -117,6 +119,19 @@ def prepare(
     check_offload(offload, where, str(name_or_path))
     source = find(str(name_or_path), revision, local_files_only=local_files_only)
     choices = _Choices(source, pipeline, where, precision, offload, quantize, lora, untrained)
+    recipe = Recipe(
+        str(name_or_path),
+        {
+            "dtype": precision,
+            "offload": offload,
+            "quantize": quantize,
+            "lora": lora,
+            "revision": source.commit or revision,
+            "local_files_only": local_files_only,
+            "pipeline": pipeline,
+            "untrained": untrained,
+        },
+    )
     with quiet_libraries():
         configs = source.configs()
         index = read_index(configs, source.name, pipeline)
@@ -130,11 +145,11 @@ def prepare(
             loaded = _read(index, choices, None)
             model = _described(choices, index, loaded, own)
             loras = fit_loras(lora, loaded, model.anatomy.experts)
-            return Prepared(_finished(model, loaded, choices, loras), reason=str(error))
+            return Prepared(_finished(model, loaded, choices, loras), str(error), recipe)
         model = _described(choices, index, skeleton, own)
         loras = fit_loras(lora, skeleton, model.anatomy.experts)
     model = replace(model, lora=tuple(each.record for each in loras))
-    return Prepared(model, _choices=choices, _loras=loras)
+    return Prepared(model, None, recipe, choices, loras)
 
 
 def _described(choices: _Choices, index: Index, pipeline: Any, own: dict[str, Any]) -> Model:
