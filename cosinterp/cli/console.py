@@ -1,8 +1,12 @@
-"""Where the command line prints: results to standard output, all else to standard error."""
+"""Where the command line prints: results to standard output, all else to standard error.
+
+A command that runs as a job prints into its log, and what it is doing is told to the job too.
+"""
 
 from __future__ import annotations
 
 import json
+import os
 import textwrap
 import warnings
 from collections.abc import Iterator
@@ -11,19 +15,38 @@ from functools import cache
 from typing import Any
 
 from rich.console import Console
+from rich.status import Status
+
+from cosinterp.jobs.telling import FOLDER, tell
+
+_NOT_COUNTED = dict.fromkeys(("done", "total", "unit", "rate", "seconds_left", "sample", "seeds"))
+
+
+class _ToldConsole(Console):
+    """A console that tells the job what is being done."""
+
+    def status(self, status: Any, **settings: Any) -> Status:
+        """As `rich.console.Console.status`."""
+        tell(description=str(status), **_NOT_COUNTED)
+        return super().status(status, **settings)
 
 
 @cache
 def out() -> Console:
     """The console of results. Its text can be piped: nothing is coloured by guess, and no line of it is
     broken unless the terminal is narrower than a table. Nor is ``:x:`` in a path drawn as a picture."""
-    return Console(highlight=False, emoji=False)
+    return Console(highlight=False, emoji=False, force_terminal=_terminal())
 
 
 @cache
 def err() -> Console:
     """The console of progress, remarks and errors."""
-    return Console(stderr=True, highlight=False, emoji=False)
+    return _ToldConsole(stderr=True, highlight=False, emoji=False, force_terminal=_terminal())
+
+
+def _terminal() -> bool | None:
+    """False for a job, whatever FORCE_COLOR says: its log is read as text. None: look and see."""
+    return False if FOLDER in os.environ else None
 
 
 def print_json(data: Any) -> None:

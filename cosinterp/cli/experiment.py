@@ -61,7 +61,7 @@ def experiment(
     """
     import sys
 
-    from cosinterp.cli.command_line import command_line
+    from cosinterp.cli.command_line import command_line, same_command
     from cosinterp.cli.console import err
     from cosinterp.cli.experiment_progress import ExperimentBar, minutes_text
     from cosinterp.cli.settings import parse_settings
@@ -105,7 +105,7 @@ def experiment(
                 work=bar,
             )
     except KeyboardInterrupt:
-        err().print("interrupted; the same command goes on where it was.")
+        err().print(f"interrupted; to go on: {same_command(sys.argv)}", markup=False, soft_wrap=True)
         raise
     _show(result, plot, as_json)
 

@@ -32,8 +32,10 @@ class ExperimentBar:
         self._before = self._within = self._share = 0.0
         self._began = time.monotonic()
         self._part = ""
-        self._bar = drawn_bar(TaskProgressColumn(), TimeElapsedColumn(), TextColumn("{task.fields[left]}"))
-        self._task = self._bar.add_task("", total=None, left="")
+        shown = (TaskProgressColumn(), TimeElapsedColumn(), TextColumn("{task.fields[left]}"))
+        self._bar = drawn_bar(*shown, unit="seconds of work")
+        # Its seconds are estimated, so that their rate says nothing.
+        self._task = self._bar.add_task("", total=None, left="", rate=None)
 
     def planned(self, total: float) -> None:
         """As `cosinterp.experiments.reproducing.Progress.planned`."""
@@ -76,8 +78,9 @@ class ExperimentBar:
         elapsed = time.monotonic() - self._began
         # The first seconds load the model, and tell nothing of the pace.
         pace = elapsed / done if done > 0.02 * self._total and elapsed > 5 else 1.0
+        left = pace * (self._total - done)
         self._bar.update(
-            self._task, completed=done, left=f"about {minutes_text(pace * (self._total - done))} left"
+            self._task, completed=done, left=f"about {minutes_text(left)} left", seconds_left=left
         )
 
     def _say(self, line: str) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cosinterp.cli import analysis_options, options, run_flags
-from cosinterp.cli.command_line import resume_command
+from cosinterp.cli.command_line import continuing_line, resume_command
 from cosinterp.cli.flag_groups import with_groups
 from cosinterp.cli.noise_flags import EffectFlags, NoiseCaptureFlags, NoiseFlags
 from cosinterp.cli.run_flags import MachineFlags, SampleFlags, SamplingFlags
@@ -158,7 +158,7 @@ def _analyse(store: Store, plan: NoisePlan, effect: EffectFlags, load: Callable[
             activations=activations,
             seed=effect.bootstrap_seed,
             # The runs are there by now.
-            command=resume_command(sys.argv),
+            command=continuing_line(sys.argv),
             progress=count.reach,
         )
 

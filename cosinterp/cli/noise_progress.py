@@ -29,7 +29,7 @@ class NoiseProgress:
         self._begun = 0
         self._bar = unit_bar("steps")
         runs = sum(len(of_variant) for of_variant in todo.values())
-        self._task = self._bar.add_task("noise", total=runs * num_steps)
+        self._task = self._bar.add_task("noise", total=runs * num_steps, what="noise")
 
     def variant(self, name: str) -> None:
         """Say which variant comes, and how many there are."""
@@ -45,8 +45,15 @@ class NoiseProgress:
 
     def step(self, sample: str, seeds: tuple[int, ...], step: int, num_steps: int) -> None:
         """Move the bar."""
-        label = f"{self._variant} {sample} seed {compact(seeds)}"
-        self._bar.update(self._task, advance=len(seeds), description=label)
+        several = compact(seeds)
+        self._bar.update(
+            self._task,
+            advance=len(seeds),
+            description=f"{self._variant} {sample} seed {several}",
+            what=f"making {self._variant}",
+            sample=sample,
+            seeds=several,
+        )
 
     def finished(self, sample: str, seed: int) -> None:
         """Count the run."""

@@ -39,7 +39,13 @@ class SweepProgress:
         """Move the bar; say what went wrong."""
         self.made += 1
         label = f"{row['site']} layer {row['layers']} step {row['steps']}"
-        self._bar.update(self._task, advance=1, description=label)
+        self._bar.update(
+            self._task,
+            advance=1,
+            description=label,
+            sample=row["recipient_sample"],
+            seeds=str(row["recipient_seed"]),
+        )
         error = str(row.get("error", ""))
         if error:
             self.errors[error] += 1

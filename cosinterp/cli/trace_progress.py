@@ -41,7 +41,8 @@ class RichProgress:
         self._total = 0
         self._started = time.monotonic()
         self._bar = unit_bar("steps")
-        self._task = self._bar.add_task("tracing", total=None)
+        what = "tracing" if variant == BASE else f"making {variant}"
+        self._task = self._bar.add_task(what, total=None, what=what)
 
     def planned(self, plan: TracePlan, todo: Sequence[tuple[str, int]]) -> None:
         """Say how many runs are to be made, their size, and how long the disk takes for them."""
@@ -60,8 +61,9 @@ class RichProgress:
 
     def step(self, sample: str, seeds: tuple[int, ...], step: int, num_steps: int) -> None:
         """Move the bar."""
-        label = f"{sample} seed {compact(seeds)}"
-        self._bar.update(self._task, advance=len(seeds), description=label)
+        several = compact(seeds)
+        label = f"{sample} seed {several}"
+        self._bar.update(self._task, advance=len(seeds), description=label, sample=sample, seeds=several)
 
     def finished(self, sample: str, seed: int) -> None:
         """Say which run is complete."""
