@@ -29,19 +29,30 @@ _CIRCUMSTANCES = {
 
 @dataclass(frozen=True)
 class Command:
-    """A command: its name, where its function is ("module:function"), and its line in the listing."""
+    """A command: its name, where its function is ("module:function"), and its line in the listing.
+
+    With ``detachable`` it takes --detach, and is then run as a job; for what takes long and asks nothing.
+    """
 
     name: str
     target: str
     help: str
+    detachable: bool = False
 
     def load(self) -> Any:
         """Import the function and make a command of it."""
         module, _, function = self.target.partition(":")
         single = typer.Typer(add_completion=False, context_settings=SETTINGS, rich_markup_mode="rich")
         body = getattr(import_module(module), function)
-        single.command(self.name, help=_flowing(body))(body)
+        single.command(self.name, cls=self._kind(), help=_flowing(body))(body)
         return get_command(single)
+
+    def _kind(self) -> type[TyperCommand]:
+        if not self.detachable:
+            return TyperCommand
+        from cosinterp.cli.jobs_detach import Detachable
+
+        return Detachable
 
     def listed(self) -> TyperCommand:
         """A stand-in that the help listing and shell completion read the name and the help from."""

@@ -1,0 +1,148 @@
+"""Everything of one job, for ``cosinterp jobs show``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from cosinterp.cli.jobs_target import target_of
+from cosinterp.cli.jobs_text import (
+    amount_text,
+    moment_text,
+    one_line,
+    pasteable,
+    place_text,
+    rate_text,
+    share_of,
+    span_text,
+    state_text,
+)
+from cosinterp.jobs.state import State
+from stores.units import size_text
+
+if TYPE_CHECKING:
+    from cosinterp.jobs.events import Event
+    from cosinterp.jobs.job import Job
+    from cosinterp.jobs.status import Status
+
+
+@dataclass
+class Attempt:
+    """How an attempt went; times in seconds since the epoch. What is not known is None."""
+
+    attempt: int
+    submitted: float | None = None
+    started: float | None = None
+    ended: float | None = None
+    state: str | None = None
+    message: str | None = None
+
+
+def data_of(job: Job) -> dict[str, Any]:
+    """All that is known of a job, as JSON."""
+    target = target_of(job.spec)
+    return {
+        **job.status().as_data(),
+        "folder": str(job.path),
+        "log": str(job.log_path),
+        "writes": None if target is None else str(target),
+        "command": pasteable(job.spec),
+        "python": job.spec.python,
+        "version": job.spec.version,
+        "attempts": [asdict(one) for one in attempts_of(job.events())],
+    }
+
+
+def attempts_of(events: Iterable[Event]) -> list[Attempt]:
+    """What happened in each attempt, the first one first."""
+    found: dict[int, Attempt] = {}
+    for event in events:
+        attempt = found.setdefault(event.attempt, Attempt(event.attempt))
+        if event.event in ("submitted", "started"):
+            setattr(attempt, event.event, event.time)
+        elif event.is_end:
+            attempt.ended, attempt.state = event.time, event.event
+            attempt.message = event.details.get("message")
+    return [found[number] for number in sorted(found)]
+
+
+def lines_of(job: Job, now: float) -> list[tuple[str, str]]:
+    """What is told of a job: pairs of a name and a text."""
+    status, target = job.status(), target_of(job.spec)
+    attempts = attempts_of(job.events())
+    lines = [
+        ("state", _state(status)),
+        *_work(status),
+        *_machine(status),
+        ("asked for", f"{moment_text(status.created)}, {span_text(now - status.created)} ago"),
+        *(("attempt", _attempt(one, status, now)) for one in attempts),
+        ("folder", str(job.path)),
+        ("writes", "" if target is None else str(target)),
+        ("command", pasteable(job.spec)),
+        ("next", _next(status)),
+    ]
+    return [(name, text) for name, text in lines if text]
+
+
+def _state(status: Status) -> str:
+    message = one_line(status.message)
+    return state_text(status.state) + (f": {message}" if message else "")
+
+
+def _work(status: Status) -> Iterator[tuple[str, str]]:
+    if status.state is not State.FINISHED:
+        parts = (status.description, place_text(status))
+        yield "doing" if not status.state.is_final else "was doing", ", ".join(part for part in parts if part)
+    if status.done is None:
+        return
+    unit = "" if status.unit in (None, "bytes") else f" {status.unit}"
+    of = "" if not status.total else f" of {amount_text(status.total, status.unit)}"
+    share = share_of(status)
+    told = [
+        f"{amount_text(status.done, status.unit)}{of}{unit}" + ("" if share is None else f" ({share:.0%})")
+    ]
+    if not status.state.is_final:
+        told.append(rate_text(status.rate, status.unit))
+        if status.seconds_left is not None and status.done != status.total:
+            told.append(f"about {span_text(status.seconds_left)} left")
+    yield "done", ", ".join(part for part in told if part)
+
+
+def _machine(status: Status) -> Iterator[tuple[str, str]]:
+    where = "" if status.host is None else status.host
+    if not status.state.is_final and status.pid is not None:
+        where += f", process {status.pid}"
+    yield (
+        "runs on" if not status.state.is_final else "ran on",
+        ", ".join(part for part in (where, *status.devices) if part),
+    )
+    used = [] if status.host_memory is None else [f"{size_text(status.host_memory)} of the host"]
+    for gpu in status.gpus:
+        memory, busy = gpu.get("memory"), gpu.get("utilization")
+        told = [] if memory is None else [size_text(memory)]
+        told += [] if busy is None else [f"{busy:.0f} % busy"]
+        used.append(f"GPU {gpu.get('index')}: {', '.join(told) or 'not known'}")
+    yield "memory", "; ".join(used)
+
+
+def _attempt(one: Attempt, status: Status, now: float) -> str:
+    begun = one.started or one.submitted
+    when = "" if begun is None else f", {moment_text(begun)}"
+    ended, state, message = one.ended, one.state, one.message
+    if state is None and one.attempt == status.attempt and status.state.is_final:
+        # Nobody lived to write it down.
+        ended, state, message = status.ended, status.state.value, status.message
+    if state is None:
+        return f"{one.attempt}{when}"
+    took = "" if begun is None or ended is None else f" after {span_text(ended - begun)}"
+    why = one_line(message)
+    return f"{one.attempt}{when}: {state.replace('_', ' ')}{took}" + (f": {why}" if why else "")
+
+
+def _next(status: Status) -> str:
+    if not status.state.is_final:
+        return f"cosinterp jobs logs -f {status.id}"
+    if status.state is State.FINISHED:
+        return ""
+    return f"cosinterp jobs logs {status.id}; cosinterp jobs resume {status.id}"

@@ -1,0 +1,41 @@
+"""What is said of a job that was just started: how to follow it, to stop it, and where it writes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cosinterp.cli.console import err, out, print_json
+from cosinterp.cli.jobs_target import target_of
+from cosinterp.cli.jobs_text import one_line, state_text
+
+if TYPE_CHECKING:
+    from cosinterp.jobs.job import Job
+    from cosinterp.jobs.status import Status
+
+
+def say_started(job: Job, *, as_json: bool = False) -> None:
+    """Print the id to standard output, as JSON all that is known, and the rest to standard error."""
+    status = job.status()
+    if as_json:
+        print_json(status.as_data())
+    else:
+        out().print(job.id, markup=False, soft_wrap=True)
+    err().print(f"job {job.id} {_how(status)}", markup=False, soft_wrap=True)
+    target = target_of(job.spec)
+    lines = {
+        "it writes": None if target is None else str(target),
+        "follow it": f"cosinterp jobs logs -f {job.id}",
+        "cancel it": None if status.state.is_final else f"cosinterp jobs cancel {job.id}",
+    }
+    for name, text in lines.items():
+        if text is not None:
+            err().print(f"  {name}: {text}", markup=False, soft_wrap=True)
+
+
+def _how(status: Status) -> str:
+    if status.state.is_final:
+        return f"is {state_text(status.state)}"
+    if status.state.value == "queued":
+        why = one_line(status.message)
+        return f"waits{f': {why}' if why else ''}; it needs no terminal"
+    return "runs, and goes on without this terminal"
