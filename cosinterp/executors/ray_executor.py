@@ -72,15 +72,15 @@ class RayExecutor:
     @property
     def workers(self) -> int:
         """How many tasks are done at once, by the nodes that are there now; at least 1."""
-        return max(1, self._connect().fits(self._resources()))
+        return max(1, self.connect().fits(self.resources))
 
     def run(self, work: Work[Task, Value], tasks: Sequence[Task]) -> Generator[Happened[Task, Value]]:
         """See `cosinterp.executors.executor.Executor.run`."""
         was_connected = self._cluster is not None
         try:
-            cluster = self._connect()
-            cluster.check(self._shared, self._resources())
-            fanout = _Running(cluster, self._resources(), None if self._on_gpu() else "cpu", work, tasks)
+            cluster = self.connect()
+            self.check()
+            fanout = _Running(cluster, self.resources, self.device, work, tasks)
             try:
                 yield from fanout.happenings()
             finally:
@@ -100,20 +100,40 @@ class RayExecutor:
     def __exit__(self, *exception: object) -> None:
         self.close()
 
-    def _connect(self) -> RayCluster:
+    def connect(self) -> RayCluster:
+        """The cluster.
+
+        Raises:
+            ClusterError: Ray is missing or does not answer.
+        """
         if self._cluster is None:
             gpus = self._device != "cpu" or bool(self._gpus)
             self._cluster = self._stack.enter_context(ray_cluster(self._address, gpus=gpus))
         return self._cluster
 
-    def _on_gpu(self) -> bool:
-        if self._device is None:
-            return any(node.resources.get("GPU") for node in self._connect().nodes())
-        return self._device != "cpu"
+    def check(self) -> None:
+        """Make sure that there are nodes for tasks, which can do our work.
 
-    def _resources(self) -> Mapping[str, float]:
+        Raises:
+            ClusterError: there are none, or one cannot.
+        """
+        self.connect().check(self._shared, self.resources)
+
+    @property
+    def device(self) -> str | None:
+        """Of a task: "cpu", or None: the GPU that Ray chooses."""
+        return None if self._on_gpu() else "cpu"
+
+    @property
+    def resources(self) -> Mapping[str, float]:
+        """That a task takes."""
         gpus = (1 if self._on_gpu() else 0) if self._gpus is None else self._gpus
         return {"CPU": self._cpus, "GPU": gpus}
+
+    def _on_gpu(self) -> bool:
+        if self._device is None:
+            return any(node.resources.get("GPU") for node in self.connect().nodes())
+        return self._device != "cpu"
 
 
 class _Running(Generic[Task, Value]):
