@@ -114,7 +114,7 @@ def test_the_command_to_go_on_can_be_typed() -> None:
         (["--prompt", "go", "--save-steps", "3"], "this run has steps 0-2"),
         (["--prompt", "go", "--sites", "attention"], 'unknown site "attention"'),
         (["--prompt", "go", "--seeds", "x"], "seeds"),
-        (["--prompt", "go", "--device", "tpu"], 'unknown device "tpu"'),
+        (["--prompt", "go", "--device", "tpu"], '"tpu" names no device'),
         (["--prompt", "go", "--dtype", "int4"], 'unknown dtype "int4"'),
         (["--prompt", "go", "--offload", "disk"], 'unknown offload "disk"'),
         (["--prompt", "go", "--offload", "model", "--device", "cpu"], "needs a GPU"),
