@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import socket
 import sysconfig
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -24,7 +25,9 @@ _CARRIED = ("HF_HOME", "HF_HUB_CACHE", "HF_HUB_OFFLINE")
 # printed; the errors that it raises say the same.
 _QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_DEDUP_LOGS_SKIP_REGEX": ".", "RAY_SCHEDULER_EVENTS": "0"}
 _CLIENT = "ray://"
+_FIND = "auto"
 _LOOK_SECONDS = 120.0
+_REACH_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -180,8 +183,7 @@ def ray_cluster(address: str | None = None, *, gpus: bool = True) -> Iterator[Ra
 
 @contextmanager
 def _connected(ray: Any, address: str, options: Mapping[str, Any]) -> Iterator[None]:
-    if address.startswith(_CLIENT) and find_spec("grpc") is None:
-        raise ClusterError(f"--address {address} takes Ray's client: pip install 'ray[client]'")
+    _check_address(address)
     try:
         with sigterm_kept():
             ray.init(address=address, **options)
@@ -191,6 +193,23 @@ def _connected(ray: Any, address: str, options: Mapping[str, Any]) -> Iterator[N
         yield
     finally:
         ray.shutdown()
+
+
+def _check_address(asked: str) -> None:
+    """Refuse what cannot be reached: Ray would try for minutes."""
+    address = os.environ.get("RAY_ADDRESS", asked) if asked == _FIND else asked
+    if address == _FIND:
+        return
+    if address.startswith(_CLIENT) and find_spec("grpc") is None:
+        raise ClusterError(f"--address {address} takes Ray's client: pip install 'ray[client]'")
+    host, _, port = address.removeprefix(_CLIENT).partition("?")[0].rpartition(":")
+    if not host or not port.isdecimal():
+        raise ClusterError(f"--address {address}: give auto, HOST:PORT or ray://HOST:PORT")
+    try:
+        with socket.create_connection((host.strip("[]"), int(port)), timeout=_REACH_SECONDS):
+            pass
+    except (OSError, OverflowError) as error:
+        raise ClusterError(f"--address {address}: nothing answers there ({error})") from error
 
 
 def _worker_variables(*, local: bool) -> dict[str, str]:
