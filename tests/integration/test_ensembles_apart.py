@@ -139,7 +139,7 @@ def test_one_seed_in_every_member_is_its_run_bit_for_bit(how, models):
 
 @pytest.mark.parametrize("kept", [(1,), (2,), (0, 2)])
 def test_seeds_are_chosen_of_all(kept, models):
-    """By one of the members, of the estimates of all, in the order of the seeds; they may merge after that."""
+    """By one of the members, of the estimates of all in the order of the seeds; merges may follow."""
     asked = Ensemble(
         merges=(Merge(what="latent", steps=(0,), how="medoid"), Merge(what="x0", steps=(0, 2))),
         select=Select(step=1, keep=len(kept)),
