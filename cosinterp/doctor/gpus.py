@@ -27,7 +27,7 @@ _FP8 = (8, 9)
 # What a driver keeps for itself, and a desktop, is no sign of another program.
 _HELD_BY_OTHERS = 2 * 10**9
 _KERNEL_MODULE = Path("/proc/driver/nvidia/version")
-_TORCH_SECONDS = 80.0
+_TORCH_SECONDS, _ENDING_SECONDS = 80.0, 2.0
 _INSTALL = "Install a build of torch for your driver's CUDA: https://pytorch.org/get-started/locally"
 
 
@@ -90,11 +90,11 @@ def ask_torch(limit: float = _TORCH_SECONDS) -> dict[str, Any]:
     try:
         printed, complaints = process.communicate(timeout=limit)
     except subprocess.TimeoutExpired:
+        process.kill()
+        # One that hangs in the driver cannot be ended, and is not waited for.
+        with suppress(subprocess.TimeoutExpired):
+            process.communicate(timeout=_ENDING_SECONDS)
         raise TorchFails(f"no answer within {limit:g} s") from None
-    finally:
-        # A process that hangs in the driver cannot be ended, and nobody waits for it.
-        with suppress(ProcessLookupError):
-            process.kill()
     if process.returncode:
         raise TorchFails(_last_line(complaints) or _ended(process.returncode))
     return json.loads(printed.splitlines()[-1])

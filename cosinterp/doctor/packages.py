@@ -58,7 +58,9 @@ def packages(_: Circumstances) -> Iterator[Finding]:
     if others:
         yield is_fine("other packages", f"{others}, all in versions that are known to work", needed=True)
     for extra, purpose in _EXTRAS.items():
-        yield _extra(extra, purpose, [parsed for parsed in _requirements() if _applies(parsed, extra)])
+        of_extra = [parsed for parsed in _requirements() if _applies(parsed, extra)]
+        if of_extra:
+            yield _extra(extra, purpose, of_extra)
 
 
 def hdf5(_: Circumstances) -> Iterator[Finding]:
