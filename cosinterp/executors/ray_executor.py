@@ -7,7 +7,7 @@ import pickle
 import secrets
 import time
 from collections import Counter, deque
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Generic
@@ -27,11 +27,17 @@ from cosinterp.executors.executor import (
 )
 from cosinterp.executors.ray_cluster import RayCluster, ray_cluster
 
+Say = Callable[[str], object]
+
 _PAUSE = 0.2
 # What is begun beside what runs, so that no worker waits for the next task, and nobody else gets its GPU.
 _AHEAD = 2
 _RECOUNT = 5.0
 _STOPPING = 10.0
+
+
+def unsaid(line: str) -> None:
+    """Say nothing."""
 
 
 class RayExecutor:
@@ -47,6 +53,7 @@ class RayExecutor:
             Default: 1 with "cuda", else 0.
         cpus: that a task takes.
         shared: folders that every node has to see, such as the store.
+        say: told in a line what Ray is about, such as that a worker was lost.
 
     Raises:
         ClusterError: on first need: Ray is missing or does not answer, or a node cannot do the work.
@@ -60,12 +67,14 @@ class RayExecutor:
         gpus: float | None = None,
         cpus: float = 1,
         shared: Sequence[Path] = (),
+        say: Say = unsaid,
     ) -> None:
         self._address = address
         self._device = device
         self._gpus = gpus
         self._cpus = cpus
         self._shared = [folder.absolute() for folder in shared]
+        self._say = say
         self._stack = ExitStack()
         self._cluster: RayCluster | None = None
 
@@ -80,7 +89,7 @@ class RayExecutor:
         try:
             cluster = self.connect()
             self.check()
-            fanout = _Running(cluster, self.resources, self.device, work, tasks)
+            fanout = _Running(cluster, self.resources, self.device, work, tasks, self._say)
             try:
                 yield from fanout.happenings()
             finally:
@@ -108,6 +117,7 @@ class RayExecutor:
         """
         if self._cluster is None:
             gpus = self._device != "cpu" or bool(self._gpus)
+            self._say("starting Ray" if self._address is None else f"connecting to Ray at {self._address}")
             self._cluster = self._stack.enter_context(ray_cluster(self._address, gpus=gpus))
         return self._cluster
 
@@ -146,7 +156,9 @@ class _Running(Generic[Task, Value]):
         device: str | None,
         work: Work[Task, Value],
         tasks: Sequence[Task],
+        say: Say,
     ) -> None:
+        self._say = say
         self._cluster, self._ray = cluster, cluster.ray
         self._resources = resources
         self._tasks = tasks
@@ -155,15 +167,13 @@ class _Running(Generic[Task, Value]):
         self._do = self._ray.remote(ray_worker.do).options(
             num_cpus=resources["CPU"],
             num_gpus=resources["GPU"],
-            # We begin lost tasks again, because we count what they tell.
+            # We begin lost tasks again ourselves, and say so.
             max_retries=0,
         )
         self._fanout = ray_worker.Fanout(secrets.token_hex(8), [self._ray.put(work)], os.getcwd(), device)
         self._waiting = deque(range(len(tasks)))
         self._running: dict[Any, int] = {}
         self._tries = Counter[int]()
-        self._told: dict[int, Counter[bytes]] = {}
-        self._telling: dict[tuple[int, str], Counter[bytes]] = {}
         self._most = 0
         self._counted = -_RECOUNT
 
@@ -195,9 +205,9 @@ class _Running(Generic[Task, Value]):
             self._counted = time.monotonic()
         while self._waiting and len(self._running) < self._most:
             number = self._waiting.popleft()
-            attempt = self._tries[number]
+            is_again = self._tries[number] > 0
             self._tries[number] += 1
-            reference = self._do.remote(self._fanout, number, attempt, self._tasks[number], self._post)
+            reference = self._do.remote(self._fanout, number, is_again, self._tasks[number], self._post)
             self._running[reference] = number
 
     def _messages(self) -> Iterator[Told[Task]]:
@@ -207,14 +217,8 @@ class _Running(Generic[Task, Value]):
             messages = self._ray.get(self._post.take.remote())
         except RayError as error:
             raise WorkerError(f"the connection to {self._cluster.name} is lost: {error}") from error
-        for number, attempt, message in messages:
-            # An attempt tells again what the one before it had told.
-            telling = self._telling.setdefault((number, attempt), Counter())
-            told = self._told.setdefault(number, Counter())
-            telling[message] += 1
-            if telling[message] > told[message]:
-                told[message] += 1
-                yield Told(self._tasks[number], pickle.loads(message))
+        for number, message in messages:
+            yield Told(self._tasks[number], pickle.loads(message))
 
     def _ended(self, reference: Any) -> Iterator[Happened[Task, Value]]:
         from ray.exceptions import RayError, RayTaskError
@@ -227,10 +231,11 @@ class _Running(Generic[Task, Value]):
             # Neither the work's fault, which comes as an outcome, nor that of a machine.
             raise WorkerError(str(error)) from error
         except RayError as error:
+            reason = str(error).strip().splitlines()[0]
             if self._tries[number] < MOST_TRIES:
+                self._say(f"{task}: its worker was lost, and it is begun again: {reason}")
                 self._waiting.appendleft(number)
                 return
-            reason = str(error).strip().splitlines()[0]
             yield Failed(task, f"its worker was lost {MOST_TRIES} times; the last time: {reason}", False)
         else:
             if not outcome.is_opened:
@@ -239,4 +244,3 @@ class _Running(Generic[Task, Value]):
                 yield Finished(task, outcome.value)
             else:
                 yield Failed(task, outcome.error, outcome.is_users)
-        self._told.pop(number, None)

@@ -53,22 +53,31 @@ def started(options: Mapping[str, Any], *, gpus: bool) -> Iterator[Any]:
         ray_constants.ENABLE_RAY_CLUSTER = False
         with _watched(folder):
             try:
-                with sigterm_kept():
-                    ray.init(
-                        address="local",
-                        num_gpus=None if gpus else 0,
-                        include_dashboard=False,
-                        object_store_memory=_OBJECT_STORE,
-                        # Ray opens its folder to everybody; the one around it stays ours.
-                        _temp_dir=str(Path(folder) / "ray"),
-                        _node_ip_address=LOOPBACK,
-                        **options,
-                    )
+                _start(ray, folder, options, gpus)
                 _check_loopback(ray)
                 yield ray
             finally:
                 ray_constants.ENABLE_RAY_CLUSTER = cluster_expected
                 ray.shutdown()
+
+
+def _start(ray: Any, folder: str, options: Mapping[str, Any], gpus: bool) -> None:
+    try:
+        with sigterm_kept():
+            ray.init(
+                address="local",
+                num_gpus=None if gpus else 0,
+                include_dashboard=False,
+                object_store_memory=_OBJECT_STORE,
+                # Ray opens its folder to everybody; the one around it stays ours.
+                _temp_dir=str(Path(folder) / "ray"),
+                _node_ip_address=LOOPBACK,
+                **options,
+            )
+    except Exception as error:
+        # Ray has no narrower one for servers that do not come up.
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise ClusterError(f"Ray does not start on this machine: {reason}") from error
 
 
 @contextmanager

@@ -73,14 +73,14 @@ class Post:
     """Messages on their way to the driver; an actor, so that they are there whoever sent them is lost."""
 
     def __init__(self) -> None:
-        self._messages: list[tuple[int, str, bytes]] = []
+        self._messages: list[tuple[int, bytes]] = []
 
-    def tell(self, number: int, attempt: str, message: bytes) -> None:
-        """Take in a pickled message of a task's attempt."""
-        self._messages.append((number, attempt, message))
+    def tell(self, number: int, message: bytes) -> None:
+        """Take in a pickled message of a task."""
+        self._messages.append((number, message))
 
-    def take(self) -> list[tuple[int, str, bytes]]:
-        """Hand out what has come since it was last asked for: (number of the task, attempt, message)."""
+    def take(self) -> list[tuple[int, bytes]]:
+        """Hand out what has come since it was last asked for: (number of the task, message)."""
         taken, self._messages = self._messages, []
         return taken
 
@@ -94,8 +94,16 @@ def look(directory: str, folders: Sequence[tuple[str, str | None]]) -> Seen:
     return Seen(cosinterp.__version__, missing)
 
 
-def do(fanout: Fanout, number: int, attempt: int, task: Any, post: Any) -> Outcome:
-    """Do a task of a work, which is opened for it if that has not been done yet."""
+def do(fanout: Fanout, number: int, is_again: bool, task: Any, post: Any) -> Outcome:
+    """Do a task of a work, which is opened for it if that has not been done yet.
+
+    Args:
+        fanout: of the task.
+        number: of the task.
+        is_again: whether a worker that had it was lost.
+        task: what the work is to do.
+        post: the actor that takes its messages.
+    """
     import ray
 
     try:
@@ -103,20 +111,17 @@ def do(fanout: Fanout, number: int, attempt: int, task: Any, post: Any) -> Outco
     except Exception as error:  # noqa: BLE001 - told to the driver
         return _wrong(error, is_opened=False)
     sent: list[Any] = []
-    deadline = time.monotonic() + (_CLAIM_SECONDS if attempt else 0.0)
-    tries = 0
+
+    def tell(message: object) -> None:
+        sent[:] = [post.tell.remote(number, pickle.dumps(message))]
+
+    deadline = time.monotonic() + (_CLAIM_SECONDS if is_again else 0.0)
     while True:
-        name = f"{attempt}.{tries}"
-
-        def tell(message: object, name: str = name) -> None:
-            sent[:] = [post.tell.remote(number, name, pickle.dumps(message))]
-
         try:
             value = opened(task, tell)
             outcome = Outcome(value.wait() if isinstance(value, Later) else value)
         except ClaimedError as error:
             if time.monotonic() < deadline:
-                tries += 1
                 time.sleep(_CLAIM_PAUSE)
                 continue
             outcome = _wrong(error)
