@@ -161,7 +161,7 @@ class Minder:
             # Much of it ends by itself, when it sees that the worker is gone.
             time.sleep(0.02)
             self._reap()
-        stop(os.getsid(0), [os.getpid()], patience=2 * _PARTING)
+        stop(os.getsid(0), [os.getpid()], patience=_PARTING)
         self._reap()
 
     def _members(self) -> list[int]:

@@ -1,0 +1,150 @@
+"""Every way in which a job ends, and that nothing of it is left."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from cosinterp.errors import JobError
+from cosinterp.jobs.job import Job
+from cosinterp.jobs.state import State
+from tests.integration.jobs.conftest import Act, left_of, processes_of
+
+_PATIENCE = 30.0
+_SEEN = 3.0
+
+
+def wait_for(job: Job, file: Path) -> None:
+    """Wait until a worker has made a file."""
+    until = time.monotonic() + _PATIENCE
+    while not file.exists() or not file.read_text():
+        assert time.monotonic() < until, job.log_path.read_text()
+        assert not job.state().is_final, job.log_path.read_text()
+        time.sleep(0.02)
+
+
+def test_a_job_that_finishes_says_so(act: Act, home: Path) -> None:
+    job = act("finish", watched=5)
+    assert job.wait(_PATIENCE) is State.FINISHED
+    assert [event.event for event in job.events()] == ["submitted", "started", "finished"]
+    assert job.log_path.read_text() == "finish begins\n"
+    assert left_of(home) == []
+    with pytest.raises(JobError, match=f"{job.id} is finished already; there is nothing to cancel"):
+        job.cancel()
+    with pytest.raises(JobError, match=f"{job.id} is finished; there is nothing to go on with"):
+        job.resume()
+    job.remove()
+    assert not job.path.exists()
+    with pytest.raises(JobError, match="has been removed"):
+        job.resume()
+
+
+@pytest.mark.parametrize(
+    ("name", "state", "details"),
+    [
+        ("fail", State.FAILED, {"message": "there is no maze of that size\nuse another", "exit_code": 2}),
+        ("crash", State.CRASHED, {"message": "LookupError: nobody thought of this"}),
+        ("gpu_memory", State.OUT_OF_MEMORY, {"where": "gpu"}),
+        ("fault", State.CRASHED, {"signal": "SIGSEGV"}),
+    ],
+)
+def test_a_job_that_stumbles_at_once_says_why_to_who_launches_it(
+    name: str, state: State, details: dict[str, object], act: Act, home: Path
+) -> None:
+    with pytest.raises(JobError) as refused:
+        act(name, watched=20)
+    (folder,) = (home / "jobs").iterdir()
+    status = Job(folder).status()
+    assert status.state is state
+    assert {field: getattr(status, field) for field in details} == details
+    assert str(refused.value).startswith(status.message or "no message")
+    assert status.id in str(refused.value)
+    assert str(Job(folder).log_path) in str(refused.value)
+
+
+def test_a_killed_worker_is_seen_with_all_that_it_started(act: Act, home: Path, tmp_path: Path) -> None:
+    job = act("family", tmp_path / "started")
+    wait_for(job, tmp_path / "started")
+    # The keeper, the worker and the three that it has started.
+    assert len(processes_of(home)) == 5
+    pid = job.status().pid
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    assert job.wait(_SEEN) is State.KILLED
+    assert job.status().signal == "SIGKILL"
+    assert left_of(home) == []
+
+
+def test_a_cancelled_job_tidies_up_and_leaves_no_process(act: Act, home: Path, tmp_path: Path) -> None:
+    job = act("family", tmp_path / "started")
+    wait_for(job, tmp_path / "started")
+    assert len(processes_of(home)) == 5
+    job.cancel()
+    assert job.wait(_PATIENCE) is State.CANCELLED
+    assert left_of(home) == []
+    # It was interrupted as by Ctrl-C: its end is no killing.
+    assert [event.event for event in job.events()][-2:] == ["cancelling", "cancelled"]
+
+
+def test_a_stubborn_job_is_ended_when_it_has_had_its_time(
+    act: Act, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COSINTERP_JOBS_PATIENCE", "600")
+    job = act("stubborn")
+    until = time.monotonic() + _PATIENCE
+    while "begins" not in job.log_path.read_text() and time.monotonic() < until:
+        time.sleep(0.02)
+    time.sleep(0.2)
+    job.cancel()
+    assert job.wait(0.5) is State.CANCELLING
+    # Told twice more, it does not have the ten minutes.
+    for _ in range(2):
+        job.cancel()
+        time.sleep(0.3)
+    assert job.wait(_PATIENCE) is State.CANCELLED
+    assert left_of(home) == []
+
+
+def test_what_a_finished_worker_leaves_behind_is_ended(act: Act, home: Path) -> None:
+    job = act("orphans")
+    assert job.wait(_PATIENCE) is State.FINISHED
+    assert left_of(home) == []
+
+
+def test_a_killed_keeper_takes_its_worker_along_and_the_job_can_go_on(
+    act: Act, home: Path, tmp_path: Path
+) -> None:
+    job = act("wait", tmp_path / "go")
+    (keeper,) = [process for process in processes_of(home) if "cosinterp.jobs.keeper" in process.cmdline()]
+    keeper.kill()
+    assert job.wait(_SEEN) is State.CRASHED
+    assert "keeper" in (job.status().message or "")
+    assert left_of(home) == []
+    assert "stopping" in job.log_path.read_text()
+    (tmp_path / "go").touch()
+    job.resume()
+    assert job.wait(_PATIENCE) is State.FINISHED
+    status = job.status()
+    assert (status.attempt, status.message) == (2, None)
+    ends = [(event.attempt, event.event) for event in job.events() if event.is_end]
+    assert ends == [(1, "crashed"), (2, "finished")]
+
+
+def test_events_are_followed_to_the_end(act: Act, tmp_path: Path) -> None:
+    job = act("wait", tmp_path / "go")
+    seen = []
+    for event in job.events(follow=True):
+        seen.append(event.event)
+        if event.event == "progress":
+            (tmp_path / "go").touch()
+            assert event.details["sample"] == "maze-1"
+            assert event.details["seeds"] == "0-3"
+    assert seen[:3] == ["submitted", "started", "progress"]
+    assert seen[-1] == "finished"
+    status = job.status()
+    assert (status.unit, status.sample, status.total) == ("looks", "maze-1", None)
+    assert (status.done or 0) > 10
