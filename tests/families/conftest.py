@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 import torch
@@ -12,19 +13,32 @@ from cosinterp.models.model import Model
 from tests.families.row import FamilyRow
 
 
-@pytest.fixture(scope="module")
-def family_model(tmp_path_factory: pytest.TempPathFactory) -> Callable[[FamilyRow], Model]:
-    """A row's tiny pipeline, saved and loaded again; the last one only is kept."""
-    held: list[tuple[str, Model]] = []
+@pytest.fixture(scope="session")
+def family_folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[FamilyRow], Path]:
+    """The folder of a row's tiny pipeline; do not write into it."""
+    folders: dict[str, Path] = {}
 
-    def model(row: FamilyRow) -> Model:
-        if not held or held[0][0] != row.name:
-            folder = tmp_path_factory.mktemp("family")
+    def folder(row: FamilyRow) -> Path:
+        if row.name not in folders:
+            made = tmp_path_factory.mktemp("family")
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(0)
-                row.build().save_pretrained(folder)
-            held[:] = [(row.name, ci.load(folder, device="cpu", dtype="fp32"))]
-        return held[0][1]
+                row.build().save_pretrained(made)
+            folders[row.name] = made
+        return folders[row.name]
+
+    return folder
+
+
+@pytest.fixture(scope="session")
+def family_model(family_folder: Callable[[FamilyRow], Path]) -> Callable[[FamilyRow], Model]:
+    """A row's tiny pipeline, saved and loaded again; leave it as it was."""
+    models: dict[str, Model] = {}
+
+    def model(row: FamilyRow) -> Model:
+        if row.name not in models:
+            models[row.name] = ci.load(family_folder(row), device="cpu", dtype="fp32")
+        return models[row.name]
 
     return model
 

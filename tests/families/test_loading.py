@@ -20,23 +20,6 @@ from tests.families.row import FamilyRow
 from tests.families.rows import ROWS
 
 
-@pytest.fixture(scope="module")
-def family_folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[FamilyRow], Path]:
-    """The folder of a row's tiny pipeline; the last one only is kept."""
-    held: list[tuple[str, Path]] = []
-
-    def folder(row: FamilyRow) -> Path:
-        if not held or held[0][0] != row.name:
-            made = tmp_path_factory.mktemp("family")
-            with torch.random.fork_rng(devices=[]):
-                torch.manual_seed(0)
-                row.build().save_pretrained(made)
-            held[:] = [(row.name, made)]
-        return held[0][1]
-
-    return folder
-
-
 def plan_of(model: Model, row: FamilyRow) -> TracePlan:
     return make_plan(
         model,
