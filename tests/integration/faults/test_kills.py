@@ -13,9 +13,12 @@ import pytest
 from stores import open_store
 from stores.tools.diff import diff_stores
 from tests.integration.faults.contents import Contents, differing, listed, run_contents
-from tests.integration.faults.workshop import Workshop, note, trace_of
+from tests.integration.faults.workshop import Ended, Workshop, note, trace_of
 
-KILLS = 100
+IN_A_RUN, BETWEEN_RUNS = 6, 3
+"""Kills that each way has to survive: while a run is written, and with some runs finished and others not."""
+MOST_KILLS = 60
+FEW_CHANGES = 20
 WAYS = {
     "one seed at a time": (),
     "in batches": ("--batch", 2, "--no-video"),
@@ -31,19 +34,56 @@ WAYS = {
 
 
 class Moments:
-    """Random moments at which most commands still run, however much the machine has to do beside them."""
+    """Random moments at which most commands still run, however much the machine has to do beside them.
+
+    Every other is a change that the command makes to the disk, which are many where a run is begun or
+    finished; the others are any time.
+    """
 
     def __init__(self, seed: str, seconds: float) -> None:
         self._random = random.Random(seed)
-        self._window = seconds
+        self._latest = {"seconds": seconds, "change": FEW_CHANGES}
+        self._unit = "seconds"
 
-    def draw(self) -> float:
-        """Seconds from a command's start."""
-        return self._random.uniform(0, self._window)
+    def draw(self) -> tuple[str, float]:
+        """What is counted from a command's start, and how much of it."""
+        self._unit = "change" if self._unit == "seconds" else "seconds"
+        return self._unit, self._random.uniform(0, self._latest[self._unit])
 
     def learn(self, too_late: bool) -> None:
         """Whether the command had ended at the moment that was drawn last."""
-        self._window *= 0.8 if too_late else 1.1
+        self._latest[self._unit] *= 0.8 if too_late else 1.1
+
+
+class Spread:
+    """Where in a trace it was killed."""
+
+    def __init__(self) -> None:
+        self.kills = self.in_a_run = self.between_runs = 0
+
+    def __repr__(self) -> str:
+        return f"{self.kills} kills, {self.in_a_run} in a run, {self.between_runs} between runs"
+
+    @property
+    def reached(self) -> bool:
+        return self.in_a_run >= IN_A_RUN and self.between_runs >= BETWEEN_RUNS
+
+    def add(self, store: Path, finished: int, runs: int) -> None:
+        self.kills += 1
+        self.in_a_run += list(store.rglob("*.partial")) != []
+        self.between_runs += 0 < finished < runs
+        # Otherwise the moments are not spread over the trace, and this test says little.
+        assert self.reached or self.kills < MOST_KILLS, self
+
+
+def ended_at(workshop: Workshop, words: tuple[object, ...], unit: str, moment: float) -> Ended:
+    """How a command ends that is killed at a moment, if it still runs then."""
+    if unit == "change":
+        return workshop.run(*words, die_before=1 + int(moment))
+    command = workshop.start(*words)
+    time.sleep(moment)
+    command.send(signal.SIGKILL)
+    return command.end()
 
 
 def uninterrupted(workshop: Workshop, words: tuple[object, ...], store: Path) -> dict[str, Contents]:
@@ -85,31 +125,25 @@ def test_a_trace_that_is_killed_again_and_again_is_the_uninterrupted_one(
     whole = tmp_path / "uninterrupted"
     started = time.monotonic()
     expected = uninterrupted(workshop, words, whole)
-    moments = Moments(way, time.monotonic() - started)
-    kills = in_a_run = between_runs = 0
+    moments, spread = Moments(way, time.monotonic() - started), Spread()
     for attempt in itertools.count():
         store, killed = tmp_path / str(attempt), True
+        resumed = (*words, "--store", store, "--resume")
         while killed:
-            moment = moments.draw()
-            command = workshop.start(*words, "--store", store, "--resume")
-            time.sleep(moment)
-            command.send(signal.SIGKILL)
-            ended = command.end()
+            unit, moment = moments.draw()
+            ended = workshop.run(*resumed) if spread.reached else ended_at(workshop, resumed, unit, moment)
             killed = ended.killed
             moments.learn(too_late=not killed)
             finished = check_what_is_there(store, expected)
-            note(f"store {attempt}, after {moment:.3f} s: code {ended.code}, {finished} runs finished")
-            kills += killed
-            in_a_run += killed and list(store.rglob("*.partial")) != []
-            between_runs += killed and 0 < finished < len(expected)
+            note(f"store {attempt}, {unit} {moment:.3f}: code {ended.code}, {finished} runs finished")
+            if killed:
+                spread.add(store, finished, len(expected))
         assert ended.code == 0, ended.said
         check_that_all_is_there(store, expected)
         assert diff_stores(open_store(store), open_store(whole)).equal
-        if kills >= KILLS / len(WAYS):
+        if spread.reached:
             break
-    # Otherwise the moments were not spread over the trace, and this test says little.
-    assert in_a_run > kills / 4
-    assert between_runs > kills / 10
+    note(f"{spread}")
 
 
 def test_a_trace_can_be_killed_at_each_change_that_it_makes_to_the_disk(
