@@ -70,7 +70,7 @@ def ls(
 
 def show(job: OneJob, as_json: AsJson = False) -> None:
     """Say everything of one job: how it stands, how each attempt ended, and what repeats it."""
-    from cosinterp.cli.console import out, print_json, print_sentence
+    from cosinterp.cli.console import out, print_json
     from cosinterp.cli.jobs_show import data_of, lines_of
 
     found = named_job(job)
@@ -81,7 +81,8 @@ def show(job: OneJob, as_json: AsJson = False) -> None:
     lines = lines_of(found, time.time())
     width = max(len(name) for name, _ in lines)
     for name, text in lines:
-        print_sentence(out(), f"{name:{width}}  {text}", hanging=width + 2)
+        # Unbroken, so that a command can be pasted.
+        out().print(f"  {name:{width}}  {text}", markup=False, soft_wrap=True)
 
 
 def wait(

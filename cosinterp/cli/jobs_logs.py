@@ -44,7 +44,8 @@ def logs(
             sys.stdout.write(f"{line}\n")
             sys.stdout.flush()
     except KeyboardInterrupt:
-        err().print(f"{found.id} goes on; to stop it: cosinterp jobs cancel {found.id}", soft_wrap=True)
+        err().print(f"\n{found.id} goes on; to stop it:", soft_wrap=True)
+        err().print(f"  cosinterp jobs cancel {found.id}", soft_wrap=True)
         raise
     if follow:
         err().print(ended_text(found.status()), markup=False, soft_wrap=True)

@@ -10,13 +10,12 @@ from cosinterp.cli.jobs_target import target_of
 from cosinterp.cli.jobs_text import (
     amount_text,
     moment_text,
-    one_line,
+    outcome_text,
     pasteable,
     place_text,
     rate_text,
     share_of,
     span_text,
-    state_text,
 )
 from cosinterp.jobs.state import State
 from stores.units import size_text
@@ -72,7 +71,7 @@ def lines_of(job: Job, now: float) -> list[tuple[str, str]]:
     status, target = job.status(), target_of(job.spec)
     attempts = attempts_of(job.events())
     lines = [
-        ("state", _state(status)),
+        ("state", outcome_text(status.state, status.message)),
         *_work(status),
         *_machine(status),
         ("asked for", f"{moment_text(status.created)}, {span_text(now - status.created)} ago"),
@@ -80,14 +79,10 @@ def lines_of(job: Job, now: float) -> list[tuple[str, str]]:
         ("folder", str(job.path)),
         ("writes", "" if target is None else str(target)),
         ("command", pasteable(job.spec)),
-        ("next", _next(status)),
+        ("log", f"cosinterp jobs logs {'' if status.state.is_final else '-f '}{status.id}"),
+        ("to go on", _to_go_on(status)),
     ]
     return [(name, text) for name, text in lines if text]
-
-
-def _state(status: Status) -> str:
-    message = one_line(status.message)
-    return state_text(status.state) + (f": {message}" if message else "")
 
 
 def _work(status: Status) -> Iterator[tuple[str, str]]:
@@ -136,13 +131,9 @@ def _attempt(one: Attempt, status: Status, now: float) -> str:
     if state is None:
         return f"{one.attempt}{when}"
     took = "" if begun is None or ended is None else f" after {span_text(ended - begun)}"
-    why = one_line(message)
-    return f"{one.attempt}{when}: {state.replace('_', ' ')}{took}" + (f": {why}" if why else "")
+    return f"{one.attempt}{when}: {outcome_text(state, message, took)}"
 
 
-def _next(status: Status) -> str:
-    if not status.state.is_final:
-        return f"cosinterp jobs logs -f {status.id}"
-    if status.state is State.FINISHED:
-        return ""
-    return f"cosinterp jobs logs {status.id}; cosinterp jobs resume {status.id}"
+def _to_go_on(status: Status) -> str:
+    unfinished = status.state.is_final and status.state is not State.FINISHED
+    return f"cosinterp jobs resume {status.id}" if unfinished else ""

@@ -37,5 +37,5 @@ def _how(status: Status) -> str:
         return f"is {state_text(status.state)}"
     if status.state.value == "queued":
         why = one_line(status.message)
-        return f"waits{f': {why}' if why else ''}; it needs no terminal"
+        return f"waits: {why}" if why else "waits"
     return "runs, and goes on without this terminal"

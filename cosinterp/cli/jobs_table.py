@@ -12,6 +12,7 @@ from cosinterp.cli.jobs_text import (
     amount_text,
     doing_text,
     memory_text,
+    plain,
     rate_text,
     share_of,
     span_text,
@@ -25,11 +26,12 @@ if TYPE_CHECKING:
 
 _BAR = 8
 _GAP = 2
+_EDGES = 2
 # What a narrow terminal does without, first of all the first.
-_SPARED = ("command", "rate", "memory", "device", "time")
+_SPARED = ("command", "what", "rate", "memory", "device", "time")
 _TO_THE_RIGHT = ("rate", "memory", "age")
 # Texts of any length, and the columns that they are cut to where all of them cannot be shown.
-_CUT = {"command": 32, "what": 12}
+_CUT = {"command": 32, "what": 24}
 
 
 def jobs_table(statuses: Sequence[Status], now: float, width: int, *, bars: bool) -> Table:
@@ -64,7 +66,8 @@ def cells_of(status: Status, now: float, bars: bool) -> dict[str, str]:
         "device": " ".join(status.devices),
         "memory": memory_text(status),
         "age": span_text(now - status.created),
-        "command": " ".join(status.words),
+        # A prompt may have several lines.
+        "command": plain(" ".join(" ".join(status.words).split())),
         "what": doing_text(status),
     }
 
@@ -111,7 +114,7 @@ def fitting(rows: Sequence[dict[str, str]], width: int) -> dict[str, int]:
 
 
 def _total(widths: dict[str, int]) -> int:
-    return sum(widths.values()) + _GAP * (len(widths) - 1)
+    return sum(widths.values()) + _GAP * (len(widths) - 1) + _EDGES
 
 
 def _cut(cell: Text, room: int) -> Text:

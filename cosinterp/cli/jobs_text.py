@@ -40,8 +40,7 @@ def plain(line: str) -> str:
 
 def one_line(text: str | None) -> str:
     """The first line of a text, `plain`."""
-    lines = (text or "").strip().splitlines()
-    return plain(lines[0]) if lines else ""
+    return plain((text or "").strip().partition("\n")[0])
 
 
 def state_text(state: State) -> str:
@@ -128,13 +127,20 @@ def doing_text(status: Status) -> str:
     return one_line(": ".join(part for part in parts if part))
 
 
+def outcome_text(state: str, message: str | None, took: str = "") -> str:
+    """A state, how long it took to come to it, and why, without saying twice what the reason begins with."""
+    word, why = state.replace("_", " "), one_line(message)
+    if why.lower().startswith(word):
+        return f"{why}{took}"
+    return f"{word}{took}" + (f": {why}" if why else "")
+
+
 def ended_text(status: Status) -> str:
     """How a job ended, and how to go on if it did not finish."""
-    why = one_line(status.message)
-    said = f"{status.id}: {state_text(status.state)}" + (f": {why}" if why else "")
+    said = f"{status.id}: {outcome_text(status.state, status.message)}"
     if not status.state.is_final or status.state.value == "finished":
         return said
-    return f"{said}; to go on: cosinterp jobs resume {status.id}"
+    return f"{said}\n  to go on: cosinterp jobs resume {status.id}"
 
 
 def command_text(words: tuple[str, ...] | list[str]) -> str:
