@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -10,6 +11,7 @@ import typer
 
 from cosinterp.cli import sweep_options as flags
 from cosinterp.cli.flag_groups import with_groups
+from cosinterp.cli.spread_flags import SpreadFlags
 from cosinterp.cli.store_model import StoreModelFlags
 from cosinterp.cli.store_options import Samples, StorePath, sample_names
 from cosinterp.cli.sweep_flags import PlaceFlags, SweepFlags, WindowFlags
@@ -76,6 +78,7 @@ def ablate(
     name: flags.Name = "ablation",
     donors: flags.DonorsFrom = flags.Donors.auto,
     model: StoreModelFlags,
+    spreading: SpreadFlags,
 ) -> None:
     """Take away what runs compute at a place, over a grid, with controls.
 
@@ -91,7 +94,8 @@ def ablate(
     asked = Asked.of(opened.path, name, sweep)
     made = sweep.options(donors.value)
     runs = runs_alone(opened, sample_names(samples), seeds)
-    prepared = model.prepare(opened)
+    spread = spreading.over(model.device)
+    prepared = replace(model, device=spread.device).prepare(opened)
     study = ablation_study(
         prepared.model,
         opened,
@@ -104,4 +108,4 @@ def ablate(
         draw=draw,
         controls=sweep.controls.value,
     )
-    carry_out(prepared, study, made, asked)
+    carry_out(prepared, study, made, asked, spread.executor)

@@ -11,6 +11,7 @@ import typer
 from cosinterp.cli import sweep_options as flags
 from cosinterp.cli.flag_groups import with_groups
 from cosinterp.cli.options import one_of
+from cosinterp.cli.spread_flags import SpreadFlags
 from cosinterp.cli.store_model import StoreModelFlags
 from cosinterp.cli.store_options import StorePath
 from cosinterp.cli.sweep_flags import PairFlags, PlaceFlags, SweepFlags, WindowFlags
@@ -56,6 +57,7 @@ def patch(
     name: flags.Name = "patch",
     donors: flags.DonorsFrom = flags.Donors.auto,
     model: StoreModelFlags,
+    spreading: SpreadFlags,
 ) -> None:
     """Put activations of one run into another, over a grid, with controls.
 
@@ -76,7 +78,8 @@ def patch(
     asked = Asked.of(recipients.path, name, sweep)
     made = sweep.options(donors.value)
     found = pairs.find(recipients, givers)
-    prepared = model.prepare(recipients)
+    spread = spreading.over(model.device)
+    prepared = replace(model, device=spread.device).prepare(recipients)
     study = patch_study(
         prepared.model,
         recipients,
@@ -86,7 +89,7 @@ def patch(
         directions=direction.value,
         controls=sweep.controls.value,
     )
-    carry_out(prepared, study, made, asked)
+    carry_out(prepared, study, made, asked, spread.executor)
 
 
 def _with_preset(ctx: typer.Context, preset: str | None, group: Group) -> Group:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +10,7 @@ import typer
 
 from cosinterp.cli import sweep_options as flags
 from cosinterp.cli.flag_groups import with_groups
+from cosinterp.cli.spread_flags import SpreadFlags
 from cosinterp.cli.store_model import StoreModelFlags
 from cosinterp.cli.store_options import AsJson, StorePath
 from cosinterp.cli.sweep_flags import SweepFlags, WindowFlags, names_of
@@ -69,6 +71,7 @@ def steer(
     sweep: SweepFlags,
     name: flags.Name = "steering",
     model: StoreModelFlags,
+    spreading: SpreadFlags,
 ) -> None:
     """Add a direction to what runs compute, at several scales, with controls.
 
@@ -86,7 +89,8 @@ def steer(
     numbers = _scales(scales)
     made = sweep.options()
     pairs = steered_runs(opened, sample, seeds, toward)
-    prepared = model.prepare(opened)
+    spread = spreading.over(model.device)
+    prepared = replace(model, device=spread.device).prepare(opened)
     grid = grid_of(
         found,
         steps,
@@ -105,7 +109,7 @@ def steer(
         scales=numbers,
         controls=sweep.controls.value,
     )
-    carry_out(prepared, study, made, asked)
+    carry_out(prepared, study, made, asked, spread.executor)
 
 
 def steering_vectors(

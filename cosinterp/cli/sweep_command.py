@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ import typer
 
 from cosinterp.cli import options
 from cosinterp.cli.command_line import command_line, resume_command
+from cosinterp.cli.spread_flags import failures_told, recipe_of
 from cosinterp.errors import SelectionError, UserError
 from stores.units import count_text
 
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     import xarray
 
     from cosinterp.cli.sweep_flags import SweepFlags
+    from cosinterp.executors.executor import Executor
     from cosinterp.models.loading import Prepared
     from cosinterp.patching.running import Study
     from cosinterp.patching.sweep import SweepOptions
@@ -84,16 +87,21 @@ def check_plot(plot: Path | None) -> None:
         raise UserError(f"--plot {plot}: this is a folder; name a file.")
 
 
-def carry_out(prepared: Prepared, study: Study, made: SweepOptions, asked: Asked) -> None:
+def carry_out(
+    prepared: Prepared, study: Study, made: SweepOptions, asked: Asked, executor: Executor | None = None
+) -> None:
     """Plan a study, make it unless only the plan was asked for, and report what it showed.
+
+    ``executor``: has the patches made; None: this process makes them.
 
     Raises:
         UserError: a patch that cannot be made; nothing is computed then.
-        Exit: with code 1, if every patch failed.
+        Exit: with code 1, if every patch failed; or some could not be tried.
     """
     from cosinterp.cli.console import err
     from cosinterp.cli.sweep_progress import SweepProgress
-    from cosinterp.patching.running import run_study
+    from cosinterp.executors.sweeps import rows_spread
+    from cosinterp.patching.running import rows_here, run_study
     from cosinterp.patching.sweep import Sweep
 
     prepared.model.check_batch(made.rows)
@@ -107,10 +115,13 @@ def carry_out(prepared: Prepared, study: Study, made: SweepOptions, asked: Asked
     if asked.dry_run:
         _show(prepared, study, made, asked)
         return
-    model = options.load_weights(prepared)
+    if executor is None:
+        model, make_rows = options.load_weights(prepared), rows_here
+    else:
+        model, make_rows = prepared.model, partial(rows_spread, executor, recipe_of(prepared))
     progress = SweepProgress()
     try:
-        with progress:
+        with failures_told(), progress:
             result = run_study(
                 model,
                 study,
@@ -120,6 +131,7 @@ def carry_out(prepared: Prepared, study: Study, made: SweepOptions, asked: Asked
                 resume=asked.resume,
                 command=command_line(sys.argv),
                 progress=progress,
+                make_rows=make_rows,
             )
     except KeyboardInterrupt:
         err().print(f"interrupted; {count_text(progress.made, 'new row')} kept. To go on:")

@@ -37,6 +37,10 @@ class OwnMeasure:
         found = self._function(video, recipient_truth, donor_truth)
         return found if isinstance(found, Mapping) else {self._column: found}
 
+    def __reduce__(self) -> tuple[Callable[[str], Measure], tuple[str]]:
+        # Its module may be one that Python finds in the current folder only when it is asked to.
+        return load_measure, (self.name,)
+
 
 def load_measure(text: str) -> Measure:
     """The measure that ``module:function`` names.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -29,6 +30,11 @@ if TYPE_CHECKING:
 
 LOG_SUFFIX = ".rows.jsonl"
 _OF_ANCHORS = "blocks_of_anchors"
+
+IsMade = Callable[[Trial], bool]
+MakeRows = Callable[[Sweep, IsMade], Generator[tuple[Trial, Row, int], None, None]]
+"""Makes the patches of a sweep that are not made yet: each with its row, and the block evaluations that were
+made besides since the one before (`Sweep.blocks_of_anchors`)."""
 
 
 class Progress(Protocol):
@@ -58,6 +64,14 @@ class Study:
     notes: Sequence[str] = ()
 
 
+def rows_here(sweep: Sweep, is_made: IsMade) -> Generator[tuple[Trial, Row, int], None, None]:
+    """See `MakeRows`: by this process."""
+    told = sweep.blocks_of_anchors
+    for trial, row in sweep.rows(is_made):
+        told, before = sweep.blocks_of_anchors, told
+        yield trial, row, told - before
+
+
 def run_study(
     model: Model,
     study: Study,
@@ -68,11 +82,13 @@ def run_study(
     resume: bool = False,
     command: str | None = None,
     progress: Progress | None = None,
+    make_rows: MakeRows = rows_here,
 ) -> xarray.Dataset:
     """Make all patches of a study that are not made yet, and save the result in a store.
 
     Each row goes to ``results/NAME.rows.jsonl`` of the store as it is done; the result is
-    ``results/NAME.nc``, and the log is removed when that is there.
+    ``results/NAME.nc``, and the log is removed when that is there. Where ``make_rows`` has others make them,
+    ``model`` needs no weights.
 
     Raises:
         InterventionError: there is a result of that name, an unfinished sweep and ``resume`` is off, or it
@@ -89,13 +105,12 @@ def run_study(
         made = frozenset(log.rows)
         if progress is not None:
             progress.planned(len(study.trials), sum(key_of(trial) in made for trial in study.trials))
-        told = 0
-        for trial, row in sweep.rows(lambda trial: key_of(trial) in made):
-            told, before = sweep.blocks_of_anchors, told
-            with interrupts_deferred():
-                log.add(key_of(trial), {**row, _OF_ANCHORS: told - before})
-            if progress is not None:
-                progress.row(row)
+        with closing(make_rows(sweep, lambda trial: key_of(trial) in made)) as rows_made:
+            for trial, row, of_anchors in rows_made:
+                with interrupts_deferred():
+                    log.add(key_of(trial), {**row, _OF_ANCHORS: of_anchors})
+                if progress is not None:
+                    progress.row(row)
         rows = [dict(log.rows[key_of(trial)]) for trial in study.trials]
         metrics = sweep.metrics(study.trials)
     # In all, however often the sweep was stopped.
