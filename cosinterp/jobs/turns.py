@@ -75,6 +75,7 @@ class Queue:
         self._limits = limits
         self._look = look
         self._reserved: set[str] = set()
+        self._any_before: str | None = None
         self.pace = _PACE
         make_private_folders(folder)
         with self._guarded():
@@ -112,15 +113,19 @@ class Queue:
     def _before(self) -> str | None:
         """The job that has to be served before; None: there is none."""
         self._reserved.clear()
+        self._any_before = None
         tickets = self._tickets()
         for number in sorted((number for number in tickets if number < self._number), reverse=True):
             path = tickets[number]
             wants = _waiting(path)
             if wants is None:
                 continue
+            job = path.name.removeprefix(_TICKET).partition("-")[2]
             if _compete(wants, self._wants):
-                return path.name.removeprefix(_TICKET).partition("-")[2]
+                return job
             self._reserved.update(wants.named)
+            if wants.count:
+                self._any_before = job
         return None
 
     def _take(self) -> Turn | str:
@@ -134,6 +139,11 @@ class Queue:
         return Turn([_keep_one(free)])
 
     def _named(self) -> Turn | str:
+        if self._any_before is not None:
+            # What others have taken is no use to who waits for any that is free.
+            for gpu in self._look():
+                if gpu.uuid in self._wants.named and not _is_taken_by_others(gpu):
+                    return f"its turn comes after {self._any_before}"
         turn = Turn()
         for name in self._wants.named:
             free, _ = self._slots(name, self._limits.per_gpu)
@@ -225,10 +235,10 @@ def _compete(earlier: Wants, own: Wants) -> bool:
     """Whether serving one that came later may make the one that came earlier wait longer."""
     if not (earlier.count or earlier.named) or not (own.count or own.named):
         return earlier == own
-    if earlier.count:
-        return True
-    # What certain GPUs are waited for is left alone by who takes any.
-    return not own.count and not set(earlier.named).isdisjoint(own.named)
+    if own.count:
+        # What certain GPUs are waited for is left alone by who takes any.
+        return earlier.count > 0
+    return not set(earlier.named).isdisjoint(own.named)
 
 
 def _is_taken_by_others(gpu: Gpu) -> bool:

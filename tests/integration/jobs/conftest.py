@@ -40,6 +40,11 @@ def left_of(home: Path, patience: float = 1.0) -> list[psutil.Process]:
     return left
 
 
+def story(job: Job) -> list[str]:
+    """What happened to a job, without what depends on how long it took."""
+    return [event.event for event in job.events() if event.event not in ("progress", "machine")]
+
+
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The home of this test's jobs."""

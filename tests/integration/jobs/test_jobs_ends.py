@@ -12,7 +12,7 @@ import pytest
 from cosinterp.errors import JobError
 from cosinterp.jobs.job import Job
 from cosinterp.jobs.state import State
-from tests.integration.jobs.conftest import Act, left_of, processes_of
+from tests.integration.jobs.conftest import Act, left_of, processes_of, story
 
 _PATIENCE = 30.0
 _SEEN = 3.0
@@ -30,7 +30,7 @@ def wait_for(job: Job, file: Path) -> None:
 def test_a_job_that_finishes_says_so(act: Act, home: Path) -> None:
     job = act("finish", watched=5)
     assert job.wait(_PATIENCE) is State.FINISHED
-    assert [event.event for event in job.events()] == ["submitted", "started", "finished"]
+    assert story(job) == ["submitted", "started", "finished"]
     assert job.log_path.read_text() == "finish begins\n"
     assert left_of(home) == []
     with pytest.raises(JobError, match=f"{job.id} is finished already; there is nothing to cancel"):
@@ -87,7 +87,7 @@ def test_a_cancelled_job_tidies_up_and_leaves_no_process(act: Act, home: Path, t
     assert job.wait(_PATIENCE) is State.CANCELLED
     assert left_of(home) == []
     # It was interrupted as by Ctrl-C: its end is no killing.
-    assert [event.event for event in job.events()][-2:] == ["cancelling", "cancelled"]
+    assert story(job)[-2:] == ["cancelling", "cancelled"]
 
 
 def test_a_stubborn_job_is_ended_when_it_has_had_its_time(

@@ -1,4 +1,4 @@
-"""Launching: from a terminal that goes away, at the same moment, on a full disk; and what nobody else may see."""
+"""Launching: from a terminal that goes away, at the same moment, on a full disk; and what others may see."""
 
 from __future__ import annotations
 
@@ -20,12 +20,13 @@ from cosinterp.jobs.job import Job
 from cosinterp.jobs.listing import jobs
 from cosinterp.jobs.state import State
 from tests.integration.faults.mounts import READ_ONLY, SMALL_DISK
-from tests.integration.jobs.conftest import Act, left_of, processes_of
+from tests.integration.jobs.conftest import Act, left_of, processes_of, story
 
 ROOT = Path(__file__).parents[3]
 _PATIENCE = 30.0
 _LAUNCH = """
-import signal, sys, time
+import sys, time
+from cosinterp.jobs.launching import submit
 job = submit(["mazes", "wait", sys.argv[1]], watched=0)
 sys.stdout.write(job.id + " is launched\\n")
 sys.stdout.flush()
@@ -115,7 +116,9 @@ def _keeper_and_worker(job: Job, home: Path) -> tuple[psutil.Process, psutil.Pro
     return keeper, worker
 
 
-def test_words_reach_the_command_as_they_are(act: Act, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_words_reach_the_command_as_they_are(
+    act: Act, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     words = ["; rm -rf /", "$(touch harm)", "`touch harm`", "a\nb", "", "*", "&& false", "'", '"', "naïve ✓"]
     monkeypatch.chdir(tmp_path)
     # A module of the user's that is called as one of ours, or of Python's, is not what runs.
@@ -180,6 +183,7 @@ _ON_A_SMALL_DISK = """
 import os, sys, time
 from pathlib import Path
 from cosinterp.errors import JobError
+from cosinterp.jobs.launching import submit
 from cosinterp.jobs.listing import jobs
 from tests.integration.faults.test_full_disk import fill
 
@@ -239,6 +243,7 @@ def test_a_full_disk_is_said_at_launch_and_ends_no_job_that_runs(home: Path, tmp
 _UNWRITABLE = """
 import os, sys
 from cosinterp.errors import JobError
+from cosinterp.jobs.launching import submit
 os.environ["COSINTERP_HOME"] = sys.argv[1]
 try:
     submit(["mazes", "finish"])
@@ -278,5 +283,5 @@ def test_jobs_wait_their_turn_first_come_first_served(
     (tmp_path / "go").touch()
     assert running.wait(_PATIENCE) is State.FINISHED
     assert fourth.wait(_PATIENCE) is State.FINISHED
-    assert [event.event for event in fourth.events()] == ["submitted", "queued", "started", "finished"]
+    assert story(fourth) == ["submitted", "queued", "started", "finished"]
     assert left_of(home) == []

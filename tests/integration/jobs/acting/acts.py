@@ -27,10 +27,18 @@ class OutOfMemoryError(RuntimeError):
     __module__ = "torch"
 
 
-def mazes(act: str, words: Annotated[list[str] | None, typer.Argument()] = None) -> None:
+def mazes(
+    act: str,
+    words: Annotated[list[str] | None, typer.Argument()] = None,
+    device: Annotated[str | None, typer.Option()] = None,
+) -> None:
     """Do one of the acts below."""
     sys.stdout.write(f"{act} begins\n")
     ACTS[act](*(words or ()))
+
+
+# The commands that can be stood in for.
+decode = mazes
 
 
 def finish() -> None:
