@@ -69,8 +69,8 @@ def trace(
     parse_seeds(seeds)
     capture.check()
     machine.check()
-    spread = spreading.over(machine.device)
-    prepared = replace(machine, device=spread.device).prepare(model)
+    spread = spreading.over(machine.device, [store])
+    prepared = replace(machine, device=spread.device, dtype=machine.dtype or spread.dtype).prepare(model)
 
     from cosinterp.following import Followed
     from cosinterp.planning.plan import make_plan

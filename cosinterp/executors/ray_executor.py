@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import pickle
 import secrets
@@ -43,8 +44,8 @@ def unsaid(line: str) -> None:
 class RayExecutor:
     """Has tasks done by Ray.
 
-    A context manager: it connects when it is first needed, and disconnects when it is left. What it starts,
-    it ends; a cluster that is there is left as it was.
+    It connects when it is first needed, and disconnects at the end of a run; as a context manager, when it is
+    left. What it starts, it ends; a cluster that is there is left as it was.
 
     Args:
         address: as in `ray_cluster`.
@@ -75,6 +76,7 @@ class RayExecutor:
         self._cpus = cpus
         self._shared = [folder.absolute() for folder in shared]
         self._say = say
+        self._is_entered = False
         self._stack = ExitStack()
         self._cluster: RayCluster | None = None
 
@@ -85,7 +87,6 @@ class RayExecutor:
 
     def run(self, work: Work[Task, Value], tasks: Sequence[Task]) -> Generator[Happened[Task, Value]]:
         """See `cosinterp.executors.executor.Executor.run`."""
-        was_connected = self._cluster is not None
         try:
             cluster = self.connect()
             self.check()
@@ -95,18 +96,21 @@ class RayExecutor:
             finally:
                 fanout.stop()
         finally:
-            if not was_connected:
+            if not self._is_entered:
                 self.close()
 
     def close(self) -> None:
         """Disconnect."""
+        atexit.unregister(self.close)
         self._cluster = None
         self._stack.close()
 
     def __enter__(self) -> RayExecutor:
+        self._is_entered = True
         return self
 
     def __exit__(self, *exception: object) -> None:
+        self._is_entered = False
         self.close()
 
     def connect(self) -> RayCluster:
@@ -117,6 +121,8 @@ class RayExecutor:
         """
         if self._cluster is None:
             gpus = self._device != "cpu" or bool(self._gpus)
+            # Of a program that connects, and fails before it has anything to run.
+            atexit.register(self.close)
             self._say("starting Ray" if self._address is None else f"connecting to Ray at {self._address}")
             self._cluster = self._stack.enter_context(ray_cluster(self._address, gpus=gpus))
         return self._cluster
