@@ -138,9 +138,9 @@ def _print_bills(made: TracePlan, study: Study, fleet: Fleet, bills: dict[str, B
     disks = f"{size_text(int(fleet.node_disk))}/s a node"
     if fleet.shared_disk is not None:
         disks += f", {size_text(int(fleet.shared_disk))}/s shared"
-    hours = study.num_runs * study.run_seconds / 3600
+    hours = _hours(study.num_runs * study.run_seconds)
     lines = {
-        "runs": f"{study.num_runs:,}, {study.run_seconds:.1f} s of a GPU each: {hours:,.0f} GPU hours",
+        "runs": f"{study.num_runs:,}, {study.run_seconds:.1f} s of a GPU each: {hours} GPU hours",
         "kept": f"{layers}; steps {compact(made.steps)} of {made.num_steps}; {', '.join(made.branches)}",
         "machines": f"{count_text(fleet.gpus, 'GPU')}, {count_text(fleet.nodes, 'node')}; disks: {disks}",
     }
@@ -159,7 +159,7 @@ def _print_bills(made: TracePlan, study: Study, fleet: Fleet, bills: dict[str, B
             _bottleneck(bill),
         )
     out().print(shown)
-    legend = "GB/s: what a node's GPUs make when nothing holds them up. GPUs, disks: hours for all runs."
+    legend = "GB/s: what a node's GPUs make, unless held up. GPUs, disks: hours in all."
     print_sentence(out(), legend, indent=0, hanging=0)
 
 
