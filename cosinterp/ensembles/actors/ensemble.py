@@ -39,9 +39,9 @@ def check_apart(ensemble: Ensemble) -> None:
     """
     if any(merge.what == "hidden" for merge in ensemble.merges):
         raise InterventionError(
-            "hidden states are not merged over several GPUs: a layer of a large model is hundreds of megabytes "
-            "a seed; leave out --executor ray (--chunk 1 if memory is short), or use --executor local, where "
-            "each sample has its seeds on one GPU"
+            "hidden states are not merged over several GPUs: a layer of a large model is hundreds of "
+            "megabytes a seed; leave out --executor ray (--chunk 1 if memory is short), or use --executor "
+            "local, where each sample has its seeds on one GPU"
         )
 
 
