@@ -12,6 +12,7 @@ from cosinterp.jobs.state import State
 
 if TYPE_CHECKING:
     from cosinterp.jobs.job import Job
+    from cosinterp.jobs.status import Status
 
 _MOST = 20
 _REFUSED = 2
@@ -60,11 +61,26 @@ def resume(jobs: UnfinishedJobs, as_json: AsJson = False) -> None:
     The same words in the same folder, with --resume where the command has that flag, so that it does only
     what is not there yet. The log goes on behind that of the attempt before.
     """
+    from cosinterp.cli.console import out, print_error, print_json
     from cosinterp.cli.jobs_started import say_started
+    from cosinterp.errors import JobError
 
+    stands: list[Status] = []
+    refused = False
     for job in named_jobs(jobs):
-        job.resume()
-        say_started(job, as_json=as_json)
+        try:
+            job.resume()
+        except JobError as error:
+            print_error(str(error))
+            refused = True
+        else:
+            if not as_json:
+                out().print(job.id, markup=False, soft_wrap=True)
+            stands.append(say_started(job))
+    if as_json:
+        print_json([status.as_data() for status in stands])
+    if refused:
+        raise typer.Exit(_REFUSED)
 
 
 def rm(

@@ -69,6 +69,7 @@ def _launch(ctx: Any, name: str | None) -> None:
     Raises:
         UserError: nothing would be done, or the job cannot be started or failed at once.
     """
+    from cosinterp.cli.console import out, print_json
     from cosinterp.cli.jobs_started import say_started
     from cosinterp.jobs.launching import submit
     from cosinterp.jobs.spec import JobSpec
@@ -76,7 +77,11 @@ def _launch(ctx: Any, name: str | None) -> None:
     if ctx.params.get("dry_run"):
         raise UserError("--dry-run makes nothing that a job could go on with: leave out --detach")
     job = submit(JobSpec.of_words(job_words(ctx), name=name))
-    say_started(job, as_json=bool(ctx.params.get("as_json")))
+    if ctx.params.get("as_json"):
+        print_json(job.status().as_data())
+    else:
+        out().print(job.id, markup=False, soft_wrap=True)
+    say_started(job)
 
 
 def job_words(ctx: Any) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cosinterp.cli.console import err, out, print_json
+from cosinterp.cli.console import err
 from cosinterp.cli.jobs_target import target_of
 from cosinterp.cli.jobs_text import one_line, state_text
 
@@ -13,23 +13,20 @@ if TYPE_CHECKING:
     from cosinterp.jobs.status import Status
 
 
-def say_started(job: Job, *, as_json: bool = False) -> None:
-    """Print the id to standard output, as JSON all that is known, and the rest to standard error."""
+def say_started(job: Job) -> Status:
+    """Print to standard error how it stands with a job, which is returned, and how to go on from there."""
     status = job.status()
-    if as_json:
-        print_json(status.as_data())
-    else:
-        out().print(job.id, markup=False, soft_wrap=True)
     err().print(f"job {job.id} {_how(status)}", markup=False, soft_wrap=True)
     target = target_of(job.spec)
     lines = {
-        "it writes": None if target is None else str(target),
+        "works on": None if target is None else str(target),
         "follow it": f"cosinterp jobs logs -f {job.id}",
         "cancel it": None if status.state.is_final else f"cosinterp jobs cancel {job.id}",
     }
     for name, text in lines.items():
         if text is not None:
-            err().print(f"  {name}: {text}", markup=False, soft_wrap=True)
+            err().print(f"  {name + ':':<10} {text}", markup=False, soft_wrap=True)
+    return status
 
 
 def _how(status: Status) -> str:

@@ -1,4 +1,4 @@
-"""Where a job's command writes, as its words say."""
+"""What a job's command works on, as its words say: the store, or the file or folder that it writes."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ if TYPE_CHECKING:
     from cosinterp.cli.lazy import Command
     from cosinterp.jobs.spec import JobSpec
 
-# The parameters of commands that name what they write; a store comes last, which others only read.
+# A store comes last: commands that write something else only read it.
 _TARGETS = ("out", "out_folder", "target", "store")
 
 
 def target_of(spec: JobSpec) -> Path | None:
-    """What the command of a job writes into; None: its words do not say."""
+    """What the command of a job works on; None: its words do not say."""
     found = _command_of(spec.words)
     if found is None:
         return None
@@ -23,7 +23,8 @@ def target_of(spec: JobSpec) -> Path | None:
     # Not to be run: what is wrong with the words is for the command itself to say.
     context: Any = command.load().make_context(command.name, list(rest), resilient_parsing=True)
     named = (context.params.get(name) for name in _TARGETS)
-    given = next((target for target in named if target is not None), None)
+    # A probe's target is what it predicts.
+    given = next((target for target in named if isinstance(target, Path)), None)
     return None if given is None else Path(spec.cwd, given)
 
 
