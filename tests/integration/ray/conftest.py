@@ -1,0 +1,90 @@
+"""One Ray of two nodes for all tests that need a cluster."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from typing import Any
+
+import psutil
+import pytest
+
+from cosinterp.executors.ray_local import LOOPBACK
+from cosinterp.executors.ray_watcher import OWNER, processes_of
+
+# A GPU that is none: Ray counts it, and tasks are told to compute on the processor.
+NODE = {
+    "num_cpus": 2,
+    "num_gpus": 1,
+    "object_store_memory": 80 * 2**20,
+    "node_ip_address": LOOPBACK,
+    "include_dashboard": False,
+}
+_ENVIRONMENT = {
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_DEDUP_LOGS_SKIP_REGEX": ".",
+    # A lost node is known after two seconds instead of a quarter of a minute.
+    "RAY_health_check_period_ms": "500",
+    "RAY_health_check_failure_threshold": "4",
+}
+
+
+class TwoNodes:
+    """A `ray.cluster_utils.Cluster` whose second node can be lost, and comes back for the next test.
+
+    ``address``: HOST:PORT.
+    """
+
+    def __init__(self, cluster: Any) -> None:
+        self._cluster = cluster
+        cluster.add_node(**NODE)
+        self.address: str = cluster.address
+        self._second: Any = None
+
+    def complete(self) -> None:
+        """Have two nodes."""
+        if self._second is None:
+            self._second = self._cluster.add_node(**NODE)
+
+    def lose_one(self) -> None:
+        """Kill all processes of the second node."""
+        lost, self._second = self._second, None
+        self._cluster.remove_node(lost, allow_graceful=False)
+
+    def end(self) -> None:
+        """Kill all processes."""
+        self._cluster.shutdown()
+
+
+@pytest.fixture(scope="session")
+def two_nodes() -> Iterator[TwoNodes]:
+    """The cluster; see `cluster`."""
+    # Paths of sockets are limited, and those of pytest are long.
+    folder = tempfile.mkdtemp(prefix="ray-", dir="/tmp")
+    before = dict(os.environ)
+    os.environ.update({**_ENVIRONMENT, "RAY_TMPDIR": folder, OWNER: folder})
+    from ray._private import ray_constants
+    from ray.cluster_utils import Cluster
+
+    # If another test has imported Ray before.
+    ray_constants.ENABLE_RAY_CLUSTER = False
+    started = TwoNodes(Cluster())
+    try:
+        yield started
+    finally:
+        started.end()
+        os.environ.clear()
+        os.environ.update(before)
+        _, left = psutil.wait_procs(processes_of(folder), timeout=20)
+        shutil.rmtree(folder, ignore_errors=True)
+        assert not left
+
+
+@pytest.fixture
+def cluster(two_nodes: TwoNodes) -> TwoNodes:
+    """A cluster of two nodes, each with one fake GPU and two processors."""
+    two_nodes.complete()
+    return two_nodes
