@@ -28,7 +28,7 @@ class CosinterpApp(App[None]):
 
     def action_help(self) -> None:
         """Show the page of keys."""
-        self.push_screen(Page("keys", help_page()))
+        self.push_screen(Page("keys", help_page(getattr(self.screen, "PLACES", ()))))
 
 
 def run(path: Path) -> None:

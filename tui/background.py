@@ -19,20 +19,35 @@ class LatestReader(Generic[Request]):
     def __init__(self, name: str, read: Callable[[Request], None]) -> None:
         self._read = read
         self._asked: list[Request] = []
+        self._closed = False
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._work, name=name, daemon=True)
+
+    @property
+    def overtaken(self) -> bool:
+        """Whether something else is asked for by now, or nothing any more: a long read then leaves off."""
+        return self._closed or bool(self._asked)
 
     def ask(self, request: Request) -> None:
         """Have ``request`` read next, in place of any that still waits."""
         with self._changed:
             self._asked[:] = [request]
             self._changed.notify()
-        if not self._thread.is_alive():
+        if not self._thread.is_alive() and not self._closed:
             self._thread.start()
+
+    def close(self) -> None:
+        """Ask for nothing any more; the thread ends as soon as what it reads lets it."""
+        with self._changed:
+            self._closed = True
+            self._asked.clear()
+            self._changed.notify()
 
     def _work(self) -> None:
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._asked)
+                self._changed.wait_for(lambda: self._asked or self._closed)
+                if self._closed:
+                    return
                 request = self._asked.pop()
             self._read(request)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rich.table import Table
@@ -18,7 +19,7 @@ class Key:
         action: the action's name; None for keys that a widget of Textual's handles by itself.
         label: a word or two for the footer; empty keeps the key out of it.
         help: the line of the help page.
-        where: the screen or widget that binds it ("app", "runs", "filter"); also the help page's section.
+        where: the screen or widget that binds it, one of `SECTIONS`; also the help page's section.
     """
 
     keys: str
@@ -29,12 +30,19 @@ class Key:
     where: str
 
 
-SECTIONS = {"runs": "Runs", "filter": "Filter", "app": "Everywhere"}
+SECTIONS = {
+    "runs": "Runs",
+    "filter": "Filter",
+    "run": "One run",
+    "heatmap": "Its heatmap",
+    "app": "Everywhere",
+}
 
 KEYS = (
     Key("up,down,pageup,pagedown", "up down pgup pgdn", None, "", "move through the runs", "runs"),
     Key("home,end", "home end", None, "", "first and last run", "runs"),
     Key("tab", "tab", None, "", "between the runs and the detail of one", "runs"),
+    Key("enter", "enter", None, "", "open the run: its heatmaps, and more", "runs"),
     Key("slash", "/", "filter", "Filter", "show only some runs", "runs"),
     Key("s", "s", "sort_next", "Sort", "sort by the next column; a click on its head does too", "runs"),
     Key("S", "S", "sort_reverse", "Reverse", "turn the order round", "runs"),
@@ -42,6 +50,29 @@ KEYS = (
     Key("e", "e", "problems", "", "what could not be read, and why", "runs"),
     Key("enter", "enter", None, "", "keep the filter and go back to the runs", "filter"),
     Key("escape", "esc", "clear_filter", "Clear", "drop the filter", "filter"),
+    Key("escape", "esc", "back", "Back", "back to the runs", "run"),
+    Key("v", "v", "next_map", "Next", "show the next quantity", "run"),
+    Key("V", "V", "previous_map", "", "show the quantity before", "run"),
+    Key(
+        "c",
+        "c",
+        "choose_map",
+        "Choose",
+        "choose a quantity from a list, results of the store among them",
+        "run",
+    ),
+    Key("i", "i", "about", "About", "first image, prompt and facts of the run; again: put them away", "run"),
+    Key("r", "r", "reload", "", "read the run again", "run"),
+    Key("tab", "tab", None, "", "between the heatmap and what is beside it", "run"),
+    Key("left", "left", "step_before", "", "the step before", "heatmap"),
+    Key("right", "right", "step_after", "", "the step after", "heatmap"),
+    Key("up,left_square_bracket", "up [", "layer_before", "", "the layer before", "heatmap"),
+    Key("down,right_square_bracket", "down ]", "layer_after", "", "the layer after", "heatmap"),
+    Key("home", "home", "first_step", "", "first step", "heatmap"),
+    Key("end", "end", "last_step", "", "last step", "heatmap"),
+    Key("pageup", "pgup", "layers_before", "", "five layers before", "heatmap"),
+    Key("pagedown", "pgdn", "layers_after", "", "five layers after", "heatmap"),
+    Key("d", "d", "digits", "Digits", "digits in place of colours", "heatmap"),
     Key("question_mark", "?", "help", "Help", "this page", "app"),
     Key("ctrl+p", "ctrl+p", None, "", "all commands, by name; themes too", "app"),
     Key("q", "q", "quit", "Quit", "leave", "app"),
@@ -57,13 +88,13 @@ def bindings(where: str) -> list[BindingType]:
     ]
 
 
-def help_page() -> Table:
-    """Every key and what it does."""
+def help_page(first: Sequence[str] = ()) -> Table:
+    """Every key and what it does; what is bound in the places ``first`` and everywhere comes first."""
     page = Table.grid(padding=(0, 2))
     page.add_column(style="bold", no_wrap=True)
     page.add_column()
-    for where, title in SECTIONS.items():
-        page.add_row(title, "", style="underline")
+    for where in sorted(SECTIONS, key=lambda name: name not in (*first, "app")):
+        page.add_row(SECTIONS[where], "", style="underline")
         for key in KEYS:
             if key.where == where:
                 page.add_row(key.shown, key.help)

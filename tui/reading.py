@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from stores import layout, open_store
+from stores import Run, Store, layout, open_store
 from stores.errors import StoreError
-from stores.reader import Schedule, SiteInfo
 from stores.reduction import FULL
+from stores.schedule import Schedule
 from stores.selection import compact
+from stores.sites import SiteInfo
 from stores.slabs.compression import NONE
 from tui.rows import Row
 
@@ -88,14 +89,19 @@ def read_detail(row: Row) -> Detail:
     """
     opened = open_store(row.store)
     with opened.run(row.sample, row.seed, row.variant) as run:
-        facts = [("run", f"{row.sample}, seed {row.seed}, {row.variant}")]
-        if name := opened.settings.model.get("name"):
-            facts.append(("model", str(name)))
-        facts.append(("schedule", _schedule_text(run.schedule)))
-        facts += [(f"site {name}", _site_text(info)) for name, info in run.sites.items()]
-        facts.append(("truth", ", ".join(run.truth) or "none"))
-        facts.append(("file", str(run.path)))
-        return Detail(run.prompt, tuple(facts))
+        return detail_of(opened, run)
+
+
+def detail_of(store: Store, run: Run) -> Detail:
+    """What there is to say about an open run. Raises UserError: its file is damaged."""
+    facts = [("run", f"{run.sample}, seed {run.seed}, {run.variant}")]
+    if name := store.settings.model.get("name"):
+        facts.append(("model", str(name)))
+    facts.append(("schedule", _schedule_text(run.schedule)))
+    facts += [(f"site {name}", _site_text(info)) for name, info in run.sites.items()]
+    facts.append(("truth", ", ".join(run.truth) or "none"))
+    facts.append(("file", str(run.path)))
+    return Detail(run.prompt, tuple(facts))
 
 
 def _schedule_text(schedule: Schedule) -> str:

@@ -7,9 +7,17 @@ import pytest
 from tui.app import CosinterpApp
 from tui.keys import KEYS, SECTIONS, Key
 from tui.screens.browser import Browser
+from tui.screens.run import RunScreen
 from tui.widgets.filter_line import FilterLine
+from tui.widgets.heatmap_view import HeatmapView
 
-PLACES = {"app": CosinterpApp, "runs": Browser, "filter": FilterLine}
+PLACES = {
+    "app": CosinterpApp,
+    "runs": Browser,
+    "filter": FilterLine,
+    "run": RunScreen,
+    "heatmap": HeatmapView,
+}
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from tui.keys import bindings
 from tui.messages import Crashed, DetailRead, ReadFailed, ReadingDone, RowsRead
 from tui.rows import Column, Row, columns, matcher, ordered
 from tui.screens.page import Page
+from tui.screens.run import RunScreen
 from tui.widgets.filter_line import FilterLine
 from tui.widgets.run_detail import RunDetail
 from tui.widgets.run_table import RunTable
@@ -35,6 +36,7 @@ class Browser(Screen[None]):
     """The runs of a store or of a folder of stores, and the detail of one."""
 
     BINDINGS = bindings("runs")
+    PLACES = ("runs", "filter")
     HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]]] = [(0, "-narrow"), (130, "-wide")]
 
     def __init__(self, path: Path) -> None:
@@ -111,6 +113,12 @@ class Browser(Screen[None]):
             self.query_one(RunDetail).show_nothing()
         else:
             self._detail_reader.ask(row)
+
+    @on(DataTable.RowSelected)
+    def _open_run(self) -> None:
+        row = self.query_one(RunTable).current
+        if row is not None:
+            self.app.push_screen(RunScreen(row))
 
     @on(Input.Changed, "#filter")
     def _refilter(self) -> None:

@@ -29,15 +29,20 @@ class RunDetail(VerticalScroll):
 
     def show_detail(self, detail: Detail) -> None:
         """A run has been read."""
-        facts = Table.grid(padding=(0, 2))
-        facts.add_column(style="bold", no_wrap=True)
-        facts.add_column(overflow="fold")
-        facts.add_row("prompt", Text(detail.prompt or "(empty)"))
-        for name, text in detail.facts:
-            facts.add_row(name, Text(text))
-        self._text.update(facts)
+        self._text.update(facts_table(detail))
         self.scroll_home(animate=False)
 
     def show_error(self, message: str) -> None:
         """The run's file cannot be read."""
         self._text.update(Text.assemble(("error: ", "bold red"), message))
+
+
+def facts_table(detail: Detail) -> Table:
+    """The prompt and the facts of a run, a line or more each."""
+    facts = Table.grid(padding=(0, 2))
+    facts.add_column(style="bold", no_wrap=True)
+    facts.add_column(overflow="fold")
+    facts.add_row("prompt", Text(detail.prompt or "(empty)"))
+    for name, text in detail.facts:
+        facts.add_row(name, Text(text))
+    return facts
