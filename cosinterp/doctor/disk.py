@@ -53,11 +53,19 @@ class Mount:
 def folder(circumstances: Circumstances) -> Iterator[Finding]:
     """The folder: whether it is one, what is free, the kind of its file system, whether it takes files."""
     path = circumstances.path
-    if path.exists() and not path.is_dir():
+    try:
+        is_file = path.exists() and not path.is_dir()
+        place, free = free_space(path)
+    except OSError as error:
+        value = f"{path}: {error.strerror or error}"
+        yield is_lacking(
+            "folder", value, "It cannot be looked into.", "Change its rights, or name another.", needed=True
+        )
+        return
+    if is_file:
         advice = "Name a folder, or one that is to be made."
         yield is_lacking("folder", str(path), "This is a file; a store is a folder.", advice, needed=True)
         return
-    place, free = free_space(path)
     yield _space(path, place, free)
     yield from _names(place)
     mount = mount_of(place)
@@ -71,8 +79,12 @@ def folder(circumstances: Circumstances) -> Iterator[Finding]:
 
 def write_speed(circumstances: Circumstances) -> Iterator[Finding]:
     """How fast the folder takes what a trace writes, on the disk and not only in memory; takes a second."""
-    place, free = free_space(circumstances.path)
     name = "write speed"
+    try:
+        place, free = free_space(circumstances.path)
+    except OSError:
+        # Told as what the folder lacks.
+        return
     if not place.is_dir():
         return
     if free < _LITTLE_SPACE:

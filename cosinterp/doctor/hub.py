@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from cosinterp.doctor.asking import Circumstances
-from cosinterp.doctor.finding import Finding, is_fine, is_noted
+from cosinterp.doctor.finding import Finding, is_fine, is_lacking, is_noted
 from stores.files import free_space
 from stores.units import count_text, size_text
 
@@ -19,15 +19,23 @@ def cache(_: Circumstances) -> Iterator[Finding]:
     """Where models from the hub go, and what is free there."""
     from huggingface_hub import constants
 
-    folder = Path(constants.HF_HUB_CACHE)
-    free = free_space(folder)[1]
+    folder, advice = (
+        Path(constants.HF_HUB_CACHE),
+        "Set HF_HOME (or HF_HUB_CACHE) to a folder of yours on a large disk.",
+    )
+    try:
+        free = free_space(folder)[1]
+    except OSError as error:
+        value = f"{folder}: {error.strerror or error}"
+        yield is_lacking("hub cache", value, "Models can be loaded from folders of their own only.", advice)
+        return
     value = f"{folder}: {size_text(free)} free" + ("" if folder.is_dir() else " (it does not exist yet)")
     if free < _LARGE_MODEL:
         yield is_noted(
             "hub cache",
             value,
             f"A large model takes about {size_text(_LARGE_MODEL)}. The bundled ones are not kept there.",
-            "Set HF_HOME (or HF_HUB_CACHE) to a folder on a larger disk.",
+            advice,
         )
     else:
         yield is_fine("hub cache", value, "Room for a large model.")

@@ -15,6 +15,8 @@ from cosinterp.jobs.home import HOME, home, jobs_folder
 from stores.files import free_space
 from stores.units import count_text, size_text
 
+_NAME = "job folders"
+_ADVICE = f"Set {HOME} to a folder of yours on a disk of this machine."
 _LITTLE_SPACE = 100 * 10**6
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 _SLOTS = {"COSINTERP_JOBS_PER_GPU": "1", "COSINTERP_JOBS_WITHOUT_GPU": "4"}
@@ -23,8 +25,16 @@ _SLOTS = {"COSINTERP_JOBS_PER_GPU": "1", "COSINTERP_JOBS_WITHOUT_GPU": "4"}
 def folder(circumstances: Circumstances) -> Iterator[Finding]:
     """Where jobs are, what is in it, and whether jobs can be made there."""
     path = jobs_folder()
-    place, free = free_space(path)
-    yield _made(path, place, free)
+    try:
+        place, free = free_space(path)
+        made = _made(path, place, free)
+    except OSError as error:
+        value = f"{path}: {error.strerror or error}"
+        yield is_lacking(
+            _NAME, value, "It cannot be looked into, so there are no jobs.", _ADVICE, needed=True
+        )
+        return
+    yield made
     yield from _private(path)
     per_gpu, without = (circumstances.environ.get(name) or usual for name, usual in _SLOTS.items())
     yield is_fine(
@@ -35,7 +45,6 @@ def folder(circumstances: Circumstances) -> Iterator[Finding]:
 
 
 def _made(path: Path, place: Path, free: int) -> Finding:
-    name, advice = "job folders", f"Set {HOME} to a folder of yours on a disk of this machine."
     count = sum(1 for one in path.iterdir() if one.is_dir()) if path == place else 0
     value = f"{path}: {count_text(count, 'job')}"
     try:
@@ -46,18 +55,18 @@ def _made(path: Path, place: Path, free: int) -> Finding:
     except OSError as error:
         refused = f"{value}; {error.strerror}"
         meaning = "Nothing can be started with --detach."
-        return is_lacking(name, refused, meaning, advice, needed=True)
+        return is_lacking(_NAME, refused, meaning, _ADVICE, needed=True)
     try:
         locked = lock_is_refused(place)
     except OSError:
         locked = False
     if not locked:
         meaning = "The queue is made of locks, which this file system does not have: jobs cannot take turns."
-        return is_lacking(name, f"{value}; no file locks", meaning, advice, needed=True)
+        return is_lacking(_NAME, f"{value}; no file locks", meaning, _ADVICE, needed=True)
     if free < _LITTLE_SPACE:
         meaning = "What jobs print and tell of themselves is lost when the disk is full."
-        return is_noted(name, f"{value}; {size_text(free)} free", meaning, advice, needed=True)
-    return is_fine(name, value, "Jobs can be started with --detach.", needed=True)
+        return is_noted(_NAME, f"{value}; {size_text(free)} free", meaning, _ADVICE, needed=True)
+    return is_fine(_NAME, value, "Jobs can be started with --detach.", needed=True)
 
 
 def _private(path: Path) -> Iterator[Finding]:

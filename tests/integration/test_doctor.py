@@ -161,6 +161,19 @@ def test_a_page_that_the_terminal_cannot_encode_is_still_printed(tmp_path: Path)
     assert r"/data/gr\xfcn \u2713" in done.stdout
 
 
+def test_what_hangs_does_not_keep_the_command_from_ending() -> None:
+    code = (
+        "import sys, threading\nfrom cosinterp import doctor\n"
+        "def hang(where):\n    threading.Event().wait()\n    yield\n"
+        "doctor.QUESTIONS = [doctor.Question(name='disk', group='disk', ask=hang, limit=0.2, needed=True)]\n"
+        "doctor.examine = lambda where: doctor.Examination(where, doctor.QUESTIONS)\n"
+        "from cosinterp.cli import app\nsys.argv = ['cosinterp', 'doctor']\napp()"
+    )
+    done = fresh("-c", code)
+    assert done.returncode == 1, done.stderr
+    assert "no answer within 0.2 s" in done.stdout
+
+
 def fresh(*words: str, **environ: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, *words],

@@ -55,6 +55,17 @@ def test_a_file_is_no_folder(tmp_path: Path) -> None:
     assert found["folder"].is_lacking
 
 
+def test_a_folder_that_cannot_be_looked_into_is_a_need(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(disk, "free_space", refusing(errno.EACCES))
+    found = asked(disk.folder, tmp_path)
+    assert found.keys() == {"folder"}
+    assert found["folder"].is_lacking
+    assert found["folder"].value == f"{tmp_path}: Permission denied"
+    assert asked(disk.write_speed, tmp_path) == {}
+
+
 @pytest.mark.parametrize(("free", "state"), [(0, "lack"), (GB, "note"), (500 * GB, "ok")])
 def test_a_full_disk_is_a_need(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free: int, state: str

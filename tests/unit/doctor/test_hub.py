@@ -33,6 +33,16 @@ def test_a_cache_without_room_is_noted(
     assert not cache.exists()
 
 
+def test_a_cache_that_cannot_be_looked_into_is_a_lack(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(hub, "free_space", refuse)
+    found = asked(hub.cache)["hub cache"]
+    assert (found.state, found.is_lacking) == ("lack", False)
+    assert "HF_HOME" in found.advice
+
+
 def test_the_cache_tells_what_it_holds(cache: Path) -> None:
     assert asked(hub.cache_size)["hub cache holds"].value == "nothing"
     snapshot = cache / "models--owner--name" / "snapshots" / ("0" * 40)

@@ -56,6 +56,16 @@ def test_a_home_that_takes_no_files_is_a_need(monkeypatch: pytest.MonkeyPatch) -
     assert "COSINTERP_HOME" in found.advice
 
 
+def test_a_home_that_cannot_be_looked_into_is_a_need(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+    monkeypatch.setattr(jobs, "free_space", refuse)
+    found = asked(jobs.folder)
+    assert found.keys() == {"job folders"}
+    assert found["job folders"].is_lacking
+
+
 @pytest.mark.parametrize("answer", [False, OSError(errno.ENOLCK, "No locks available")])
 def test_a_home_without_locks_is_a_need(monkeypatch: pytest.MonkeyPatch, answer: bool | OSError) -> None:
     def lock(_: Path) -> bool:
