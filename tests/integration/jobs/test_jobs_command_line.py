@@ -1,4 +1,4 @@
-"""Jobs from the command line: a real one from its launch to its end, and what jobs of any behaviour are told."""
+"""Jobs from the command line: a real one from launch to end, and what is said of jobs of any behaviour."""
 
 from __future__ import annotations
 
@@ -108,6 +108,7 @@ def test_what_is_cancelled_leaves_nothing_running_and_goes_on_when_resumed(
 ) -> None:
     jobs = [act("wait", tmp_path / "go") for _ in range(2)]
     ids = [job.id for job in jobs]
+    until(lambda: all("begins" in job.log_path.read_text() for job in jobs))
     result = run("jobs", "cancel", *ids)
     assert result.exit_code == 0, result.output
     assert result.stdout.splitlines() == [
