@@ -82,15 +82,16 @@ class JobSpec(BaseModel):
             JobError: there is none, or it cannot be read.
         """
         try:
-            return cls.model_validate_json(path.read_bytes())
+            return cls.model_validate(json.loads(path.read_bytes()))
         except OSError as error:
             raise JobError(f"{path}: {error.strerror}") from None
-        except ValidationError:
+        except ValueError:
             raise JobError(f"{path}: this is no spec of a job") from None
 
     def as_json(self) -> bytes:
         """The text of ``spec.json``."""
-        return json.dumps(self.model_dump(mode="json"), indent=2, ensure_ascii=False).encode() + b"\n"
+        # In ASCII, because a word may be what is no text in any other: the name of a file in bytes.
+        return json.dumps(self.model_dump(), indent=2).encode() + b"\n"
 
 
 def _flag_words(flags: dict[str, object]) -> Iterator[str]:
