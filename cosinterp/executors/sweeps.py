@@ -8,15 +8,14 @@ So where devices are alike rows are too. Only what is computed besides, to know 
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from math import ceil
 
-from cosinterp.errors import ModelError, ModelWarning
 from cosinterp.executors.executor import Executor, Failed, Finished, Tell
 from cosinterp.executors.failures import TasksFailed
+from cosinterp.executors.loading import load_planned
 from cosinterp.interventions.intervention import RunRef
 from cosinterp.models.loading.recipe import Recipe
 from cosinterp.patching.running import IsMade, rows_here
@@ -63,13 +62,7 @@ class SweepWork:
         Raises:
             UserError: it cannot be loaded there, or is not the one that was planned with.
         """
-        with warnings.catch_warnings():
-            # The driver has said them.
-            warnings.simplefilter("ignore", ModelWarning)
-            prepared = self.recipe.prepare(device)
-        if model_settings(prepared.model) != self.settings:
-            raise ModelError(f"{self.recipe.name} is another model here than where this was planned")
-        sweep = Sweep(prepared.load(), self.trials, self.options)
+        sweep = Sweep(load_planned(self.recipe, self.settings, device), self.trials, self.options)
         numbers = {id(trial): number for number, trial in enumerate(self.trials)}
 
         def make(part: Part, tell: Tell) -> None:

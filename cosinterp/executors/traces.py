@@ -7,7 +7,6 @@ of their own; all that comes back is how far they are.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -15,15 +14,17 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cosinterp.errors import ModelWarning, TraceError
 from cosinterp.executors.executor import Executor, Failed, Later, Tell, Told
 from cosinterp.executors.failures import TasksFailed
+from cosinterp.executors.loading import load_planned
+from cosinterp.executors.progress import Account, Telling
+from cosinterp.executors.travelling import bare, portable
 from cosinterp.following import Followed
 from cosinterp.interventions.changes import NO_CHANGES, Changes
 from cosinterp.models.loading.recipe import Recipe
 from cosinterp.planning.batches import Batch, batches
 from cosinterp.planning.fitting import check_space
-from cosinterp.planning.plan import TracePlan, model_settings
+from cosinterp.planning.plan import TracePlan
 from cosinterp.planning.to_make import joining, runs_to_make
 from cosinterp.tracing import HOST_MEMORY, Progress, Recorder
 from stores.selection import compact
@@ -36,29 +37,13 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Stepped:
-    """A step of a batch is over."""
-
-    step: int
-
-
-@dataclass(frozen=True)
-class Made:
-    """A run is complete on disk."""
-
-    seed: int
-
-
-@dataclass(frozen=True)
 class TraceTask:
     """A batch of a trace. It travels with its first image, not with the place of that on some disk."""
 
     batch: Batch
 
     def __reduce__(self) -> tuple[Callable[[Batch], TraceTask], tuple[Batch]]:
-        planned = self.batch.planned
-        sample = replace(planned.sample, image=planned.sample.image)
-        return TraceTask, (replace(self.batch, planned=replace(planned, sample=sample)),)
+        return TraceTask, (replace(self.batch, planned=portable(self.batch.planned)),)
 
     @property
     def key(self) -> tuple[str, tuple[int, ...]]:
@@ -93,16 +78,8 @@ class TraceWork:
         Raises:
             UserError: it cannot be loaded there, or is not the one that was planned with.
         """
-        with warnings.catch_warnings():
-            # The driver has said them.
-            warnings.simplefilter("ignore", ModelWarning)
-            prepared = self.recipe.prepare(device)
-        if model_settings(prepared.model) != self.plan.settings.model:
-            raise TraceError(
-                f"{self.recipe.name} is another model here than where this was planned; give all workers "
-                "the same files"
-            )
-        return TraceWorker(self, prepared.load(), open_store(self.path))
+        model = load_planned(self.recipe, self.plan.settings.model, device)
+        return TraceWorker(self, model, open_store(self.path))
 
 
 class TraceWorker:
@@ -112,7 +89,7 @@ class TraceWorker:
         self._work = work
         self._model = model
         self._store = store
-        self._telling = _Telling()
+        self._telling = Telling()
         self._recorder: Recorder | None = None
         self._spoiled: Exception | None = None
 
@@ -123,7 +100,7 @@ class TraceWorker:
         if there == batch.wanted:
             return Later(lambda: None)
         recorder = self._ready()
-        self._telling.begin(batch, tell)
+        self._telling.begin(batch.runs, tell)
         try:
             wait = recorder.record(replace(batch, wanted=batch.wanted - there))
         except Exception as error:
@@ -175,25 +152,6 @@ class TraceWorker:
             recorder.__exit__(type(error), error, error.__traceback__)
 
 
-class _Telling:
-    """Sends what a recorder tells with the task that it is of."""
-
-    def __init__(self) -> None:
-        self._tells: dict[tuple[str, int], Tell] = {}
-
-    def begin(self, batch: Batch, tell: Tell) -> None:
-        self._tells.update(dict.fromkeys(batch.runs, tell))
-
-    def planned(self, plan: TracePlan, todo: Sequence[tuple[str, int]]) -> None:
-        """Not said by a recorder."""
-
-    def step(self, sample: str, seeds: tuple[int, ...], step: int, num_steps: int) -> None:
-        self._tells[sample, seeds[0]](Stepped(step))
-
-    def finished(self, sample: str, seed: int) -> None:
-        self._tells.pop((sample, seed))(Made(seed))
-
-
 def spread_plan(
     executor: Executor,
     recipe: Recipe,
@@ -229,7 +187,7 @@ def spread_plan(
     tasks = [TraceTask(batch) for batch in batches(plan, todo)]
     if not tasks:
         return store
-    accounts = {task.key: _Account(task, plan.num_steps, progress) for task in tasks}
+    accounts = {task.key: Account(task.key[0], plan.num_steps, progress) for task in tasks}
     work = TraceWork(recipe, _of_largest(plan, todo), path.absolute(), followed, changes, host_memory)
     failed: list[Failed[TraceTask]] = []
     with closing(executor.run(work, tasks)) as happening:
@@ -240,7 +198,7 @@ def spread_plan(
             elif isinstance(happened, Failed):
                 failed.append(happened)
             else:
-                account.finished()
+                account.made([seed for _, seed in happened.task.batch.runs])
     if failed:
         lacking = sum(not store.has(*run, changes.variant) for one in failed for run in one.task.batch.runs)
         what = f"{lacking} of {count_text(len(todo), 'run')} {'was' if lacking == 1 else 'were'} not made"
@@ -248,38 +206,9 @@ def spread_plan(
     return store
 
 
-class _Account:
-    """Tells a progress how a task goes, and each thing once, however often the task is begun."""
-
-    def __init__(self, task: TraceTask, num_steps: int, progress: Progress | None) -> None:
-        self._sample = task.batch.planned.sample.name
-        self._seeds = tuple(seed for _, seed in task.batch.runs)
-        self._num_steps = num_steps
-        self._progress = progress
-        self._steps: set[int] = set()
-        self._made: set[int] = set()
-
-    def told(self, message: object) -> None:
-        """A message of its worker."""
-        if isinstance(message, Stepped) and message.step not in self._steps:
-            self._steps.add(message.step)
-            if self._progress is not None:
-                self._progress.step(self._sample, self._seeds, message.step, self._num_steps)
-        elif isinstance(message, Made) and message.seed not in self._made:
-            self._made.add(message.seed)
-            if self._progress is not None:
-                self._progress.finished(self._sample, message.seed)
-
-    def finished(self) -> None:
-        """All its runs are there, also those whose worker died before it could say so."""
-        for seed in self._seeds:
-            self.told(Made(seed))
-
-
 def _of_largest(plan: TracePlan, todo: Sequence[tuple[str, int]]) -> TracePlan:
     """A plan of the largest sample that is made, which says what memory a worker takes; samples that are
     made come with the tasks."""
     names = {name for name, _ in todo}
     largest = max((one for one in plan.samples if one.sample.name in names), key=plan.run_bytes)
-    bare = replace(largest.sample, image=None, truth={}, metadata={}, videos={})
-    return replace(plan, samples=(replace(largest, sample=bare),))
+    return replace(plan, samples=(bare(largest),))
