@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cosinterp.cli import analysis_options, options, run_flags
-from cosinterp.cli.command_line import command_line, resume_command
+from cosinterp.cli.command_line import command_line
 from cosinterp.cli.ensemble_compare import ComparisonFlags
 from cosinterp.cli.ensemble_flags import MERGED, MergeFlags, RecordFlags
 from cosinterp.cli.flag_groups import with_groups
 from cosinterp.cli.options import one_of
 from cosinterp.cli.run_flags import MachineFlags, SampleFlags, SamplingFlags
+from cosinterp.cli.spread_flags import SpreadFlags
 from cosinterp.errors import SelectionError
 
 if TYPE_CHECKING:
@@ -21,7 +23,6 @@ if TYPE_CHECKING:
 
     from cosinterp.ensembles.chunks import Chunk
     from cosinterp.ensembles.planned import PlannedEnsemble
-    from cosinterp.models.loading import Prepared
     from cosinterp.models.model import Model
     from probes.results.result import Result
     from stores import Store
@@ -62,6 +63,7 @@ def ensemble(
     ] = None,
     force: analysis_options.Force = False,
     machine: MachineFlags,
+    spreading: SpreadFlags,
     chunk: Annotated[
         str,
         typer.Option(
@@ -100,6 +102,10 @@ def ensemble(
     No merging: after step 3 the seed that most others agree with goes on alone:
     cosinterp ensemble --model maze-wan --dataset mazes --store runs/ensembles --seeds 0-7 --select agreement
     --at-step 3 --variant plan-early
+
+    Over the GPUs of this machine, each with some of the seeds:
+    cosinterp ensemble --model Wan-AI/Wan2.2-I2V-A14B-Diffusers --dataset mazes --store runs/ensembles
+    --executor ray
     """
     from stores.selection import parse_seeds
 
@@ -115,8 +121,10 @@ def ensemble(
     force = force or resume
     if score and not dry_run:
         analysis_options.check_result(store, called, force, comparison.plot)
-    prepared = machine.prepare(model)
+    spread = spreading.over(machine.device, [store])
+    prepared = replace(machine, device=spread.device, dtype=machine.dtype or spread.dtype).prepare(model)
 
+    from cosinterp.cli.ensemble_making import check, make, once
     from cosinterp.ensembles.planned import plan_ensemble
 
     planned = plan_ensemble(
@@ -135,11 +143,12 @@ def ensemble(
         sampling=asked,
         **merging.settings(),
     )
+    check(planned, spread.executor)
     if dry_run:
         _show(planned, as_json)
         return
-    load = _once(prepared)
-    made = _make(planned, load, prepared, machine.memory)
+    load = once(prepared)
+    made = make(planned, load, prepared, machine.memory, spread.executor)
     compared = _compared(made, planned, load, comparison) if score else None
     if compared is None:
         _say(planned, as_json)
@@ -157,18 +166,6 @@ def _chunk(text: str) -> Chunk:
     raise SelectionError(f"--chunk {text}: auto, or how many seeds")
 
 
-def _once(prepared: Prepared) -> Callable[[], Model]:
-    """Reads the weights when they are first needed: a store that has all needs none."""
-    loaded: list[Model] = []
-
-    def load() -> Model:
-        if not loaded:
-            loaded.append(options.load_weights(prepared))
-        return loaded[0]
-
-    return load
-
-
 def _show(planned: PlannedEnsemble, as_json: bool) -> None:
     """Print the plan; as the ensemble itself, refuse one that does not fit."""
     from cosinterp.cli.console import print_json
@@ -182,40 +179,6 @@ def _show(planned: PlannedEnsemble, as_json: bool) -> None:
         print_outlook(outlook)
     check_space(planned.path, planned.base, planned.base_todo)
     check_space(planned.path, planned.plan, planned.runs)
-
-
-def _make(planned: PlannedEnsemble, load: Callable[[], Model], prepared: Prepared, host_memory: int) -> Store:
-    from cosinterp.cli.console import err, print_warning
-    from cosinterp.cli.trace_progress import RichProgress
-    from cosinterp.ensembles.costs import rows_by_step
-    from cosinterp.ensembles.ensemble import make_base_runs, make_ensemble
-    from cosinterp.tracing import writing_threads
-    from stores import open_store
-    from stores.units import count_text
-
-    if not planned.base_todo and not planned.todo:
-        err().print(f"{planned.path} has all these runs already", markup=False, soft_wrap=True)
-        return open_store(planned.path)
-    model = load()
-    threads = writing_threads(model, planned.plan)
-    steps = sum(rows_by_step(planned.spec, planned.plan.num_steps, len(planned.plan.seeds)))
-    bars: list[RichProgress] = []
-    try:
-        if planned.base_todo:
-            with RichProgress(planned.path, threads) as bar:
-                bars.append(bar)
-                make_base_runs(model, planned, host_memory=host_memory, progress=bar)
-        if planned.todo:
-            steps *= len(planned.todo)
-            with RichProgress(planned.path, threads, variant=planned.variant, steps=steps) as bar:
-                bars.append(bar)
-                make_ensemble(model, planned, host_memory=host_memory, progress=bar, note=print_warning)
-    except KeyboardInterrupt:
-        finished = count_text(sum(bar.made for bar in bars), "finished run")
-        err().print(f"interrupted; {finished} kept. To go on:")
-        err().print(f"  {resume_command(sys.argv)}", markup=False, soft_wrap=True)
-        raise
-    return open_store(planned.path)
 
 
 def _compared(
