@@ -172,10 +172,7 @@ def _kind(mount: Mount) -> Finding:
 
 def _writable(place: Path) -> Finding:
     try:
-        with tempfile.TemporaryFile(dir=place) as file:
-            file.write(b"cosinterp")
-            file.flush()
-            os.fsync(file.fileno())
+        write_a_file(place)
     except OSError as error:
         return is_lacking(
             "writing",
@@ -215,6 +212,18 @@ def _locks(place: Path, mount: Mount | None) -> Finding:
             "Give each machine samples or seeds of its own, or a store of its own (cosinterp store merge).",
         )
     return is_fine(name, "work", "Of all processes that want to make a run, one does.")
+
+
+def write_a_file(place: Path) -> None:
+    """Write a file in ``place`` through to the disk, and leave nothing of it.
+
+    Raises:
+        OSError: the folder takes none.
+    """
+    with tempfile.TemporaryFile(dir=place) as file:
+        file.write(b"cosinterp")
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def lock_is_refused(place: Path) -> bool:

@@ -2,56 +2,51 @@
 
 from __future__ import annotations
 
-import os
 import stat
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from cosinterp.doctor.asking import Circumstances
-from cosinterp.doctor.disk import lock_is_refused
+from cosinterp.doctor.disk import lock_is_refused, write_a_file
 from cosinterp.doctor.finding import Finding, is_fine, is_lacking, is_noted
+from cosinterp.errors import JobError
+from cosinterp.jobs import listing
 from cosinterp.jobs.home import HOME, home, jobs_folder
+from cosinterp.jobs.limits import PER_GPU, WITHOUT_GPU, check_limits
+from cosinterp.jobs.state import State
 from stores.files import free_space
 from stores.units import count_text, size_text
 
 _NAME = "job folders"
 _ADVICE = f"Set {HOME} to a folder of yours on a disk of this machine."
+_UNDER_WAY = (State.QUEUED, State.RUNNING, State.CANCELLING)
 _LITTLE_SPACE = 100 * 10**6
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
-_SLOTS = {"COSINTERP_JOBS_PER_GPU": "1", "COSINTERP_JOBS_WITHOUT_GPU": "4"}
 
 
-def folder(circumstances: Circumstances) -> Iterator[Finding]:
+def folder(_: Circumstances) -> Iterator[Finding]:
     """Where jobs are, what is in it, and whether jobs can be made there."""
     path = jobs_folder()
     try:
         place, free = free_space(path)
         made = _made(path, place, free)
-    except OSError as error:
-        value = f"{path}: {error.strerror or error}"
+    except (OSError, JobError) as error:
+        value = f"{path}: {error.strerror}" if isinstance(error, OSError) else str(error)
         yield is_lacking(
             _NAME, value, "It cannot be looked into, so there are no jobs.", _ADVICE, needed=True
         )
         return
     yield made
     yield from _private(path)
-    per_gpu, without = (circumstances.environ.get(name) or usual for name, usual in _SLOTS.items())
-    yield is_fine(
-        "slots",
-        f"{per_gpu} for each GPU, {without} without",
-        f"{' and '.join(_SLOTS)} say how many run at once.",
-    )
+    yield _slots()
 
 
 def _made(path: Path, place: Path, free: int) -> Finding:
-    count = sum(1 for one in path.iterdir() if one.is_dir()) if path == place else 0
-    value = f"{path}: {count_text(count, 'job')}"
+    there = listing.jobs()
+    running = sum(job.state() in _UNDER_WAY for job in there)
+    value = f"{path}: {count_text(len(there), 'job')}" + (f", {running} under way" if running else "")
     try:
-        with tempfile.TemporaryFile(dir=place) as file:
-            file.write(b"cosinterp")
-            file.flush()
-            os.fsync(file.fileno())
+        write_a_file(place)
     except OSError as error:
         refused = f"{value}; {error.strerror}"
         meaning = "Nothing can be started with --detach."
@@ -67,6 +62,17 @@ def _made(path: Path, place: Path, free: int) -> Finding:
         meaning = "What jobs print and tell of themselves is lost when the disk is full."
         return is_noted(_NAME, f"{value}; {size_text(free)} free", meaning, _ADVICE, needed=True)
     return is_fine(_NAME, value, "Jobs can be started with --detach.", needed=True)
+
+
+def _slots() -> Finding:
+    variables = f"{PER_GPU} and {WITHOUT_GPU}"
+    try:
+        limits = check_limits()
+    except JobError as error:
+        meaning = "Nothing can be started with --detach."
+        return is_lacking("slots", str(error), meaning, f"Set {variables} to whole numbers, or unset them.")
+    value = f"{limits.per_gpu} for each GPU, {limits.without_gpu} without"
+    return is_fine("slots", value, f"{variables} say how many jobs run at once.")
 
 
 def _private(path: Path) -> Iterator[Finding]:

@@ -6,10 +6,13 @@ import errno
 import os
 import tempfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from cosinterp.doctor import jobs, video
+from cosinterp.jobs import listing
+from cosinterp.jobs.state import State
 from tests.unit.doctor.asked import asked
 
 
@@ -27,13 +30,24 @@ def test_a_home_that_is_to_be_made_is_fine_and_left_alone(home: Path) -> None:
     assert not home.exists()
 
 
-def test_jobs_and_slots_are_told(home: Path) -> None:
-    (home / "jobs" / "trace-1").mkdir(parents=True)
+def test_jobs_and_slots_are_told(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (home / "jobs").mkdir(parents=True)
     (home / "jobs").chmod(0o700)
-    found = asked(jobs.folder, environ={"COSINTERP_JOBS_PER_GPU": "3"})
-    assert found["job folders"].value.endswith(": 1 job")
+    states = [State.RUNNING, State.FINISHED, State.QUEUED]
+    there = [SimpleNamespace(state=lambda state=state: state) for state in states]
+    monkeypatch.setattr(listing, "jobs", lambda: there)
+    monkeypatch.setenv("COSINTERP_JOBS_PER_GPU", "3")
+    found = asked(jobs.folder)
+    assert found["job folders"].value.endswith(": 3 jobs, 2 under way")
     assert found["slots"].value == "3 for each GPU, 4 without"
     assert "privacy" not in found
+
+
+def test_slots_that_are_no_number_are_a_lack(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COSINTERP_JOBS_PER_GPU", "many")
+    found = asked(jobs.folder)["slots"]
+    assert (found.state, found.is_lacking) == ("lack", False)
+    assert "COSINTERP_JOBS_PER_GPU=many" in found.value
 
 
 def test_a_folder_that_others_may_read_is_noted(home: Path) -> None:
