@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -16,42 +17,78 @@ from tests.integration.hub import COMMIT, Hub, serving
 REPOSITORY = Path(__file__).parents[2]
 NAME = "someone/tiny-wan"
 PROGRAM = """
-import json, sys
+import json, os, sys
 from cosinterp.errors import ModelError
 from cosinterp.models.loading import prepare
-for what, name, settings in json.loads(sys.argv[1]):
+
+def answer(what, name, settings):
     try:
         prepared = prepare(name, device="cpu", **settings)
         model = prepared.model if what == "prepare" else getattr(prepared, what)()
-        answer = {"revision": model.revision, "num_layers": model.num_layers}
+        return {"revision": model.revision, "num_layers": model.num_layers}
     except ModelError as error:
-        answer = {"error": str(error)}
-    print("answer", json.dumps(answer))
+        return {"error": str(error)}
+
+# What loading imports takes seconds, which the forks need not spend.
+prepare(sys.argv[1], device="cpu").load()
+for line in sys.stdin:
+    if os.fork() == 0:
+        print(json.dumps([answer(*request) for request in json.loads(line)]), flush=True)
+        os._exit(0)
+    os.wait()
 """
 
 Request = tuple[str, str, dict[str, Any]]
 Ask = Callable[..., list[dict[str, Any]]]
 
 
-@pytest.fixture
-def hub(tiny_folder: Callable[[str], Path]) -> Iterator[Hub]:
+@pytest.fixture(scope="module")
+def served(tiny_folder: Callable[[str], Path]) -> Iterator[Hub]:
     with serving(NAME, tiny_folder("wan2.1-t2v")) as served:
         yield served
 
 
 @pytest.fixture
-def ask(hub: Hub, tmp_path: Path) -> Ask:
-    """Has a process of its own, whose cache is this test's, prepare or load models one after another."""
+def hub(served: Hub) -> Hub:
+    """The hub, of which nothing has been fetched."""
+    served.fetched.clear()
+    return served
+
+
+@pytest.fixture(scope="module")
+def asked(
+    served: Hub, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[subprocess.Popen[str], Path]]:
+    """A process that has a fork of its own answer each line of requests; where its cache is."""
+    folder = tmp_path_factory.mktemp("asked")
+    environment = {**served.environment(folder / "cache"), "PYTHONPATH": str(REPOSITORY)}
+    with (folder / "log").open("w") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-c", PROGRAM, str(served.folder)],
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+        )
+        yield process, folder / "cache"
+        process.communicate(timeout=60)
+
+
+@pytest.fixture
+def ask(asked: tuple[subprocess.Popen[str], Path]) -> Ask:
+    """Has a process of its own, whose cache is empty, prepare or load models one after another."""
+    process, cache = asked
+    shutil.rmtree(cache, ignore_errors=True)
 
     def run(*requests: Request) -> list[dict[str, Any]]:
-        words = [sys.executable, "-c", PROGRAM, json.dumps(requests)]
-        environment = {**hub.environment(tmp_path / "cache"), "PYTHONPATH": str(REPOSITORY)}
-        done = subprocess.run(
-            words, env=environment, capture_output=True, text=True, timeout=120, check=False
-        )
-        assert done.returncode == 0, done.stderr
-        lines = [line for line in done.stdout.splitlines() if line.startswith("answer ")]
-        return [json.loads(line.removeprefix("answer ")) for line in lines]
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(json.dumps(requests) + "\n")
+        process.stdin.flush()
+        answers = process.stdout.readline()
+        assert answers, cache.with_name("log").read_text()
+        return json.loads(answers)
 
     return run
 
