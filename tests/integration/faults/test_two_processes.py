@@ -27,7 +27,7 @@ def test_commands_of_their_own_trace_into_one_store_and_one_of_two_makes_a_run(
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "400"}
 
     def start(seeds: str) -> subprocess.Popen[str]:
-        words = trace_of(folder, "--num-steps", 20, "--sites", "all", "--seeds", seeds, "--store", store)
+        words = trace_of(folder, "--num-steps", 8, "--sites", "all", "--seeds", seeds, "--store", store)
         command = [sys.executable, "-m", "cosinterp", *map(str, words)]
         return subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
