@@ -21,7 +21,7 @@ KINDS = [
     Kind("fp8", "zstd"),
     Kind("bf16", reductions=("project:8", "tokens:5")),
 ]
-FLIPS = 60
+FLIPS = 30
 
 READS: dict[str, Callable[[Run, str], list[np.ndarray]]] = {
     "whole": lambda run, key: [run.read(key, step, layer) for step in STEPS for layer in LAYERS],
