@@ -1,5 +1,6 @@
 """What every test stands on: no network, no display, and times that do not fail a slow machine."""
 
+import gc
 import os
 import shutil
 from collections.abc import Callable
@@ -19,6 +20,12 @@ __all__ = ["pytest_addoption", "pytest_runtest_logreport", "pytest_sessionfinish
 
 settings.register_profile("cosinterp", deadline=None, print_blob=True)
 settings.load_profile("cosinterp")
+
+
+def pytest_collection_finish() -> None:
+    """Let no garbage collection go through all that was imported and collected, again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
