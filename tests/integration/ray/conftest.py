@@ -31,6 +31,9 @@ _ENVIRONMENT = {
     "RAY_health_check_failure_threshold": "4",
 }
 
+OURS = (*_ENVIRONMENT, "RAY_TMPDIR", OWNER)
+"""The variables of the cluster of the tests, which are not for a Ray of one's own."""
+
 
 class TwoNodes:
     """A `ray.cluster_utils.Cluster` whose second node can be lost, and comes back for the next test.

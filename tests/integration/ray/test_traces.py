@@ -139,8 +139,15 @@ def test_the_work_of_a_lost_node_is_done_by_the_other(
     plan = make_plan(
         prepared.model,
         samples,
-        **{"seeds": "0-1", "layers": "0-2", "sites": "resid", "save_steps": "all", "branches": "cond"},
-        **{"dtype": "auto", "batch": 1, "save_video": False, "host_memory": HOST_MEMORY},
+        seeds="0-1",
+        layers="0-2",
+        sites="resid",
+        save_steps="all",
+        branches="cond",
+        dtype="auto",
+        batch=1,
+        save_video=False,
+        host_memory=HOST_MEMORY,
         sampling={**SIZE, "num_steps": STEPS},
     )
     progress = LosesNode(cluster)

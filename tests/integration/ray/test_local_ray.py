@@ -1,0 +1,97 @@
+"""A Ray that is started for one command: what it listens on, and that nothing of it is left."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from cosinterp.executors.ray_watcher import OWNER, clean_up, processes_of
+from tests.integration.ray.conftest import OURS
+
+ROOT = Path(__file__).parents[3]
+
+
+class Program:
+    """A program with a Ray of its own, whose two workers are at work.
+
+    Attributes:
+        process: it.
+        ray: the processes of its Ray.
+        folder: of its Ray.
+    """
+
+    def __init__(self, notes: Path) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "tests.integration.ray.endless", notes],
+            cwd=ROOT,
+            env={name: value for name, value in os.environ.items() if name not in OURS},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            # As a terminal starts it, so that signals to its group are not for the tests.
+            start_new_session=True,
+        )
+        assert self.process.stdout is not None
+        workers = [psutil.Process(int(self.process.stdout.readline())) for _ in range(2)]
+        self.folder = Path(workers[0].environ()[OWNER])
+        self.ray = processes_of(str(self.folder))
+        assert set(workers) <= set(self.ray)
+
+    def assert_gone(self, seconds: float) -> None:
+        """Nothing of its Ray is there, at most so many seconds later."""
+        _, left = psutil.wait_procs(self.ray, timeout=seconds)
+        assert not left
+        deadline = time.monotonic() + seconds
+        while self.folder.exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert not self.folder.exists()
+        assert not processes_of(str(self.folder))
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Iterator[Program]:
+    started = Program(tmp_path)
+    yield started
+    started.process.kill()
+    started.process.communicate()
+    clean_up(str(started.folder))
+
+
+def test_it_listens_on_the_loopback_address_alone_and_dies_with_the_program(program: Program) -> None:
+    names = [" ".join(process.cmdline()) for process in program.ray]
+    assert any("gcs_server" in name for name in names)
+    assert any("raylet" in name for name in names)
+    listening = [
+        connection.laddr.ip
+        for process in [psutil.Process(program.process.pid), *program.ray]
+        for connection in process.net_connections("inet")
+        if connection.status == psutil.CONN_LISTEN or not connection.raddr
+    ]
+    assert listening
+    assert {address.removeprefix("::ffff:") for address in listening} == {"127.0.0.1"}
+    # What other users of the machine need to talk to it, or to see what it writes.
+    assert all(process.environ()["RAY_AUTH_TOKEN"] for process in program.ray)
+    assert program.folder.stat().st_mode & 0o077 == 0
+
+    program.process.kill()
+    program.assert_gone(seconds=10)
+
+
+def test_an_interrupt_stops_the_tasks_and_ends_it(program: Program, tmp_path: Path) -> None:
+    # To all processes of the terminal, as Ctrl-C does.
+    os.killpg(program.process.pid, signal.SIGINT)
+    said, wrong = program.process.communicate(timeout=60)
+
+    assert program.process.returncode == 128 + signal.SIGINT or program.process.returncode == -signal.SIGINT
+    assert "KeyboardInterrupt" in wrong
+    program.assert_gone(seconds=0)
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["<class 'KeyboardInterrupt'>"] * 2
+    assert said == ""
