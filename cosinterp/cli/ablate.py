@@ -94,7 +94,7 @@ def ablate(
     asked = Asked.of(opened.path, name, sweep)
     made = sweep.options(donors.value)
     runs = runs_alone(opened, sample_names(samples), seeds)
-    spread = spreading.over(model.device)
+    spread = spreading.over(model.device, [opened.path])
     prepared = replace(model, device=spread.device).prepare(opened)
     study = ablation_study(
         prepared.model,

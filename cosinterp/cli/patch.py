@@ -78,7 +78,7 @@ def patch(
     asked = Asked.of(recipients.path, name, sweep)
     made = sweep.options(donors.value)
     found = pairs.find(recipients, givers)
-    spread = spreading.over(model.device)
+    spread = spreading.over(model.device, [recipients.path, givers.path])
     prepared = replace(model, device=spread.device).prepare(recipients)
     study = patch_study(
         prepared.model,

@@ -89,7 +89,7 @@ def steer(
     numbers = _scales(scales)
     made = sweep.options()
     pairs = steered_runs(opened, sample, seeds, toward)
-    spread = spreading.over(model.device)
+    spread = spreading.over(model.device, [opened.path])
     prepared = replace(model, device=spread.device).prepare(opened)
     grid = grid_of(
         found,
