@@ -55,6 +55,32 @@ def test_the_page_shows_what_is_planned_today(number: int, stand_ins: dict[str, 
     assert [line.rstrip() for line in result.stdout.splitlines() if line.strip()] == lines
 
 
+def test_what_is_recommended_is_what_is_planned() -> None:
+    """Each ``cosinterp trace`` of the page has the flags of the plan below it, and none that there is not."""
+    page = PAGE.read_text(encoding="utf-8").partition("### What to choose")[2]
+    traces = re.findall(r"^    cosinterp trace ((?:.*\\\n)*.*)$", page, re.MULTILINE)
+    assert len(traces) == len(COMMANDS) - 1
+    own = {"--dataset", "--store", "--executor", "--resume"}
+    fleet = {"--prompt", "--image", "--samples", "--gpus", "--node-disk", "--evaluation", "--more-seconds"}
+    for text, (planning, _) in zip(traces, COMMANDS[1:], strict=True):
+        words = shlex.split(text.replace("\\\n", " "))
+        assert flags_of(words, own) == flags_of(planning, fleet)
+        # Unknown flags are refused before help is shown.
+        result = CliRunner().invoke(app, ["trace", *words, "--help"])
+        assert result.exit_code == 0, result.output
+
+
+def flags_of(words: list[str], without: set[str]) -> list[tuple[str, str]]:
+    """The flags of a command, each with its value, in order of their names."""
+    following = [*words[1:], "--"]
+    pairs = [
+        (word, "" if value.startswith("--") else value)
+        for word, value in zip(words, following, strict=True)
+        if word.startswith("--")
+    ]
+    return sorted(pair for pair in pairs if pair[0] not in without)
+
+
 def test_figures_in_the_text_follow_from_the_plan(stand_ins: dict[str, str]) -> None:
     data = json.loads(planned([*COMMANDS[0][0], "--json"], stand_ins).stdout)
     full, project, mean = (data["kept"][f"{name} bf16"] for name in ("full", "project:64", "mean"))
