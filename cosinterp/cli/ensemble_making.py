@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Protocol
 
 from cosinterp.cli import options
 from cosinterp.cli.command_line import resume_command
-from cosinterp.cli.spread_flags import recipe_of
-from cosinterp.errors import SelectionError
+from cosinterp.cli.spread_flags import failures_told, recipe_of
 
 if TYPE_CHECKING:
     from cosinterp.ensembles.planned import PlannedEnsemble
     from cosinterp.executors.executor import Executor
     from cosinterp.models.loading import Prepared
+    from cosinterp.models.loading.recipe import Recipe
     from cosinterp.models.model import Model
     from cosinterp.tracing import Progress
     from stores import Store
@@ -52,8 +52,6 @@ def check(planned: PlannedEnsemble, executor: Executor | None) -> None:
 
     if isinstance(executor, RayExecutor):
         check_apart(planned.spec)
-    elif executor is not None:
-        raise SelectionError("ensembles are made by this process, on one device, or by --executor ray")
 
 
 def make(
@@ -77,10 +75,10 @@ def make(
     steps = sum(rows_by_step(planned.spec, planned.plan.num_steps, len(planned.plan.seeds)))
     bars: list[RichProgress] = []
     try:
-        with _maker(planned, load, prepared, host_memory, executor) as maker:
+        with failures_told(), _maker(planned, load, prepared, host_memory, executor) as maker:
             threads = writing_threads(prepared.model, planned.plan)
             if executor is not None:
-                threads *= min(executor.workers, len(planned.plan.seeds))
+                threads *= executor.workers
             if planned.base_todo:
                 with RichProgress(planned.path, threads) as bar:
                     bars.append(bar)
@@ -110,8 +108,11 @@ def _maker(
     from cosinterp.ensembles.actors.ensemble import ActorEnsemble
     from cosinterp.executors.ray_executor import RayExecutor
 
-    if not isinstance(executor, RayExecutor):
+    if executor is None:
         yield _Here(load(), planned, host_memory)
+        return
+    if not isinstance(executor, RayExecutor):
+        yield _Spread(executor, recipe_of(prepared), planned, host_memory)
         return
     actors = ActorEnsemble(
         executor, recipe_of(prepared), planned, host_memory=host_memory, note=print_warning
@@ -120,6 +121,40 @@ def _maker(
         with err().status(f"loading {prepared.model.name} in actors of Ray"):
             stack.enter_context(actors)
         yield actors
+
+
+class _Spread:
+    """By workers, each the ensembles of some samples."""
+
+    def __init__(
+        self, executor: Executor, recipe: Recipe, planned: PlannedEnsemble, host_memory: int
+    ) -> None:
+        self._executor, self._recipe = executor, recipe
+        self._planned, self._host_memory = planned, host_memory
+
+    def make_base_runs(self, progress: Progress) -> None:
+        from cosinterp.executors.ensembles import spread_base_runs
+
+        spread_base_runs(
+            self._executor,
+            self._recipe,
+            self._planned,
+            host_memory=self._host_memory,
+            progress=progress,
+        )
+
+    def make_ensemble(self, progress: Progress) -> None:
+        from cosinterp.cli.console import print_warning
+        from cosinterp.executors.ensembles import spread_ensemble
+
+        spread_ensemble(
+            self._executor,
+            self._recipe,
+            self._planned,
+            host_memory=self._host_memory,
+            progress=progress,
+            note=print_warning,
+        )
 
 
 class _Here:

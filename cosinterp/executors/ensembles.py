@@ -17,7 +17,7 @@ from cosinterp.ensembles.to_make import ToMake
 from cosinterp.executors.executor import Executor, Failed, Tell, Told
 from cosinterp.executors.failures import TasksFailed
 from cosinterp.executors.loading import load_planned
-from cosinterp.executors.progress import Account, Telling
+from cosinterp.executors.progress import Account, Noted, Telling
 from cosinterp.executors.traces import spread_plan
 from cosinterp.executors.travelling import portable
 from cosinterp.models.loading.recipe import Recipe
@@ -41,13 +41,6 @@ class EnsembleTask:
 
     def __str__(self) -> str:
         return self.one.planned.sample.name
-
-
-@dataclass(frozen=True)
-class Noted:
-    """What the user should know, in a line."""
-
-    text: str
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,13 @@ class Made:
     seed: int
 
 
+@dataclass(frozen=True)
+class Noted:
+    """What the user should know, in a line."""
+
+    text: str
+
+
 class Telling:
     """The progress of a worker: sends what it is told as messages of the task that it is of."""
 

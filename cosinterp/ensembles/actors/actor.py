@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from cosinterp.ensembles.actors.reaching import Reaching
 from cosinterp.ensembles.rendezvous import Released
+from cosinterp.executors.progress import Noted, Telling
 from cosinterp.mendable import told
 from stores.errors import ClaimedError
 
@@ -71,6 +72,7 @@ class SeedActor:
         """
 
         def loaded() -> None:
+            from cosinterp.executors.loading import load_planned
             from cosinterp.executors.ray_worker import gpu
             from cosinterp.replaying.preamble import Preamble
 
@@ -80,7 +82,7 @@ class SeedActor:
 
                 # Or pinned memory would be had from the first GPU, which is another actor's.
                 torch.cuda.set_device(own)
-            self._model = _loaded(recipe, wanted, own)
+            self._model = load_planned(recipe, wanted, own)
             self._preamble = Preamble(self._model)
 
         return _outcome(loaded)
@@ -114,13 +116,15 @@ class SeedActor:
 
             company = Member(reaching, number, parts, member)
             (one,) = planned.todo
+            telling = Telling()
+            telling.begin(planned.plan.runs(), partial(reaching.tell, number))
             with Making(
                 self._model,
                 planned,
                 self._store(planned.path),
                 host_memory,
-                _Telling(reaching, number),
-                lambda text: reaching.tell(number, ("note", text)),
+                telling,
+                lambda text: reaching.tell(number, Noted(text)),
                 self._preamble,
             ) as making:
                 making.make(one, company)
@@ -148,8 +152,9 @@ class SeedActor:
             from cosinterp.tracing import record_runs
 
             begin = self._store(path).writer
-            progress = _Telling(reaching, number)
-            record_runs(self._model, plan, runs, begin, host_memory=host_memory, progress=progress)
+            telling = Telling()
+            telling.begin(runs, partial(reaching.tell, number))
+            record_runs(self._model, plan, runs, begin, host_memory=host_memory, progress=telling)
             reaching.arrived()
 
         return _outcome(partial(_claiming, made) if is_again else made)
@@ -161,41 +166,6 @@ class SeedActor:
         if path not in self._stores:
             self._stores[path] = open_store(path)
         return self._stores[path]
-
-
-class _Telling:
-    """Tells the driver how it goes; see `cosinterp.tracing.Progress`."""
-
-    def __init__(self, reaching: Reaching, number: int) -> None:
-        self._reaching, self._number = reaching, number
-
-    def planned(self, plan: TracePlan, todo: Sequence[tuple[str, int]]) -> None:
-        """The driver knows."""
-
-    def step(self, sample: str, seeds: tuple[int, ...], step: int, num_steps: int) -> None:
-        """See `Progress`."""
-        self._reaching.tell(self._number, ("step", sample, seeds, step))
-
-    def finished(self, sample: str, seed: int) -> None:
-        """See `Progress`."""
-        self._reaching.tell(self._number, ("finished", sample, seed))
-
-
-def _loaded(recipe: Recipe, wanted: Mapping[str, Any], device: str) -> Model:
-    import warnings
-
-    from cosinterp.errors import ModelError, ModelWarning
-    from cosinterp.planning.plan import model_settings
-
-    with warnings.catch_warnings():
-        # The driver has said them.
-        warnings.simplefilter("ignore", ModelWarning)
-        prepared = recipe.prepare(device)
-    if model_settings(prepared.model) != wanted:
-        raise ModelError(
-            f"{recipe.name} is another model there than where this was planned; give all nodes the same files"
-        )
-    return prepared.load()
 
 
 def _outcome(do: Callable[[], None]) -> Outcome:

@@ -14,7 +14,6 @@ from cosinterp.executors.executor import MOST_TRIES, WorkerError
 
 if TYPE_CHECKING:
     from cosinterp.ensembles.actors.actor import Outcome
-    from cosinterp.ensembles.actors.hall import Message
     from cosinterp.ensembles.actors.team import Hired, Team
 
 _PAUSE = 0.2
@@ -51,8 +50,12 @@ class TeamTask(Protocol):
         """
         ...
 
-    def told(self, message: Message) -> None:
+    def told(self, message: object) -> None:
         """One of them tells something."""
+        ...
+
+    def ended(self) -> None:
+        """It is done."""
         ...
 
 
@@ -103,6 +106,7 @@ class Driving:
             while waiting:
                 place, task = waiting[0]
                 if tries[place] and task.is_done():
+                    task.ended()
                     waiting.popleft()
                     continue
                 number = self._begin(task, is_again=tries[place] > 0)
@@ -122,6 +126,7 @@ class Driving:
                 if ended.outcome is not None:
                     raise (UserError if ended.outcome.is_users else WorkerError)(ended.outcome.error)
                 if ended.lost is None and not ended.is_released:
+                    ended.task.ended()
                     continue
                 if tries[place] == MOST_TRIES:
                     how = ended.lost or "not told how"

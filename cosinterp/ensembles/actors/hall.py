@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
-
 from cosinterp.ensembles.rendezvous import Rendezvous
-
-Message: TypeAlias = tuple[Any, ...]
-"""("step", sample, seeds, step), ("finished", sample, seed) or ("note", text)."""
 
 
 class Hall(Rendezvous):
@@ -18,10 +13,10 @@ class Hall(Rendezvous):
 
     def __init__(self) -> None:
         super().__init__()
-        self._messages: list[tuple[int, Message]] = []
+        self._messages: list[tuple[int, object]] = []
 
-    def tell(self, number: int, message: Message) -> None:
-        """Take in a message of a member of a company.
+    def tell(self, number: int, message: object) -> None:
+        """Take in a small message of a member of a company.
 
         Raises:
             Released: it need not go on.
@@ -30,7 +25,7 @@ class Hall(Rendezvous):
             self._company(number)
             self._messages.append((number, message))
 
-    def take(self) -> list[tuple[int, Message]]:
+    def take(self) -> list[tuple[int, object]]:
         """Hand out what has come since it was last asked for: (number of the company, message)."""
         with self._changed:
             taken, self._messages = self._messages, []

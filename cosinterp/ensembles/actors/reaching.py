@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from cosinterp.ensembles.rendezvous import Decided, Given, Released
 
 if TYPE_CHECKING:
-    from cosinterp.ensembles.actors.hall import Message
     from cosinterp.ensembles.company import Place
 
 _LOST = "another actor is lost"
@@ -53,7 +52,7 @@ class Reaching:
         """See `Rendezvous`."""
         self._call("release", number, why)
 
-    def tell(self, number: int, message: Message) -> None:
+    def tell(self, number: int, message: object) -> None:
         """Send a message to the driver, without waiting for it to arrive.
 
         Raises:

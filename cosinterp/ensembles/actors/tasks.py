@@ -3,47 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from cosinterp.ensembles.company import blocks
+from cosinterp.executors.progress import Account, Noted
+from cosinterp.executors.travelling import portable
 from stores.layout import BASE, run_file
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from cosinterp.ensembles.actors.hall import Message
     from cosinterp.ensembles.planned import PlannedEnsemble
     from cosinterp.ensembles.to_make import ToMake
     from cosinterp.planning.batches import Batch
-    from cosinterp.planning.plan import PlannedSample, TracePlan
+    from cosinterp.planning.plan import TracePlan
     from cosinterp.tracing import Progress
-
-
-@dataclass
-class _Hearing:
-    """Hands on what actors tell, each thing once, however often they try."""
-
-    num_steps: int
-    progress: Progress | None
-    note: Callable[[str], None]
-    finished: set[tuple[str, int]] = field(default_factory=set)
-    _steps: set[tuple[str, tuple[int, ...], int]] = field(default_factory=set)
-
-    def hear(self, message: Message) -> None:
-        kind, *told = message
-        if kind == "note":
-            self.note(*told)
-        elif kind == "step" and tuple(told) not in self._steps:
-            sample, seeds, step = told
-            self._steps.add((sample, seeds, step))
-            if self.progress is not None:
-                self.progress.step(sample, seeds, step, self.num_steps)
-        elif kind == "finished" and tuple(told) not in self.finished:
-            sample, seed = told
-            self.finished.add((sample, seed))
-            if self.progress is not None:
-                self.progress.finished(sample, seed)
 
 
 class BaseRuns:
@@ -54,9 +29,9 @@ class BaseRuns:
     def __init__(
         self, plan: TracePlan, path: Path, batch: Batch, host_memory: int, progress: Progress | None
     ) -> None:
-        self._plan = replace(plan, samples=(_with_image(batch.planned),))
+        self._plan = replace(plan, samples=(portable(batch.planned),))
         self._path, self._batch, self._host_memory = path, batch, host_memory
-        self._hearing = _Hearing(plan.num_steps, progress, lambda text: None)
+        self._account = Account(self.name, plan.num_steps, progress)
 
     @property
     def name(self) -> str:
@@ -76,9 +51,13 @@ class BaseRuns:
             )
         ]
 
-    def told(self, message: Message) -> None:
+    def told(self, message: object) -> None:
         """See `TeamTask`."""
-        self._hearing.hear(message)
+        self._account.told(message)
+
+    def ended(self) -> None:
+        """See `TeamTask`."""
+        self._account.made([seed for _, seed in self._batch.runs])
 
     def _left(self) -> list[tuple[str, int]]:
         return [run for run in self._batch.runs if not _is_there(self._path, *run, BASE)]
@@ -97,7 +76,8 @@ class SampleEnsemble:
     ) -> None:
         self._planned, self._one = planned, one
         self._host_memory = host_memory
-        self._hearing = _Hearing(planned.plan.num_steps, progress, note)
+        self._note, self._noted = note, set[str]()
+        self._account = Account(self.name, planned.plan.num_steps, progress)
 
     @property
     def name(self) -> str:
@@ -116,7 +96,7 @@ class SampleEnsemble:
     def begin(self, actors: Sequence[Any], hall: Any, number: int, is_again: bool) -> list[Any]:
         """See `TeamTask`."""
         plan = self._planned.plan
-        one = replace(self._one, planned=_with_image(self._one.planned), seeds=self._left())
+        one = replace(self._one, planned=portable(self._one.planned), seeds=self._left())
         # What of the plan does not concern this sample stays here.
         own = replace(plan, samples=(one.planned,))
         planned = replace(self._planned, base=own, base_todo=[], plan=own, todo=[one])
@@ -126,9 +106,17 @@ class SampleEnsemble:
             for member, actor in enumerate(actors)
         ]
 
-    def told(self, message: Message) -> None:
+    def told(self, message: object) -> None:
         """See `TeamTask`."""
-        self._hearing.hear(message)
+        if not isinstance(message, Noted):
+            self._account.told(message)
+        elif message.text not in self._noted:
+            self._noted.add(message.text)
+            self._note(message.text)
+
+    def ended(self) -> None:
+        """See `TeamTask`."""
+        self._account.made(sorted(self._one.seeds - self._left()))
 
     def _left(self) -> frozenset[int]:
         """The seeds whose runs are still to be made."""
@@ -138,8 +126,3 @@ class SampleEnsemble:
 
 def _is_there(path: Path, sample: str, seed: int, variant: str) -> bool:
     return (path / run_file(sample, seed, variant)).exists()
-
-
-def _with_image(planned: PlannedSample) -> PlannedSample:
-    """A sample that travels with its first image, not with the place of that on some disk."""
-    return replace(planned, sample=replace(planned.sample, image=planned.sample.image))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from cosinterp.ensembles.actors.actor import Outcome, SeedActor
-from cosinterp.ensembles.actors.hall import Hall, Message
+from cosinterp.ensembles.actors.hall import Hall
 from cosinterp.errors import UserError
 from cosinterp.executors.executor import MOST_TRIES, WorkerError
 
@@ -96,7 +96,7 @@ class Team:
         self.actors.remove(actor)
         self._end(actor.handle)
 
-    def messages(self) -> Sequence[tuple[int, Message]]:
+    def messages(self) -> Sequence[tuple[int, object]]:
         """What the actors have told.
 
         Raises:

@@ -61,23 +61,6 @@ class Told:
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[Any]:
-    """A cluster of two nodes, each with a GPU that is none."""
-    import ray
-    from ray.cluster_utils import Cluster
-
-    node = {"num_cpus": 2, "num_gpus": 1, "object_store_memory": 80 * 2**20}
-    started = Cluster(initialize_head=True, head_node_args={**node, "include_dashboard": False})
-    try:
-        started.add_node(**node)
-        started.wait_for_nodes()
-        yield started
-    finally:
-        ray.shutdown()
-        started.shutdown()
-
-
-@pytest.fixture(scope="module")
 def prepared(tiny_folder: Callable[[str], Path]) -> Prepared:
     torch.set_num_threads(1)
     return prepare(str(tiny_folder(KIND)), device="cpu", dtype="fp32")
@@ -89,9 +72,10 @@ def model(prepared: Prepared) -> ci.Model:
 
 
 @pytest.fixture(scope="module")
-def executor(cluster: Any) -> RayExecutor:
+def executor(two_nodes: Any) -> RayExecutor:
     """An actor takes one of the fake GPUs, and computes on the processor."""
-    return RayExecutor(cluster.address, device="cpu", gpus=1, cpus=0)
+    two_nodes.complete()
+    return RayExecutor(two_nodes.address, device="cpu", gpus=1, cpus=0)
 
 
 @pytest.fixture(scope="module")
