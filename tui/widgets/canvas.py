@@ -42,13 +42,15 @@ class Canvas(Widget):
 
     def render_line(self, y: int) -> Strip:
         """One line."""
-        base = self.rich_style
-        width = self.size.width
+        base, width = self.rich_style, self.size.width
+        line = self._line(y)[:width]
+        # Blanks to the end are part of the last piece, if they look like it: a style costs more than they do.
+        line = [*line, *[(" ", PLAIN)] * (width - len(line))]
         segments = [
             Segment("".join(text for text, _ in cells), base + style)
-            for style, cells in groupby(self._line(y), key=lambda cell: cell[1])
+            for style, cells in groupby(line, key=lambda cell: cell[1])
         ]
-        return Strip(segments).adjust_cell_length(width, base)
+        return Strip(segments, width)
 
     def _line(self, y: int) -> Line:
         return self._lines[y] if y < len(self._lines) else []

@@ -22,6 +22,8 @@ from tui.widgets.canvas import PLAIN, Canvas, Line, cells_of
 
 WIDEST, TALLEST = 8, 3
 """Of a cell."""
+BESIDE = 27
+"""Columns that are left free at the right for the words beside the profile below, if cells stay wide enough."""
 LEAP = 5
 """Layers that a page key passes."""
 _CHOSEN = Style(reverse=True, bold=True)
@@ -244,7 +246,8 @@ class HeatmapView(Widget):
         steps, layers = max(1, len(heatmap.steps)), max(1, len(heatmap.layers))
         across, down = max(1, width - self._gutter - 1), max(1, height - 2)
         cell_height = max(1, min(TALLEST, down // layers))
-        self._cell = max(1, min(WIDEST, across // steps, 4 * cell_height)), cell_height
+        wide = (across - BESIDE) // steps
+        self._cell = max(1, min(WIDEST, wide if wide > 1 else across // steps, 4 * cell_height)), cell_height
         self._room = min(steps, across // self._cell[0]), max(1, min(layers, down // cell_height))
         body = self.query_one("#heatmap-body")
         while len(self._columns) < self._room[0]:
@@ -353,10 +356,13 @@ def _same(before: tuple[str, ...], place: int, now: tuple[str, ...]) -> int:
 
 
 def _first(first: int, cursor: int, room: int, count: int) -> int:
-    """The first entry to show of ``count``, if ``first`` was, so that the cursor is within the ``room``."""
-    first = min(first, cursor)
-    if cursor >= first + room:
-        first = cursor - room + 1
+    """The first entry to show of ``count``, if ``first`` was, so that the cursor is within the ``room``.
+
+    A cursor that leaves the room comes to its middle: to scroll is to send everything again, so it is done
+    seldom.
+    """
+    if not first <= cursor < first + room:
+        first = cursor - room // 2
     return max(0, min(first, count - room))
 
 
