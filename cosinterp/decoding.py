@@ -15,6 +15,7 @@ from PIL import Image
 
 from cosinterp.errors import ModelError, SelectionError
 from cosinterp.media_files import Frames, replace, write_video
+from cosinterp.media_places import step_video
 from cosinterp.scorers import task_of
 from probes.figures import pictures
 from probes.figures.pictures import StripRow
@@ -113,11 +114,6 @@ def _num_frames(run: Run) -> int | None:
     return run.attrs.get("sampling", {}).get("num_frames")
 
 
-def media_folder(root: Path, sample: str, seed: int, variant: str = "base") -> Path:
-    """Where a run's pictures lie: ROOT/SAMPLE/SEED; ROOT/SAMPLE/SEED.VARIANT for anything but the base."""
-    return root / sample / (str(seed) if variant == "base" else f"{seed}.{variant}")
-
-
 def decode_run(
     model: Model,
     run: Run,
@@ -149,7 +145,7 @@ def decode_run(
         rows.append(StripRow(f"step {step}", note, video[kept]))
         scenes.append(_scene(video, f"{label}   {note}"))
         if videos:
-            written[step] = folder / f"step-{step:02d}.mp4"
+            written[step] = step_video(folder, step)
             write_video(pictures.enlarge(video, SMALL_VIDEO), written[step], frame_rate)
         if progress is not None:
             progress(step)

@@ -38,7 +38,8 @@ def decode(
     from cosinterp.cli.console import err
     from cosinterp.cli.console import out as results
     from cosinterp.cli.counting import counting
-    from cosinterp.decoding import decode_run, media_folder, model_of
+    from cosinterp.decoding import decode_run, model_of
+    from cosinterp.media_places import FOLDER, media_folder
     from stores import open_store
     from stores.selection import parse
 
@@ -60,7 +61,7 @@ def decode(
                 media = decode_run(
                     loaded,
                     run,
-                    media_folder(out or opened.path / "media", entry.sample, entry.seed, entry.variant),
+                    media_folder(out or opened.path / FOLDER, entry.sample, entry.seed, entry.variant),
                     steps=wanted[entry.sample, entry.seed],
                     videos=videos,
                     progress=count,

@@ -80,10 +80,11 @@ def first_solved(store: Store, scores: TaskScores) -> RunEntry:
 def decode_missing(model: Model, store: Store, shown: RunEntry) -> None:
     """Pictures of all runs that have none yet; videos of the shown run alone, for they take longest."""
     from cosinterp.cli.counting import counting
-    from cosinterp.decoding import ANIMATION, decode_run, media_folder
+    from cosinterp.decoding import ANIMATION, decode_run
+    from cosinterp.media_places import FOLDER, media_folder
 
     entries = store.runs(variant="base")
-    folders = {entry: media_folder(store.path / "media", entry.sample, entry.seed) for entry in entries}
+    folders = {entry: media_folder(store.path / FOLDER, entry.sample, entry.seed) for entry in entries}
     # The animation is written last, so where it is, everything is.
     todo = [entry for entry in entries if not (folders[entry] / ANIMATION).exists()]
     if not todo:
@@ -105,7 +106,8 @@ def report(model: Model, store: Store, scores: TaskScores, shown: RunEntry) -> N
     from cosinterp.cli.console import out
     from cosinterp.cli.score import draw, seed_distances
     from cosinterp.cli.score_report import remarks, run_table, step_table
-    from cosinterp.decoding import PICTURE, media_folder
+    from cosinterp.decoding import PICTURE
+    from cosinterp.media_places import FOLDER, media_folder
 
     apart = seed_distances(store, scores)
     curve = store.path / "media" / "score-by-step.png"
@@ -116,7 +118,7 @@ def report(model: Model, store: Store, scores: TaskScores, shown: RunEntry) -> N
         out().print(table)
     for line in remarks(scores, apart, seed=0):
         out().print(line, markup=False)
-    folder = media_folder(store.path / "media", shown.sample, shown.seed)
+    folder = media_folder(store.path / FOLDER, shown.sample, shown.seed)
     lines = {
         "step by step": folder / PICTURE,
         "score by step": curve,

@@ -11,8 +11,9 @@ from typer.testing import CliRunner
 
 from cosinterp import decoding
 from cosinterp.cli import app
-from cosinterp.decoding import clean_videos, decode_run, final_video, media_folder, model_of
+from cosinterp.decoding import clean_videos, decode_run, final_video, model_of
 from cosinterp.errors import ModelError, SelectionError, UserError
+from cosinterp.media_places import media_folder
 from cosinterp.models.loading import load
 from cosinterp.tracing import trace
 from probes.figures.pictures import enlarge
