@@ -47,7 +47,7 @@ _Answer = tuple[Question, Finding | None]
 
 
 class Examination:
-    """Iterate over it to get the findings in the order in which they come.
+    """Iterate over it, once, to get the findings in the order in which they come.
 
     Args:
         circumstances: what is examined.

@@ -20,7 +20,8 @@ QUESTIONS: tuple[Question, ...] = (
     Question(name="packages", group=SOFTWARE, ask=packages.packages, needed=True),
     Question(name="hdf5", group=SOFTWARE, ask=packages.hdf5, needed=True),
     Question(name="ffmpeg", group=SOFTWARE, ask=video.ffmpeg),
-    Question(name="gpus", group=DEVICES, ask=gpus.nvml),
+    # A driver that is not kept loaded initialises each GPU first, for a second or more.
+    Question(name="gpus", group=DEVICES, ask=gpus.nvml, limit=30),
     # The first start of torch on a machine reads gigabytes of libraries.
     Question(name="torch", group=DEVICES, ask=gpus.torch, limit=90, needed=True),
     Question(name="memory", group=MACHINE, ask=machine.memory),
