@@ -115,6 +115,8 @@ class Driving:
                 numbers[number] = place
                 tries[place] += 1
                 waiting.popleft()
+            if not self._running:
+                continue
             done, _ = self._team.ray.wait(list(self._running), timeout=_PAUSE)
             # After the wait: what an actor told before it ended has come by then.
             self._hear()
