@@ -2,29 +2,19 @@
 
 from __future__ import annotations
 
-import errno
 import inspect
 import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
-if TYPE_CHECKING:
-    from stores.errors import UserError
-
 SETTINGS = {"help_option_names": ["-h", "--help"]}
-
-# The operating system's refusals that say something about the user's disk or rights, not about our code.
-_CIRCUMSTANCES = {
-    *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT),
-    *(errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP),
-}
 
 
 @dataclass(frozen=True)
@@ -108,25 +98,16 @@ class LazyGroup(TyperGroup):
         except KeyboardInterrupt as error:
             raise typer.Exit(130) from error
         except Exception as error:
-            mendable = _mendable(error)
-            if mendable is None:
+            # Imported only now: the whole of stores comes with it, which a help page has no use for.
+            from cosinterp.mendable import mendable
+
+            users = mendable(error)
+            if users is None:
                 raise
             from cosinterp.cli.console import print_error
 
-            print_error(str(mendable))
-            raise typer.Exit(mendable.exit_code) from error
-
-
-def _mendable(error: Exception) -> UserError | None:
-    """The error as one that the user can mend; None if it is a bug of ours."""
-    # Imported only now: the whole of stores comes with it, which a help page has no use for.
-    from stores.errors import UserError
-
-    if isinstance(error, UserError):
-        return error
-    if isinstance(error, OSError) and error.errno in _CIRCUMSTANCES:
-        return UserError(f"{error.strerror}: {error.filename}" if error.filename else str(error.strerror))
-    return None
+            print_error(str(users))
+            raise typer.Exit(users.exit_code) from error
 
 
 def flush_output() -> None:
