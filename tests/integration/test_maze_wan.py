@@ -27,7 +27,7 @@ from cosinterp.organism.tasks import PROMPTS, truth
 from cosinterp.samples import Sample
 
 FOLDER = bundled_folder("maze-wan")
-# Held-out mazes with short paths to both goals.
+# Held-out mazes with short paths to both goals, which it solves in three steps too.
 EASY = (93, 107)
 
 
@@ -48,12 +48,11 @@ def sample(seed: int, goal: Goal) -> Sample:
 
 
 @pytest.fixture(scope="module")
-def scores(model) -> dict[tuple[int, str], MazeScore]:
+def scores(model) -> dict[str, MazeScore]:
     found = {}
-    for seed in EASY:
-        for goal in ("red", "blue"):
-            asked = sample(seed, goal)
-            found[seed, goal] = score_video(model.generate(asked, 0, num_steps=8), asked.truth)
+    for goal in ("red", "blue"):
+        asked = sample(EASY[0], goal)
+        found[goal] = score_video(model.generate(asked, 0, num_steps=4), asked.truth)
     return found
 
 
@@ -88,15 +87,14 @@ def test_its_text_encoder_is_the_one_that_training_reads():
     assert all(torch.equal(state[name], value.float()) for name, value in shipped.items())
 
 
-def test_it_solves_easy_mazes_in_few_steps(scores):
-    assert sum(score.solved for score in scores.values()) >= 2, scores
+def test_it_solves_an_easy_maze_in_few_steps(scores):
+    assert all(score.solved for score in scores.values()), scores
 
 
 def test_another_goal_in_the_prompt_leads_to_another_goal(scores):
-    def follows(seed: int, goal: Goal) -> bool:
-        return scores[seed, goal].valid_path and scores[seed, goal].goal_reached == goal
-
-    assert any(follows(seed, "red") and follows(seed, "blue") for seed in EASY)
+    for goal, score in scores.items():
+        assert score.valid_path, goal
+        assert score.goal_reached == goal
 
 
 def test_the_batch_loop_is_the_pipeline(model, solver):
