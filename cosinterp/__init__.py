@@ -58,6 +58,7 @@ __all__ = [
     "noise",
     "open",
     "patch",
+    "prepare",
     "probe",
     "probe_transfer",
     "replay",
@@ -114,6 +115,7 @@ _HOMES = {
     "noise": "cosinterp.noising.noise",
     "open": "stores:open_store",
     "patch": "cosinterp.patching.patch",
+    "prepare": "cosinterp.models.loading",
     "probe": "cosinterp.probing",
     "probe_transfer": "cosinterp.probing",
     "replay": "cosinterp.replaying.replay",
@@ -141,7 +143,7 @@ if TYPE_CHECKING:
     from cosinterp.jobs.listing import find_job
     from cosinterp.jobs.listing import jobs as list_jobs
     from cosinterp.jobs.spec import JobSpec
-    from cosinterp.models.loading import load
+    from cosinterp.models.loading import load, prepare
     from cosinterp.models.model import Model
     from cosinterp.noising.noise import noise
     from cosinterp.patching.ablate import ablate

@@ -15,6 +15,7 @@ from cosinterp.capture.recording import BatchRecording
 from cosinterp.capture.sink import RingSinks
 from cosinterp.capture.watching import NO_SHORTCUTS, traced_call
 from cosinterp.denoising import Clock
+from cosinterp.executors.choosing import executor_of, prepared_of
 from cosinterp.following import Followed
 from cosinterp.interventions.changes import NO_CHANGES, Changes, Known
 from cosinterp.models.eager import eager
@@ -34,6 +35,8 @@ from stores.store import create_store
 if TYPE_CHECKING:
     import torch
 
+    from cosinterp.executors.executor import Executor
+    from cosinterp.models.loading import Prepared
     from stores.store import Store
     from stores.writer import RunWriter
 
@@ -56,7 +59,7 @@ class Progress(Protocol):
 
 
 def trace(
-    model: Model,
+    model: Model | Prepared | str | Path,
     samples: Sample | Iterable[Sample],
     *,
     store: str | Path,
@@ -79,6 +82,7 @@ def trace(
     host_memory: int = HOST_MEMORY,
     writers: int | None = None,
     progress: Progress | None = None,
+    devices: str | Executor | None = None,
     **sampling: Any,
 ) -> Store:
     """Generate each sample with each seed and record the activations in a store.
@@ -87,7 +91,8 @@ def trace(
     schedule are always recorded, for all steps.
 
     Args:
-        model: from `cosinterp.load`.
+        model: from `cosinterp.load`; or its name, or what `cosinterp.prepare` gives: it is loaded where the
+            runs are made.
         samples: one sample or several; names have to differ.
         store: folder of the store; made if it does not exist, else its settings have to be the same.
         seeds: "0-7", numbers, or one number.
@@ -112,15 +117,20 @@ def trace(
         host_memory: bytes of captured tensors that may wait to be written; then the model waits.
         writers: threads that write; default: 4 beside a GPU, else 1.
         progress: told how it goes.
+        devices: "cuda:0,2", "free:4" (see `cosinterp.devices.parse_devices`), or an executor: the runs are
+            spread over as many processes, which load the model each; so it must not be loaded here, and
+            ``host_memory`` is of each.
 
     Raises:
+        TasksFailed: with ``devices``: some runs could not be made; all others are.
         UserError: anything asked for that cannot be; nothing is written then.
         ClockError: the pipeline did not do what its schedule says.
     """
     chosen = [samples] if isinstance(samples, Sample) else list(samples)
     sampling = {"num_steps": num_steps, "guidance_scale": guidance_scale, **sampling}
+    prepared = prepared_of(model, devices)
     plan = make_plan(
-        model,
+        prepared.model,
         chosen,
         seeds=seeds,
         layers=layers,
@@ -140,8 +150,13 @@ def trace(
     followed = None if follow is None else Followed(follow)
     if followed is not None:
         plan = followed.planned(plan)
-    return run_plan(
-        model,
+    if devices is None:
+        make = partial(run_plan, prepared.load())
+    else:
+        from cosinterp.executors.traces import spread_plan
+
+        make = partial(spread_plan, executor_of(devices), prepared.for_workers())
+    return make(
         plan,
         Path(store),
         resume=resume,

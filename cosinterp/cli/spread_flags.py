@@ -143,14 +143,7 @@ def recipe_of(prepared: Prepared) -> Recipe:
     Raises:
         ModelError: they cannot.
     """
-    from cosinterp.errors import ModelError
-
-    if prepared.recipe is None or prepared.reason is not None:
-        why = prepared.reason or "it was given as an object"
-        raise ModelError(
-            f"{prepared.model.name} cannot be spread over several devices, but runs on one: {why}"
-        )
-    return prepared.recipe
+    return prepared.for_workers()
 
 
 @contextmanager

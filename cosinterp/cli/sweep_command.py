@@ -12,7 +12,7 @@ import typer
 
 from cosinterp.cli import options
 from cosinterp.cli.command_line import command_line, resume_command
-from cosinterp.cli.spread_flags import failures_told, recipe_of
+from cosinterp.cli.spread_flags import failures_told
 from cosinterp.errors import SelectionError, UserError
 from stores.units import count_text
 
@@ -118,7 +118,7 @@ def carry_out(
     if executor is None:
         model, make_rows = options.load_weights(prepared), rows_here
     else:
-        model, make_rows = prepared.model, partial(rows_spread, executor, recipe_of(prepared))
+        model, make_rows = prepared.model, partial(rows_spread, executor, prepared.for_workers())
     progress = SweepProgress()
     try:
         with failures_told(), progress:

@@ -14,7 +14,7 @@ from cosinterp.cli import options, run_flags
 from cosinterp.cli.command_line import resume_command
 from cosinterp.cli.flag_groups import with_groups
 from cosinterp.cli.run_flags import CaptureFlags, MachineFlags, SampleFlags, SamplingFlags
-from cosinterp.cli.spread_flags import SpreadFlags, failures_told, recipe_of
+from cosinterp.cli.spread_flags import SpreadFlags, failures_told
 from cosinterp.errors import TraceError
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ def _carry_out(
     settings = {"resume": resume, "followed": followed, "host_memory": host_memory}
     threads = writing_threads(prepared.model, plan)
     if executor is not None:
-        make = partial(spread_plan, executor, recipe_of(prepared), plan, store, **settings)
+        make = partial(spread_plan, executor, prepared.for_workers(), plan, store, **settings)
         threads *= executor.workers
     else:
         # A store that has all runs needs no weights to say so.

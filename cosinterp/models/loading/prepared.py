@@ -69,6 +69,17 @@ class Prepared:
             loaded = _read(index, self._choices, self.model.pipeline)
             return _finished(self.model, loaded, self._choices, self._loras)
 
+    def for_workers(self) -> Recipe:
+        """How other processes load this model.
+
+        Raises:
+            ModelError: they cannot, or it would be in memory here too.
+        """
+        if self.recipe is None or self.reason is not None:
+            why = self.reason or "it is loaded already; give its name, or what cosinterp.prepare gives"
+            raise ModelError(f"{self.model.name} cannot be spread over several devices: {why}")
+        return self.recipe
+
     def load_decoder(self) -> Model:
         """The model with the weights of its VAE alone, which decodes latents and generates nothing.
 
