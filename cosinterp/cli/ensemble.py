@@ -124,7 +124,8 @@ def ensemble(
     spread = spreading.over(machine.device, [store])
     prepared = replace(machine, device=spread.device, dtype=machine.dtype or spread.dtype).prepare(model)
 
-    from cosinterp.cli.ensemble_making import check, make, once
+    from cosinterp.cli.ensemble_making import make, once
+    from cosinterp.ensembles.makers import check_maker
     from cosinterp.ensembles.planned import plan_ensemble
 
     planned = plan_ensemble(
@@ -143,7 +144,7 @@ def ensemble(
         sampling=asked,
         **merging.settings(),
     )
-    check(planned, spread.executor)
+    check_maker(planned.spec, spread.executor)
     if dry_run:
         _show(planned, as_json)
         return

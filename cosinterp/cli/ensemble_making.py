@@ -5,28 +5,19 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from cosinterp.cli import options
 from cosinterp.cli.command_line import resume_command
 from cosinterp.cli.spread_flags import failures_told, recipe_of
 
 if TYPE_CHECKING:
+    from cosinterp.ensembles.makers import Maker
     from cosinterp.ensembles.planned import PlannedEnsemble
     from cosinterp.executors.executor import Executor
     from cosinterp.models.loading import Prepared
-    from cosinterp.models.loading.recipe import Recipe
     from cosinterp.models.model import Model
-    from cosinterp.tracing import Progress
     from stores import Store
-
-
-class _Maker(Protocol):
-    """Makes a planned ensemble."""
-
-    def make_base_runs(self, progress: Progress) -> object: ...
-
-    def make_ensemble(self, progress: Progress) -> object: ...
 
 
 def once(prepared: Prepared) -> Callable[[], Model]:
@@ -39,19 +30,6 @@ def once(prepared: Prepared) -> Callable[[], Model]:
         return loaded[0]
 
     return load
-
-
-def check(planned: PlannedEnsemble, executor: Executor | None) -> None:
-    """Refuse what those who are asked to make it cannot make.
-
-    Raises:
-        UserError: they cannot.
-    """
-    from cosinterp.ensembles.actors.ensemble import check_apart
-    from cosinterp.executors.ray_executor import RayExecutor
-
-    if isinstance(executor, RayExecutor):
-        check_apart(planned.spec)
 
 
 def make(
@@ -103,79 +81,22 @@ def _maker(
     prepared: Prepared,
     host_memory: int,
     executor: Executor | None,
-) -> Iterator[_Maker]:
+) -> Iterator[Maker]:
     from cosinterp.cli.console import err, print_warning
-    from cosinterp.ensembles.actors.ensemble import ActorEnsemble
-    from cosinterp.executors.ray_executor import RayExecutor
+    from cosinterp.ensembles.makers import maker_of
 
-    if executor is None:
-        yield _Here(load(), planned, host_memory)
-        return
-    if not isinstance(executor, RayExecutor):
-        yield _Spread(executor, recipe_of(prepared), planned, host_memory)
-        return
-    actors = ActorEnsemble(
-        executor, recipe_of(prepared), planned, host_memory=host_memory, note=print_warning
-    )
     with ExitStack() as stack:
-        with err().status(f"loading {prepared.model.name} in actors of Ray"):
-            stack.enter_context(actors)
-        yield actors
-
-
-class _Spread:
-    """By workers, each the ensembles of some samples."""
-
-    def __init__(
-        self, executor: Executor, recipe: Recipe, planned: PlannedEnsemble, host_memory: int
-    ) -> None:
-        self._executor, self._recipe = executor, recipe
-        self._planned, self._host_memory = planned, host_memory
-
-    def make_base_runs(self, progress: Progress) -> None:
-        from cosinterp.executors.ensembles import spread_base_runs
-
-        spread_base_runs(
-            self._executor,
-            self._recipe,
-            self._planned,
-            host_memory=self._host_memory,
-            progress=progress,
-        )
-
-    def make_ensemble(self, progress: Progress) -> None:
-        from cosinterp.cli.console import print_warning
-        from cosinterp.executors.ensembles import spread_ensemble
-
-        spread_ensemble(
-            self._executor,
-            self._recipe,
-            self._planned,
-            host_memory=self._host_memory,
-            progress=progress,
+        makers = maker_of(
+            planned,
+            executor,
+            load,
+            lambda: recipe_of(prepared),
+            host_memory=host_memory,
             note=print_warning,
         )
-
-
-class _Here:
-    """In this process."""
-
-    def __init__(self, model: Model, planned: PlannedEnsemble, host_memory: int) -> None:
-        self._model, self._planned, self._host_memory = model, planned, host_memory
-
-    def make_base_runs(self, progress: Progress) -> None:
-        from cosinterp.ensembles.ensemble import make_base_runs
-
-        make_base_runs(self._model, self._planned, host_memory=self._host_memory, progress=progress)
-
-    def make_ensemble(self, progress: Progress) -> None:
-        from cosinterp.cli.console import print_warning
-        from cosinterp.ensembles.ensemble import make_ensemble
-
-        make_ensemble(
-            self._model,
-            self._planned,
-            host_memory=self._host_memory,
-            progress=progress,
-            note=print_warning,
-        )
+        if executor is None:
+            yield stack.enter_context(makers)
+            return
+        with err().status(f"loading {prepared.model.name} where it is to run"):
+            maker = stack.enter_context(makers)
+        yield maker
