@@ -80,7 +80,8 @@ class ToldProgress(Progress):
         self._tell(task_id)
 
     def _tell(self, task_id: TaskID) -> None:
-        task, now = self._tasks[task_id], self.get_time()
+        task = next(task for task in self.tasks if task.id == task_id)
+        now = self.get_time()
         measured, rate = self._rates.get(task_id, (-_RATE_HOLDS, None))
         # Going through all that a bar remembers takes longer than a small part of the work does.
         if rate is None or now - measured >= _RATE_HOLDS:

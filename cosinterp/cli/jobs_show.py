@@ -10,6 +10,7 @@ from cosinterp.cli.jobs_target import target_of
 from cosinterp.cli.jobs_text import (
     amount_text,
     moment_text,
+    one_line,
     outcome_text,
     pasteable,
     place_text,
@@ -87,7 +88,7 @@ def lines_of(job: Job, now: float) -> list[tuple[str, str]]:
 
 def _work(status: Status) -> Iterator[tuple[str, str]]:
     if status.state is not State.FINISHED:
-        parts = (status.description, place_text(status))
+        parts = (one_line(status.description), one_line(place_text(status)))
         yield "doing" if not status.state.is_final else "was doing", ", ".join(part for part in parts if part)
     if status.done is None:
         return
