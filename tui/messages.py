@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from textual.message import Message
 
+from tui.film import EnergyMap, Film, Shot
 from tui.heatmaps.choices import Choice, MapOfResult, OfResult
 from tui.heatmaps.heatmap import Heatmap
 from tui.reading import Detail
@@ -90,5 +91,43 @@ class MapFailed(Message):
 
     def __init__(self, choice: Choice, error: str) -> None:
         self.choice = choice
+        self.error = error
+        super().__init__()
+
+
+class FilmRead(Message):
+    """What there is of a run's pictures, or the error in its place."""
+
+    def __init__(self, row: Row, film: Film | None, error: str = "") -> None:
+        self.row = row
+        self.film = film
+        self.error = error
+        super().__init__()
+
+
+class ShotRead(Message):
+    """Pictures of one step of a run, or the error in their place."""
+
+    def __init__(self, row: Row, shot: Shot | None, error: str = "") -> None:
+        self.row = row
+        self.shot = shot
+        self.error = error
+        super().__init__()
+
+
+class FilmDone(Message):
+    """Everything that is decoded of a run has been read."""
+
+    def __init__(self, row: Row) -> None:
+        self.row = row
+        super().__init__()
+
+
+class EnergyRead(Message):
+    """The energy of a run's tokens, or the error in its place."""
+
+    def __init__(self, row: Row, energy: EnergyMap | None, error: str = "") -> None:
+        self.row = row
+        self.energy = energy
         self.error = error
         super().__init__()

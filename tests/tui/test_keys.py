@@ -7,6 +7,7 @@ import pytest
 from tui.app import CosinterpApp
 from tui.keys import KEYS, SECTIONS, Key
 from tui.screens.browser import Browser
+from tui.screens.frames import Frames
 from tui.screens.run import RunScreen
 from tui.widgets.filter_line import FilterLine
 from tui.widgets.heatmap_view import HeatmapView
@@ -17,6 +18,7 @@ PLACES = {
     "filter": FilterLine,
     "run": RunScreen,
     "heatmap": HeatmapView,
+    "frames": Frames,
 }
 
 

@@ -18,6 +18,7 @@ from tui.background import LatestReader
 from tui.keys import bindings
 from tui.messages import Crashed, DetailRead, ReadFailed, ReadingDone, RowsRead
 from tui.rows import Column, Row, columns, matcher, ordered
+from tui.screens.frames import Frames
 from tui.screens.page import Page
 from tui.screens.run import RunScreen
 from tui.widgets.filter_line import FilterLine
@@ -93,6 +94,20 @@ class Browser(Screen[None]):
     def action_sort_reverse(self) -> None:
         """Turn the order round."""
         self._sort(self._sorted_by, reverse=not self._reverse)
+
+    def action_mark(self) -> None:
+        """Mark the run under the cursor, or take its mark away."""
+        self.query_one(RunTable).toggle_mark()
+        self._show_status()
+
+    def action_frames(self) -> None:
+        """Show the frames of the marked runs side by side, or of the one under the cursor."""
+        table = self.query_one(RunTable)
+        marked = [row for row in self._rows if row.key in table.marked]
+        if not marked and table.current is not None:
+            marked = [table.current]
+        if marked:
+            self.app.push_screen(Frames(marked))
 
     def action_problems(self) -> None:
         """Show what could not be read."""
@@ -232,6 +247,8 @@ class Browser(Screen[None]):
         parts = [str(self._path), count if self._done or total else "reading..."]
         if total and not self._done:
             parts.append("reading...")
+        if marked := len(self.query_one(RunTable).marked):
+            parts.append(f"{marked} marked")
         if self._filter_error:
             parts.append(self._filter_error)
         if self._problems:

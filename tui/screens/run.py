@@ -22,6 +22,7 @@ from tui.messages import Crashed, MapFailed, MapRead, MapsListed, RunRead
 from tui.reading_run import RunView
 from tui.rows import Row
 from tui.screens.chooser import Chooser
+from tui.screens.frames import Frames
 from tui.widgets.canvas import Canvas, cells_of
 from tui.widgets.heatmap_view import HeatmapView
 from tui.widgets.profile import Profile
@@ -100,6 +101,10 @@ class RunScreen(Screen[None]):
         names = [choice.name for choice in self._choices]
         chosen = self._choices.index(self._choice) if self._choice in self._choices else 0
         self.app.push_screen(Chooser("quantities", names, chosen), self._chosen)
+
+    def action_frames(self) -> None:
+        """Show what each step sees as the end."""
+        self.app.push_screen(Frames([self._row]))
 
     def action_about(self) -> None:
         """Show or put away what there is to say about the run."""

@@ -23,7 +23,7 @@ from tui.widgets.canvas import PLAIN, Canvas, Line, cells_of
 WIDEST, TALLEST = 8, 3
 """Of a cell."""
 BESIDE = 27
-"""Columns that are left free at the right for the words beside the profile below, if cells stay wide enough."""
+"""Columns left free at the right for the words beside the profile below, if cells stay wide enough."""
 LEAP = 5
 """Layers that a page key passes."""
 _CHOSEN = Style(reverse=True, bold=True)

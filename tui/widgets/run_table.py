@@ -16,7 +16,7 @@ BATCH = 250
 
 
 class RunTable(DataTable[Text]):
-    """Runs as rows, the cursor on one of them; the columns share the width there is.
+    """Runs as rows, the cursor on one of them, some of them marked; the columns share the width there is.
 
     Rows go in by batches, one each time the app is idle, so that keys are answered while ten thousand are on
     their way in.
@@ -24,6 +24,7 @@ class RunTable(DataTable[Text]):
 
     def __init__(self) -> None:
         super().__init__(cursor_type="row", cell_padding=1, id="runs")
+        self.marked: set[str] = set()
         self._shown: dict[str, Row] = {}
         self._columns: tuple[Column, ...] = ()
         self._widths: list[int] = []
@@ -47,6 +48,16 @@ class RunTable(DataTable[Text]):
         self._heads = [column.name + (mark if column is sorted_by else "") for column in columns]
         self._shown = {row.key: row for row in rows}
         self._refill(current)
+
+    def toggle_mark(self) -> None:
+        """Mark the run under the cursor, or take its mark away, and go to the next."""
+        row = self.current
+        if row is None:
+            return
+        self.marked ^= {row.key}
+        for column, cell in zip(self._columns, self._cells(row, time.time()), strict=True):
+            self.update_cell(row.key, column.name, cell)
+        self.action_cursor_down()
 
     def on_resize(self, event: Resize) -> None:
         """Share the new width out."""
@@ -85,9 +96,17 @@ class RunTable(DataTable[Text]):
             self.call_after_refresh(self._fill, waiting, filling)
 
     def _cells(self, row: Row, now: float) -> Iterator[Text]:
+        mark = "*" if row.key in self.marked else ""
         for column, width in zip(self._columns, self._widths, strict=True):
-            text = abbreviated(column.text(row, now), width)
-            yield Text(text, justify="right" if column.numeric else "left", no_wrap=True)
+            text = mark + abbreviated(column.text(row, now), width - len(mark))
+            yield Text(
+                text,
+                style="bold" if row.key in self.marked else "",
+                justify="right" if column.numeric else "left",
+                no_wrap=True,
+            )
+            # In the first column alone.
+            mark = ""
 
     def _share_out(self) -> list[int]:
         now = time.time()
