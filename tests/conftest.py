@@ -46,3 +46,11 @@ def free(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[int], Non
         monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=size))
 
     return set_free
+
+
+@pytest.fixture(scope="session")
+def narrow_maze_wan(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a maze-wan that draws noise quickly; do not write into it."""
+    from tests.tiny import maze_wan
+
+    return maze_wan.narrow_maze_wan(tmp_path_factory.mktemp("narrow") / "maze-wan")

@@ -12,7 +12,7 @@ import torch
 from cosinterp.models.loading import load
 from cosinterp.models.model import Model
 from tests.integration import loras
-from tests.tiny import build, maze_wan
+from tests.tiny import build
 
 if TYPE_CHECKING:
     from tests.integration.sweeping import Bench
@@ -43,12 +43,6 @@ def tiny_model(tiny_folder: Callable[[str], Path]) -> Callable[..., Model]:
         return models[name, dtype]
 
     return model
-
-
-@pytest.fixture(scope="session")
-def narrow_maze_wan(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a maze-wan that draws noise quickly; do not write into it."""
-    return maze_wan.narrow_maze_wan(tmp_path_factory.mktemp("narrow") / "maze-wan")
 
 
 @pytest.fixture

@@ -33,7 +33,7 @@ def test_the_first_step_of_a_maze(model: Model, tmp_path: Path) -> None:
         seeds="0",
         layers="0",
         reduce="mean",
-        num_steps=4,
+        num_steps=2,
         save_video=False,
     )
     pairs = find_pairs(store, store, donor="maze-7x7-red-*", recipient="maze-7x7-blue-*")

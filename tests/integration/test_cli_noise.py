@@ -107,10 +107,10 @@ def test_what_cannot_be_is_refused_and_nothing_is_made(
     assert not (tmp_path / "store").exists()
 
 
-def test_mazes_are_scored(run: Run, tmp_path: Path) -> None:
+def test_mazes_are_scored(run: Run, narrow_maze_wan: Path, tmp_path: Path) -> None:
     assert run("mazes", "--out", tmp_path / "mazes", "--count", "1").exit_code == 0
     result = run(
-        *("noise", "--model", "maze-wan", "--dataset", tmp_path / "mazes", "--limit", "1"),
+        *("noise", "--model", narrow_maze_wan, "--dataset", tmp_path / "mazes", "--limit", "1"),
         *("--num-steps", "2", "--steps", "1", "--frames", "0", "--store", tmp_path / "store"),
     )
     assert result.exit_code == 0, result.output
