@@ -14,8 +14,6 @@ from cosinterp.cli.options import MACHINE, one_of
 
 if TYPE_CHECKING:
     from cosinterp.executors.executor import Executor
-    from cosinterp.models.loading import Prepared
-    from cosinterp.models.loading.recipe import Recipe
 
 LOCAL = "local"
 RAY = "ray"
@@ -108,8 +106,10 @@ class SpreadFlags:
         import torch
 
         from cosinterp.errors import SelectionError
+        from cosinterp.executors.ray_cluster import check_address
         from cosinterp.executors.ray_executor import RayExecutor
 
+        check_address(self.address)
         if device not in (None, "cpu", "cuda"):
             raise SelectionError(
                 f"--device {device}: Ray chooses among the GPUs; give cuda or cpu (CUDA_VISIBLE_DEVICES "
@@ -135,15 +135,6 @@ def say(device: str, line: str) -> None:
     from cosinterp.cli.console import err
 
     err().print(Text(f"[{device}] {line}", "dim"), soft_wrap=True)
-
-
-def recipe_of(prepared: Prepared) -> Recipe:
-    """How workers load a model.
-
-    Raises:
-        ModelError: they cannot.
-    """
-    return prepared.for_workers()
 
 
 @contextmanager

@@ -127,7 +127,7 @@ class RayCluster:
         except exceptions.RayTaskError as error:
             reason = str(error).strip().splitlines()[-1]
             raise ClusterError(f"node {node.name} of {self.name} cannot run cosinterp: {reason}") from error
-        except (exceptions.RuntimeEnvSetupError, exceptions.AuthenticationError) as error:
+        except exceptions.RuntimeEnvSetupError as error:
             raise ClusterError(f"node {node.name} of {self.name}: {_first_line(error)}") from error
         except exceptions.RayError:
             # Lost in this moment: then it does no task either.
@@ -158,8 +158,7 @@ def ray_cluster(address: str | None = None, *, gpus: bool = True) -> Iterator[Ra
     Raises:
         ClusterError: Ray is not installed, or does not answer.
     """
-    if find_spec("ray") is None:
-        raise ClusterError("Ray is not installed: pip install 'cosinterp[ray]'")
+    check_address(address)
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
     options = {
@@ -183,7 +182,6 @@ def ray_cluster(address: str | None = None, *, gpus: bool = True) -> Iterator[Ra
 
 @contextmanager
 def _connected(ray: Any, address: str, options: Mapping[str, Any]) -> Iterator[None]:
-    _check_address(address)
     try:
         with sigterm_kept():
             ray.init(address=address, **options)
@@ -195,21 +193,29 @@ def _connected(ray: Any, address: str, options: Mapping[str, Any]) -> Iterator[N
         ray.shutdown()
 
 
-def _check_address(asked: str) -> None:
-    """Refuse what cannot be reached: Ray would try for minutes."""
+def check_address(asked: str | None) -> None:
+    """Refuse what cannot be reached; Ray would try for minutes.
+
+    Raises:
+        ClusterError: Ray is not installed, it is no address (see `ray_cluster`), or nothing answers there.
+    """
+    if find_spec("ray") is None:
+        raise ClusterError("Ray is not installed: pip install 'cosinterp[ray]'")
+    if asked is None:
+        return
     address = os.environ.get("RAY_ADDRESS", asked) if asked == _FIND else asked
     if address == _FIND:
         return
     if address.startswith(_CLIENT) and find_spec("grpc") is None:
-        raise ClusterError(f"--address {address} takes Ray's client: pip install 'ray[client]'")
+        raise ClusterError(f"--address {asked} takes Ray's client: pip install 'ray[client]'")
     host, _, port = address.removeprefix(_CLIENT).partition("?")[0].rpartition(":")
     if not host or not port.isdecimal():
-        raise ClusterError(f"--address {address}: give auto, HOST:PORT or ray://HOST:PORT")
+        raise ClusterError(f"--address {asked}: give auto, HOST:PORT or ray://HOST:PORT")
     try:
         with socket.create_connection((host.strip("[]"), int(port)), timeout=_REACH_SECONDS):
             pass
     except (OSError, OverflowError) as error:
-        raise ClusterError(f"--address {address}: nothing answers there ({error})") from error
+        raise ClusterError(f"--address {asked}: nothing answers there ({error})") from error
 
 
 def _worker_variables(*, local: bool) -> dict[str, str]:

@@ -6,6 +6,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import psutil
@@ -53,9 +54,15 @@ class TwoNodes:
             self._second = self._cluster.add_node(**NODE)
 
     def lose_one(self) -> None:
-        """Kill all processes of the second node."""
+        """Kill all processes of the second node, as if its power were cut."""
         lost, self._second = self._second, None
+        (raylet,) = lost.all_processes["raylet"]
+        workers = psutil.Process(raylet.process.pid).children(recursive=True)
         self._cluster.remove_node(lost, allow_graceful=False)
+        # Without a raylet they would end by themselves, but later.
+        for worker in workers:
+            with suppress(psutil.NoSuchProcess):
+                worker.kill()
 
     def end(self) -> None:
         """Kill all processes."""

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
 from cosinterp.cli import app
+from cosinterp.executors.executor import Happened, Work
 from cosinterp.executors.ray_executor import RayExecutor
 from cosinterp.executors.traces import spread_plan
 from cosinterp.models.loading import prepare
 from cosinterp.planning.plan import make_plan
 from cosinterp.samples import Sample
 from cosinterp.tracing import HOST_MEMORY, run_plan
+from probes.results.files import open_result
 from stores import open_store
 from tests.integration.ray.conftest import TwoNodes
+from tests.integration.ray.works import Together
 
 Run = Callable[..., Result]
 SIZE = {"height": 32, "width": 32, "num_frames": 5}
@@ -107,6 +111,38 @@ def test_a_trace_is_that_of_one_process_and_goes_on_where_one_stopped(
     assert run("store", "verify", store).exit_code == 0
 
 
+def test_a_sweep_is_that_of_one_process(
+    cluster: TwoNodes, executor: RayExecutor, run: Run, alone: Path
+) -> None:
+    words = (
+        *("patch", alone, "--donor", "goal-0", "--recipient", "goal-1", "--seeds", "0-1", "--device", "cpu"),
+        *("--layers", "1-2", "--steps", "2-3", "--horizon", 0, "--controls", "none"),
+    )
+    result = run(*words, "--name", "here")
+    assert result.exit_code == 0, result.output
+
+    result = run(*words, "--name", "spread", *by_ray(cluster))
+
+    assert result.exit_code == 0, result.output
+    here, spread = (open_result(alone / "results" / f"{name}.nc") for name in ("here", "spread"))
+    for name in here.data_vars:
+        np.testing.assert_array_equal(here[name], spread[name], err_msg=str(name))
+
+
+class BothAtOnce:
+    """An executor whose two workers begin their first tasks at the same time."""
+
+    workers = 2
+
+    def __init__(self, executor: RayExecutor, folder: Path) -> None:
+        self._executor = executor
+        self._folder = folder
+        folder.mkdir()
+
+    def run(self, work: Work[Any, Any], tasks: Sequence[Any]) -> Generator[Happened[Any, Any]]:
+        yield from self._executor.run(Together(work, self._folder, self.workers), tasks)
+
+
 class LosesNode:
     """The progress of a trace during which a node is lost, as soon as both are at work."""
 
@@ -122,6 +158,7 @@ class LosesNode:
     def step(self, sample: str, seeds: tuple[int, ...], step: int, num_steps: int) -> None:
         self.steps += [(sample, seed, step) for seed in seeds]
         if not self._is_lost and len({(sample, seed) for sample, seed, _ in self.steps}) == 2:
+            assert step < STEPS / 2, "both are at work"
             self._is_lost = True
             self._cluster.lose_one()
 
@@ -152,7 +189,8 @@ def test_the_work_of_a_lost_node_is_done_by_the_other(
     )
     progress = LosesNode(cluster)
 
-    spread_plan(executor, prepared.recipe, plan, tmp_path / "store", progress=progress)
+    both = BothAtOnce(executor, tmp_path / "workers")
+    spread_plan(both, prepared.recipe, plan, tmp_path / "store", progress=progress)
 
     runs = [(sample.name, seed) for sample in samples for seed in (0, 1)]
     assert sorted(progress.runs) == runs

@@ -8,10 +8,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from cosinterp.errors import TraceError
-from cosinterp.executors.executor import Tell
+from cosinterp.executors.executor import Tell, Work
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,22 @@ class Squares:
         except FileExistsError:
             return False
         return True
+
+
+@dataclass(frozen=True)
+class Together:
+    """Another work, whose tasks are begun when so many workers have opened it."""
+
+    work: Work[Any, Any]
+    folder: Path
+    workers: int
+
+    def open(self, device: str | None) -> Any:
+        opened = self.work.open(device)
+        (self.folder / str(os.getpid())).touch()
+        while len(list(self.folder.iterdir())) < self.workers:
+            time.sleep(0.02)
+        return opened
 
 
 class Endless:
