@@ -27,16 +27,16 @@ def cancel(folder: Path) -> None:
     deadline = time.monotonic() + _STARTING
     while True:
         found = standing(folder)
-        if found.state.is_final or found.record is None:
+        if found.state.is_final:
             raise JobError(f"{folder.name} is {found.state} already; there is nothing to cancel")
         record = found.record
-        if record.host != host():
+        if record is not None and record.host != host():
             raise JobError(f"{folder.name} runs on {record.host}; cancel it there")
         # Until there is a keeper there is nobody to tell.
-        if record.session is not None:
+        if record is not None and record.session is not None:
             break
         if time.monotonic() > deadline:
-            raise JobError(f"{folder.name} is being started, by process {record.keeper.pid}; try again")
+            raise JobError(f"{folder.name} is just being started; try again")
         time.sleep(_POLL)
     if record.keeper.is_alive:
         # The keeper knows what belongs to the job, and writes down that it was cancelled.
@@ -54,6 +54,8 @@ def remove(folder: Path) -> None:
     """
     try:
         with held(folder, "cancel it first"):
+            if not (state := standing(folder, held=True).state).is_final:
+                raise JobError(f"{folder.name} is {state} on another machine; cancel it there first")
             # Out of sight at once, so that a list never meets half a folder.
             aside = folder.with_name(f".{folder.name}.removed")
             folder.rename(aside)

@@ -18,6 +18,7 @@ _LINES_TOLD = 3
 _FAULTS = frozenset(
     (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGTRAP)
 )
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _GPU_FULL = re.compile(r"\b(OutOfMemoryError|CUDA out of memory|CUDA error: out of memory)\b|GPU's memory")
 _GPU_TOO_SMALL = re.compile(r"does not fit into the memory of cuda")
 _HOST_FULL = re.compile(
@@ -65,7 +66,8 @@ def reason(ended: Exit) -> tuple[State, dict[str, Any]]:
 
 def last_words(said: str) -> tuple[str, bool]:
     """What a command said of its failure, in a few lines at the most, and whether it was a traceback."""
-    lines = [line.rstrip() for line in said.splitlines() if line.strip()]
+    # It may have been told to colour what it prints (FORCE_COLOR).
+    lines = [line.rstrip() for line in _COLOUR.sub("", said).splitlines() if line.strip()]
     starts = [number for number, line in enumerate(lines) if line.startswith(_ERROR)]
     tracebacks = [number for number, line in enumerate(lines) if line == _TRACEBACK]
     if tracebacks and (not starts or starts[-1] < tracebacks[-1]):

@@ -32,14 +32,14 @@ def held(folder: Path, otherwise: str) -> Iterator[int]:
         JobError: another holds it, or it has been removed.
         OSError: its record cannot be opened, or the file system has no locks.
     """
-    if not (folder / SPEC).exists():
-        raise JobError(f"{folder.name} has been removed")
-    lock = open_private(folder / RECORD, os.O_RDWR)
+    deadline = time.monotonic() + _PATIENCE
+    lock = _opened(folder)
     try:
-        deadline = time.monotonic() + _PATIENCE
-        while not take_lock(lock):
+        while True:
             state = standing(folder).state
             # A keeper that has said how the job ended is gone in a moment; so is a worker without a keeper.
+            if state.is_final and take_lock(lock):
+                break
             passing = state.is_final or state is State.CANCELLING
             if not passing or time.monotonic() > deadline:
                 raise JobError(f"{folder.name} is {state}; {otherwise}")
@@ -49,3 +49,12 @@ def held(folder: Path, otherwise: str) -> Iterator[int]:
         yield lock
     finally:
         os.close(lock)
+
+
+def _opened(folder: Path) -> int:
+    if not (folder / SPEC).exists():
+        raise JobError(f"{folder.name} has been removed")
+    try:
+        return open_private(folder / RECORD, os.O_RDWR)
+    except FileNotFoundError:
+        raise JobError(f"{folder.name} has been removed") from None

@@ -74,12 +74,12 @@ class Keeper:
         self._folder = folder
         self._lock = lock
         self._stops = Stops()
-        self._spec = JobSpec.read(folder / SPEC)
         record = read_record(folder / RECORD)
         if record is None:
             raise ValueError(f"{folder / RECORD} is no record of a job")
-        self._asked = _asked(folder, record)
         self._diary = Diary(folder, lock, record)
+        self._spec = JobSpec.read(folder / SPEC)
+        self._asked = _asked(folder, record)
         self._diary.change(keeper=Identity.of(os.getpid()), session=os.getsid(0), host=host())
 
     def keep(self) -> None:
@@ -93,7 +93,6 @@ class Keeper:
             place = f": {error.filename}" if error.filename else ""
             state, details = State.FAILED, {"message": f"it could not be started: {error.strerror}{place}"}
         except BaseException as error:
-            stop(os.getsid(0), [os.getpid()], patience=_ENDING)
             self._diary.end(State.CRASHED, message=f"its keeper failed: {error!r}")
             raise
         # Before the end is told, so that who hears of it can have the place.
@@ -149,6 +148,10 @@ class Keeper:
             self._diary.started(Identity.of(worker.pid), named)
             minder = Minder(worker, self._diary, log, self._stops, limits.patience, lambda: known_gpus(uuids))
             code = minder.mind()
+        except BaseException:
+            # A fault of ours must not leave it without anybody who minds it.
+            stop(os.getsid(0), [os.getpid()], patience=_ENDING)
+            raise
         finally:
             worker.close()
         memory_kill = kills is not None and (memory_kills() or 0) > kills

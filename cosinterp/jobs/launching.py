@@ -15,11 +15,11 @@ from cosinterp.errors import JobError
 from cosinterp.jobs.commands import Described, described
 from cosinterp.jobs.events import EventLog, now
 from cosinterp.jobs.holding import held
-from cosinterp.jobs.home import HOME, host, jobs_folder, open_private, write_private
+from cosinterp.jobs.home import HOME, home, host, jobs_folder, open_private, write_private
 from cosinterp.jobs.job import Job
 from cosinterp.jobs.limits import check_limits
 from cosinterp.jobs.naming import make_job_folder
-from cosinterp.jobs.own_code import own_command, own_environment
+from cosinterp.jobs.own_code import KEEPER, own_command, own_environment
 from cosinterp.jobs.processes import Identity
 from cosinterp.jobs.record import Record, no_locks, write_record
 from cosinterp.jobs.spec import JobSpec
@@ -81,10 +81,11 @@ def resume(job: Job, *, watched: float = WATCHED) -> None:
     _check_device(command)
     check_limits()
     with _explained(job.path), held(job.path, _TWICE) as lock:
-        found = standing(job.path)
+        found = standing(job.path, held=True)
         if found.state is State.FINISHED:
             raise JobError(f"{job.id} is finished; there is nothing to go on with")
-        # Who holds the lock knows: whatever lives of the attempt before would hold it too.
+        if not found.state.is_final:
+            raise JobError(f"{job.id} is {found.state} on another machine; {_TWICE}")
         attempt = 1
         if found.record is not None:
             attempt = found.record.attempt + 1
@@ -131,11 +132,6 @@ def _begin(folder: Path, lock: int, command: Described, attempt: int) -> None:
         OSError: there is no room for what is kept of the job.
         JobError: the keeper does not start.
     """
-    record = Record(
-        attempt=attempt, phase="starting", host=host(), keeper=Identity.of(os.getpid()), worker=None
-    )
-    write_record(lock, record)
-    os.fsync(lock)
     submitted = now(
         "submitted",
         attempt,
@@ -143,10 +139,21 @@ def _begin(folder: Path, lock: int, command: Described, attempt: int) -> None:
         takes_device=command.takes_device,
         device=command.device,
     )
+    record = Record(attempt=attempt, phase="starting", host=host(), keeper=Identity.of(os.getpid()))
     with _open_events(folder) as log:
+        # The event first: where there is no room for it, the record of the attempt before stands.
         log.write(submitted)
         log.sync()
-    _start_keeper(folder, lock)
+        write_record(lock, record)
+        os.fsync(lock)
+        try:
+            _start_keeper(folder, lock)
+        except JobError as error:
+            ended = now(State.CRASHED, attempt, message=str(error))
+            record.phase, record.ended = "ended", ended.as_data()
+            write_record(lock, record)
+            log.note(ended)
+            raise
 
 
 @contextmanager
@@ -159,7 +166,8 @@ def _open_events(folder: Path) -> Iterator[EventLog]:
 
 
 def _start_keeper(folder: Path, lock: int) -> None:
-    environment = own_environment()
+    # It runs in another folder, which a relative home would be of.
+    environment = own_environment() | {HOME: str(home())}
     # A job that is started from within a job is none of its processes.
     for name in (FOLDER, PIPE):
         environment.pop(name, None)
@@ -167,7 +175,7 @@ def _start_keeper(folder: Path, lock: int) -> None:
     try:
         # The process that is started forks the keeper and ends, so that the keeper is nobody's child.
         starter = subprocess.Popen(
-            own_command("cosinterp.jobs.keeper", str(folder), str(lock)),
+            own_command(KEEPER, str(folder), str(lock)),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -176,10 +184,12 @@ def _start_keeper(folder: Path, lock: int) -> None:
             pass_fds=(lock,),
             start_new_session=True,
         )
+    except OSError as error:
+        raise JobError(f"the keeper of {folder.name} cannot be started: {error.strerror}") from error
     finally:
         os.close(log)
     if starter.wait() != 0:
-        raise JobError(f"{folder.name}: its keeper does not start; see {folder / LOG}")
+        raise JobError(f"the keeper of {folder.name} does not start; see {folder / LOG}")
 
 
 def _watch(job: Job, watched: float) -> None:

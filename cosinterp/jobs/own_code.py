@@ -8,6 +8,7 @@ from pathlib import Path
 
 _ROOT = Path(__file__).parents[2]
 _PATH = "PYTHONPATH"
+KEEPER = "cosinterp.jobs.keeper"
 
 
 def own_command(module: str, *arguments: str) -> list[str]:

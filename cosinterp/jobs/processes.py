@@ -14,6 +14,8 @@ from pathlib import Path
 import psutil
 from pydantic import BaseModel
 
+from cosinterp.jobs.own_code import KEEPER
+
 _GONE = (ProcessLookupError, psutil.NoSuchProcess)
 _POLL = 0.02
 
@@ -49,6 +51,8 @@ def send(pid: int, signum: signal.Signals, *, group: bool = False) -> None:
 def members(session: int | None, roots: Iterable[int] = (), spared: Collection[int] = ()) -> list[int]:
     """The processes of a session, and all that came from the processes ``roots``, in or out of it.
 
+    The keeper of a job that one of them has started belongs to that job alone, and so does what came from it.
+
     Args:
         session: its id; None: of no session.
         roots: are not among what came from them.
@@ -58,7 +62,8 @@ def members(session: int | None, roots: Iterable[int] = (), spared: Collection[i
     children = _children()
     unseen = [*roots, *found]
     while unseen:
-        new = [pid for pid in children.get(unseen.pop(), ()) if pid not in found]
+        came = children.get(unseen.pop(), ())
+        new = [pid for pid in came if pid not in found and not _is_keeper(pid)]
         found.update(new)
         unseen += new
     return sorted(pid for pid in found - set(spared) if _since(pid) is not None)
@@ -103,6 +108,13 @@ def _children() -> dict[int, list[int]]:
     for process in psutil.process_iter(["ppid"]):
         found.setdefault(process.info["ppid"], []).append(process.pid)
     return found
+
+
+def _is_keeper(pid: int) -> bool:
+    try:
+        return KEEPER in psutil.Process(pid).cmdline()
+    except (psutil.NoSuchProcess, psutil.AccessDenied):
+        return False
 
 
 def _since(pid: int) -> str | None:

@@ -12,6 +12,7 @@ from cosinterp.jobs.home import host
 from cosinterp.jobs.record import Record, is_locked, read_record
 from cosinterp.jobs.spec import JobSpec
 from cosinterp.jobs.state import State
+from cosinterp.jobs.telling import LOG
 
 SPEC = "spec.json"
 RECORD = "now.json"
@@ -101,16 +102,24 @@ class Standing:
     end: Event | None = None
 
 
-def standing(folder: Path) -> Standing:
-    """The state of the job in a folder."""
+def standing(folder: Path, *, held: bool = False) -> Standing:
+    """The state of the job in a folder.
+
+    Args:
+        folder: of the job.
+        held: whether the caller has its lock, so that nothing of it can live on this machine.
+    """
     path = folder / RECORD
     record = read_record(path)
+    if record is None and not held and _is_locked(path):
+        # It is just being made.
+        return Standing(State.QUEUED, None)
     if record is None:
         message = "it was never begun, or its folder is damaged"
         return Standing(State.CRASHED, None, Event(0.0, State.CRASHED, 0, {"message": message}))
     end = _told_end(record)
     if end is None:
-        state = _living_state(record, path)
+        state = _living_state(record, path, held)
         if state is not None:
             return Standing(state, record)
         # It may have ended since the record was read.
@@ -161,11 +170,16 @@ def _told_end(record: Record) -> Event | None:
     return Event(data.pop("time"), data.pop("event"), data.pop("attempt"), data)
 
 
-def _living_state(record: Record, path: Path) -> State | None:
+def _living_state(record: Record, path: Path, held: bool) -> State | None:
     """The state that the record tells if any process of the job lives; None: none does."""
     state = _STATES.get(record.phase)
     if record.host != host():
-        return state if _lives_elsewhere(path) else None
+        return state if _silence(path) < _SILENCE or (not held and _is_locked(path)) else None
+    if held:
+        return None
+    if record.session is None:
+        # The launcher, or a keeper that has not said so yet.
+        return state if _is_locked(path) else None
     if record.keeper.is_alive:
         return state
     # Without its keeper a worker interrupts itself, which may take a moment.
@@ -174,23 +188,31 @@ def _living_state(record: Record, path: Path) -> State | None:
     return None
 
 
-def _lives_elsewhere(path: Path) -> bool:
+def _is_locked(path: Path) -> bool:
     try:
-        return is_locked(path) or _silence(path) < _SILENCE
+        return is_locked(path)
     except OSError:
+        # It has just been removed, or there are no locks on this machine.
         return False
 
 
 def _silence(path: Path) -> float:
     """Seconds since the keeper gave a sign of life."""
-    return max(0.0, time.time() - path.stat().st_mtime)
+    try:
+        return max(0.0, time.time() - path.stat().st_mtime)
+    except FileNotFoundError:
+        # It has just been removed.
+        return _SILENCE
 
 
 def _made_up_end(record: Record, path: Path) -> Event:
     """The end of an attempt whose keeper did not live to tell it: about when, and what is known."""
-    when = path.stat().st_mtime
+    silence = _silence(path)
+    when = time.time() - silence
     if record.host != host():
-        message = f"no sign of life from {record.host} for {_silence(path):.0f} s"
+        message = f"no sign of life from {record.host} for {silence:.0f} s"
+    elif record.session is None:
+        message = f"its keeper did not come to life; see {path.with_name(LOG)}"
     else:
         gone = f"its keeper (process {record.keeper.pid}) is gone without a word"
         message = f"{gone}: it was killed, or the machine was lost"

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from cosinterp.devices import NvmlMissing, gpus, parse_devices, visible_gpus
+from cosinterp.devices import DeviceError, NvmlMissing, gpus, parse_devices, visible_gpus
 from cosinterp.devices.choosing import CPU
 from cosinterp.devices.gpu import Gpu
 from cosinterp.devices.visible import ORDER, VISIBLE
@@ -70,13 +70,15 @@ def usable_gpus() -> list[Gpu]:
 
 
 def known_gpus(uuids: tuple[str, ...]) -> list[Gpu]:
-    """Those of the machine's GPUs, as they are now; what is not known of is left out."""
+    """Certain GPUs as they are now, in this order; what is not known of is left out."""
     if not uuids:
         return []
     try:
-        return [gpu for gpu in [*usable_gpus(), *gpus()] if gpu.uuid in uuids][: len(uuids)]
-    except NvmlMissing:
+        # Parts of GPUs are among those that were made visible alone.
+        seen = {gpu.uuid: gpu for gpu in [*gpus(), *usable_gpus()]}
+    except DeviceError:
         return []
+    return [seen[uuid] for uuid in uuids if uuid in seen]
 
 
 def environment_for(chosen: list[Gpu]) -> dict[str, str]:

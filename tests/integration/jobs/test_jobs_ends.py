@@ -11,6 +11,7 @@ import pytest
 
 from cosinterp.errors import JobError
 from cosinterp.jobs.job import Job
+from cosinterp.jobs.listing import jobs
 from cosinterp.jobs.state import State
 from tests.integration.jobs.conftest import Act, left_of, processes_of, story
 
@@ -112,6 +113,16 @@ def test_a_stubborn_job_is_ended_when_it_has_had_its_time(
 def test_what_a_finished_worker_leaves_behind_is_ended(act: Act, home: Path) -> None:
     job = act("orphans")
     assert job.wait(_PATIENCE) is State.FINISHED
+    assert left_of(home) == []
+
+
+def test_a_job_that_a_job_has_started_outlives_it(act: Act, home: Path, tmp_path: Path) -> None:
+    job = act("nest", tmp_path / "go")
+    assert job.wait(_PATIENCE) is State.FINISHED
+    (nested,) = [one for one in jobs() if one != job]
+    assert nested.state() is State.RUNNING
+    (tmp_path / "go").touch()
+    assert nested.wait(_PATIENCE) is State.FINISHED
     assert left_of(home) == []
 
 

@@ -16,11 +16,14 @@ from pathlib import Path
 import psutil
 import pytest
 
+from cosinterp.errors import JobError
+from cosinterp.jobs import launching
 from cosinterp.jobs.job import Job
+from cosinterp.jobs.launching import submit
 from cosinterp.jobs.listing import jobs
 from cosinterp.jobs.state import State
 from tests.integration.faults.mounts import READ_ONLY, SMALL_DISK
-from tests.integration.jobs.conftest import Act, left_of, processes_of, story
+from tests.integration.jobs.conftest import ACTING, Act, left_of, processes_of, story
 
 ROOT = Path(__file__).parents[3]
 _PATIENCE = 30.0
@@ -177,6 +180,35 @@ def test_of_several_who_resume_a_job_at_once_one_does(act: Act, home: Path, tmp_
     (tmp_path / "go").touch()
     assert job.wait(_PATIENCE) is State.FINISHED
     assert left_of(home) == []
+
+
+@pytest.mark.parametrize(
+    ("started", "why"),
+    [("raise SystemExit(3)", "does not start; see"), ("import os; os.fork()", "did not come to life; see")],
+)
+def test_a_keeper_that_does_not_live_is_said(
+    started: str, why: str, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(launching, "own_command", lambda *_: [sys.executable, "-c", started])
+    with pytest.raises(JobError, match=why):
+        submit(["mazes", "finish"])
+    (job,) = jobs()
+    assert job.state() is State.CRASHED
+    monkeypatch.undo()
+    monkeypatch.setenv("COSINTERP_HOME", str(home))
+    monkeypatch.setenv("PYTHONPATH", str(ACTING))
+    job.resume()
+    assert job.wait(_PATIENCE) is State.FINISHED
+    assert job.status().attempt == 2
+
+
+def test_a_relative_home_is_of_the_folder_that_it_was_said_in(
+    act: Act, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COSINTERP_HOME", "here")
+    assert act("finish").wait(_PATIENCE) is State.FINISHED
+    assert len(list((tmp_path / "here" / "slots").glob("*/no-gpu.0"))) == 1
 
 
 _ON_A_SMALL_DISK = """

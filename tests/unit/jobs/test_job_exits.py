@@ -33,6 +33,7 @@ OUT_OF_MEMORY = "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2
         (0, "error: of a part that did not matter\n", State.FINISHED, None),
         (2, "reading\nerror: x: no such store\n", State.FAILED, "x: no such store"),
         (2, "error: one\nerror: two lines\nof it\n", State.FAILED, "two lines\nof it"),
+        (2, "\x1b[1;31merror: \x1b[0mx: no such store\n", State.FAILED, "x: no such store"),
         (2, USAGE, State.FAILED, "Invalid value for '--seeds': there are no seeds like this"),
         (1, "a\nb\n\nc\nd\n", State.FAILED, "b\nc\nd"),
         (3, "", State.FAILED, "it ended with exit code 3 and without a word"),

@@ -12,7 +12,7 @@ import pytest
 from cosinterp.devices.gpu import Gpu
 from cosinterp.jobs.limits import Limits, check_limits
 from cosinterp.jobs.turns import Queue, Turn
-from cosinterp.jobs.wants import Wants, environment_for, usable_gpus, wanted
+from cosinterp.jobs.wants import Wants, environment_for, known_gpus, usable_gpus, wanted
 from tests.unit.devices.fake_nvml import FakeGpu, FakeNvml
 
 GIB = 1024**3
@@ -226,6 +226,14 @@ def test_a_job_is_given_none_but_the_gpus_that_may_be_seen(monkeypatch: pytest.M
     assert wanted(True, "cuda:0") == Wants(named=("GPU-c",))
     chosen = environment_for(usable_gpus())
     assert chosen == {"CUDA_DEVICE_ORDER": "PCI_BUS_ID", "CUDA_VISIBLE_DEVICES": "GPU-c,GPU-b"}
+
+
+def test_what_is_told_of_certain_gpus_is_of_these_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pynvml", FakeNvml(THERE))
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
+    assert [gpu.uuid for gpu in known_gpus(("GPU-c", "GPU-b", "cuda:7"))] == ["GPU-c", "GPU-b"]
+    monkeypatch.setitem(sys.modules, "pynvml", FakeNvml([], no_driver=True))
+    assert known_gpus(("cuda:1",)) == []
 
 
 def test_gpus_that_differ_are_chosen_from_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 
 from cosinterp.errors import UserError
+from cosinterp.jobs.launching import submit
 from cosinterp.jobs.telling import tell
 
 _LONG = 60.0
@@ -97,6 +98,11 @@ def orphans() -> None:
     subprocess.Popen([sys.executable, "-c", _CHILD])
 
 
+def nest(file: str) -> None:
+    """Start a job of its own, and end."""
+    submit(["mazes", "wait", file], watched=0)
+
+
 def say(file: str, *words: str) -> None:
     """Write down its words and its surroundings."""
     seen = {
@@ -123,5 +129,5 @@ def _sleep_on() -> None:
 
 ACTS = {
     act.__name__: act
-    for act in (finish, wait, fail, crash, gpu_memory, fault, stubborn, family, orphans, say, chatter)
+    for act in (finish, wait, fail, crash, gpu_memory, fault, stubborn, family, orphans, nest, say, chatter)
 }
