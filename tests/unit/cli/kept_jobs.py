@@ -49,6 +49,7 @@ def keep(
             "phase": "running" if end is None else "ended",
             "host": host(),
             "keeper": Identity.of(os.getpid()),
+            "session": os.getpid(),
             "ended": None if end is None else end.as_data(),
             **known,
         }
