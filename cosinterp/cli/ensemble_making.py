@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from cosinterp.cli import options
 from cosinterp.cli.command_line import resume_command
-from cosinterp.cli.spread_flags import failures_told, recipe_of
+from cosinterp.cli.spread_flags import failures_told
 
 if TYPE_CHECKING:
     from cosinterp.ensembles.makers import Maker
@@ -90,7 +90,7 @@ def _maker(
             planned,
             executor,
             load,
-            lambda: recipe_of(prepared),
+            prepared.for_workers,
             host_memory=host_memory,
             note=print_warning,
         )
