@@ -104,8 +104,8 @@ def told_of(task: Task, unit: str | None, rate: float | None) -> dict[str, Any]:
     left = None if task.remaining is None or rate is None else max(task.remaining, 0.0) / rate
     told = {
         "description": task.fields.get("what", task.description),
-        "done": task.completed,
-        "total": task.total,
+        "done": _counted(task.completed),
+        "total": None if task.total is None else _counted(task.total),
         "unit": unit,
         "rate": rate,
         "seconds_left": left,
@@ -114,6 +114,12 @@ def told_of(task: Task, unit: str | None, rate: float | None) -> dict[str, Any]:
     }
     given = ("sample", "seeds", "rate", "seconds_left")
     return told | {name: task.fields[name] for name in given if name in task.fields}
+
+
+def _counted(number: float) -> float:
+    """A number of Python's own, since counts of arrays may be NumPy's, which JSON does not know."""
+    plain = float(number)
+    return int(plain) if plain.is_integer() else plain
 
 
 def drawn_bar(*columns: ProgressColumn, unit: str | None = None, speed_over: float = 30.0) -> Progress:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy
 import pytest
 
 from cosinterp.cli import console, counting
@@ -57,6 +59,12 @@ def test_nothing_is_drawn_here_and_all_is_told(told: dict[str, Any]) -> None:
         assert told["description"] == "drawing"
         count.reach(7, 9)
         assert (told["done"], told["total"]) == (7, 9)
+
+
+def test_counts_of_arrays_are_told_as_plain_numbers(told: dict[str, Any]) -> None:
+    with counting.counting("reading") as count:
+        count.reach(numpy.int64(3), numpy.int64(8))
+    assert json.loads(json.dumps([told["done"], told["total"]])) == [3, 8]
 
 
 def test_bytes_are_told_as_such(told: dict[str, Any]) -> None:
