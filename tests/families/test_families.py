@@ -81,7 +81,7 @@ def test_verify_passes(
     """Also gated sites, which no hook sees: they are what the blocks add."""
     record_property(PROPERTY, {"name": row.name, "case": "verify"})
     model = family_model(row)
-    checks = verify(model, row.sample(), **row.settings)
+    checks = verify(model, row.sample(), **row.settings, num_steps=row.num_steps)
     assert [check for check in checks if not check.passed] == []
 
 

@@ -36,7 +36,7 @@ def test_the_generic_anatomy_is_right_or_refuses(
     try:
         anatomy = generic.describe(model.pipeline, row.name)
         described = replace(model, anatomy=anatomy)
-        checks = verify(described, row.sample(), **row.settings)
+        checks = verify(described, row.sample(), **row.settings, num_steps=row.num_steps)
     except UserError:
         understood = False
     else:

@@ -260,7 +260,7 @@ def test_verify_finds_steps_that_pass_on_more_than_latents(
     model = family_model(row)
     assert not model.anatomy.steps_pass_latents_only
     wrong = replace(model, anatomy=replace(model.anatomy, steps_pass_latents_only=True))
-    found = verify(wrong, row.sample(), **row.settings)
+    found = verify(wrong, row.sample(), **row.settings, num_steps=row.num_steps)
     assert {check.name for check in found if not check.passed} == {"replay"}
 
 
