@@ -38,7 +38,8 @@ def ls(
 ) -> None:
     """List jobs, the newest first.
 
-    Where the terminal is too narrow for all of it the command goes first; show says everything of one job.
+    A terminal that is too narrow for all of it does without the command first, then without what is being
+    done or went wrong; show says everything of one job.
     The memory is what its GPUs have in use; of a job without, what its processes take of the host's.
     """
     from rich.console import Console

@@ -39,11 +39,11 @@ def completing(fits: Callable[[Status], bool]) -> Callable[[str], list[tuple[str
 _HELP = "Of a job, or what it alone begins or ends with; or last."
 
 
-def _argument(fits: Callable[[Status], bool], metavar: str = "ID...") -> Any:
-    return typer.Argument(metavar=metavar, help=_HELP, show_default=False, autocompletion=completing(fits))
+def _argument(fits: Callable[[Status], bool]) -> Any:
+    return typer.Argument(metavar="ID", help=_HELP, show_default=False, autocompletion=completing(fits))
 
 
-OneJob: TypeAlias = Annotated[str, _argument(lambda status: True, "ID")]
+OneJob: TypeAlias = Annotated[str, _argument(lambda status: True)]
 LiveJobs: TypeAlias = Annotated[list[str], _argument(lambda status: not status.state.is_final)]
 UnfinishedJobs: TypeAlias = Annotated[
     list[str], _argument(lambda status: status.state.is_final and status.state.value != "finished")
