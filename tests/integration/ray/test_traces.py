@@ -21,12 +21,11 @@ from cosinterp.tracing import HOST_MEMORY, run_plan
 from probes.results.files import open_result
 from stores import open_store
 from tests.integration.ray.conftest import TwoNodes
-from tests.integration.ray.works import Together
+from tests.integration.ray.works import HELD_AT, Held
 
 Run = Callable[..., Result]
 SIZE = {"height": 32, "width": 32, "num_frames": 5}
-# So many that both nodes are at work when one is lost.
-STEPS = 60
+STEPS = 5
 PROMPTS = ("go to the red goal", "go to the blue goal")
 
 
@@ -129,38 +128,40 @@ def test_a_sweep_is_that_of_one_process(
         np.testing.assert_array_equal(here[name], spread[name], err_msg=str(name))
 
 
-class BothAtOnce:
-    """An executor whose two workers begin their first tasks at the same time."""
+class Holding:
+    """An executor that holds its tasks in mid-run."""
 
     workers = 2
 
-    def __init__(self, executor: RayExecutor, folder: Path) -> None:
+    def __init__(self, executor: RayExecutor, until: Path) -> None:
         self._executor = executor
-        self._folder = folder
-        folder.mkdir()
+        self._until = until
 
     def run(self, work: Work[Any, Any], tasks: Sequence[Any]) -> Generator[Happened[Any, Any]]:
-        yield from self._executor.run(Together(work, self._folder, self.workers), tasks)
+        yield from self._executor.run(Held(work, self._until), tasks)
 
 
 class LosesNode:
-    """The progress of a trace during which a node is lost, as soon as both are at work."""
+    """The progress of a trace that loses a node when both are in the middle of a run.
 
-    def __init__(self, cluster: TwoNodes) -> None:
+    ``lost``: the file that says so.
+    """
+
+    def __init__(self, cluster: TwoNodes, lost: Path) -> None:
         self.steps: list[tuple[str, int, int]] = []
         self.runs: list[tuple[str, int]] = []
         self._cluster = cluster
-        self._is_lost = False
+        self._lost = lost
 
     def planned(self, plan: Any, todo: Sequence[tuple[str, int]]) -> None:
         """Not asked here."""
 
     def step(self, sample: str, seeds: tuple[int, ...], step: int, num_steps: int) -> None:
         self.steps += [(sample, seed, step) for seed in seeds]
-        if not self._is_lost and len({(sample, seed) for sample, seed, _ in self.steps}) == 2:
-            assert step < STEPS / 2, "both are at work"
-            self._is_lost = True
+        in_mid_run = [one for one in self.steps if one[2] == HELD_AT - 1]
+        if len(in_mid_run) == 2 and not self._lost.exists():
             self._cluster.lose_one()
+            self._lost.touch()
 
     def finished(self, sample: str, seed: int) -> None:
         self.runs.append((sample, seed))
@@ -187,16 +188,17 @@ def test_the_work_of_a_lost_node_is_done_by_the_other(
         host_memory=HOST_MEMORY,
         sampling={**SIZE, "num_steps": STEPS},
     )
-    progress = LosesNode(cluster)
+    lost = tmp_path / "lost"
+    progress = LosesNode(cluster, lost)
 
-    both = BothAtOnce(executor, tmp_path / "workers")
-    spread_plan(both, prepared.recipe, plan, tmp_path / "store", progress=progress)
+    spread_plan(Holding(executor, lost), prepared.recipe, plan, tmp_path / "store", progress=progress)
 
     runs = [(sample.name, seed) for sample in samples for seed in (0, 1)]
     assert sorted(progress.runs) == runs
     # No step is counted twice, though some were made twice.
     assert sorted(progress.steps) == [(*one, step) for one in runs for step in range(STEPS)]
-    assert any("its worker was lost, and it is begun again" in line for line in said)
+    assert said
+    assert all("its worker was lost, and it is begun again" in line for line in said)
     run_plan(prepared.load(), plan, tmp_path / "alone")
     compared = run("store", "diff", tmp_path / "store", tmp_path / "alone")
     assert compared.exit_code == 0, compared.output

@@ -7,11 +7,15 @@ import signal
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any, NoReturn
 
 from cosinterp.errors import TraceError
 from cosinterp.executors.executor import Tell, Work
+
+HELD_AT = 3
+"""The message after which tasks of `Held` wait."""
 
 
 @dataclass(frozen=True)
@@ -45,19 +49,40 @@ class Squares:
 
 
 @dataclass(frozen=True)
-class Together:
-    """Another work, whose tasks are begun when so many workers have opened it."""
+class Held:
+    """Another work, whose tasks wait after their first messages until a file is there."""
 
     work: Work[Any, Any]
-    folder: Path
-    workers: int
+    until: Path
 
-    def open(self, device: str | None) -> Any:
-        opened = self.work.open(device)
-        (self.folder / str(os.getpid())).touch()
-        while len(list(self.folder.iterdir())) < self.workers:
-            time.sleep(0.02)
-        return opened
+    def open(self, device: str | None) -> HeldTasks:
+        return HeldTasks(self.work.open(device), self.until)
+
+
+class HeldTasks:
+    """See `Held`."""
+
+    def __init__(self, opened: Any, until: Path) -> None:
+        self._opened = opened
+        self._until = until
+
+    def __call__(self, task: Any, tell: Tell) -> Any:
+        messages = count(1)
+
+        def tell_and_wait(message: object) -> None:
+            tell(message)
+            if next(messages) == HELD_AT:
+                while not self._until.exists():
+                    time.sleep(0.02)
+
+        return self._opened(task, tell_and_wait)
+
+    def __enter__(self) -> HeldTasks:
+        self._opened.__enter__()
+        return self
+
+    def __exit__(self, *exception: Any) -> None:
+        self._opened.__exit__(*exception)
 
 
 class Endless:
