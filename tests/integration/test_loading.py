@@ -1,12 +1,9 @@
-"""Loading pipelines: what comes of it, and what is never asked of the network."""
+"""Loading pipelines: what comes of it."""
 
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,20 +16,6 @@ from cosinterp.models.model import Model
 from cosinterp.verification import verify
 from tests.families import cogvideox
 from tests.tiny import KINDS, sample_for
-
-REPOSITORY = Path(__file__).parents[2]
-NO_NETWORK = """
-import os, socket, sys
-def refuse(*args, **kwargs):
-    print("asked the network:", args[1:], file=sys.stderr)
-    os._exit(99)
-socket.socket.connect = socket.socket.connect_ex = refuse
-socket.getaddrinfo = refuse
-from cosinterp.models.loading import load
-model = load(sys.argv[1], device="cpu")
-model.nn
-print(model.num_layers)
-"""
 
 
 @pytest.fixture
@@ -50,9 +33,9 @@ def test_each_kind_is_described(kind: str, tiny_model: Callable[..., Model]) -> 
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("dtype", ["fp32", "bf16"])
-def test_each_kind_is_verified(kind: str, dtype: str, tiny_model: Callable[..., Model]) -> None:
-    failed = [check for check in verify(tiny_model(kind, dtype)) if not check.passed]
+def test_each_kind_is_verified_in_bfloat16(kind: str, tiny_model: Callable[..., Model]) -> None:
+    """The tests of families verify them in float32."""
+    failed = [check for check in verify(tiny_model(kind, "bf16")) if not check.passed]
     assert failed == []
 
 
@@ -69,15 +52,6 @@ def test_a_vae_has_the_models_dtype_where_its_pipeline_does_not_cast_latents(tmp
     assert model.pipeline.vae.dtype == torch.bfloat16
     sample, settings = cogvideox.ROWS[0].sample(), {**cogvideox.ROWS[0].settings, "num_steps": 2}
     assert model.generate(sample, seed=0, **settings).shape == (9, 32, 48, 3)
-
-
-def test_a_local_folder_asks_nothing_of_the_network(tiny_folder: Callable[[str], Path]) -> None:
-    environment = {key: value for key, value in os.environ.items() if key != "HF_HUB_OFFLINE"}
-    words = [sys.executable, "-c", NO_NETWORK, str(tiny_folder("wan2.1-t2v"))]
-    done = subprocess.run(
-        words, env={**environment, "PYTHONPATH": str(REPOSITORY)}, capture_output=True, text=True, check=False
-    )
-    assert (done.returncode, done.stdout.strip()) == (0, "3"), done.stderr
 
 
 @pytest.mark.parametrize("revision", [None, "main"])

@@ -17,14 +17,19 @@ from tests.integration.hub import COMMIT, Hub, serving
 REPOSITORY = Path(__file__).parents[2]
 NAME = "someone/tiny-wan"
 PROGRAM = """
-import json, os, sys
+import json, os, socket, sys
 from cosinterp.errors import ModelError
 from cosinterp.models.loading import prepare
+
+def cut_off(*args):
+    print(json.dumps([{"error": f"asked the network: {args[1:]}"}]), flush=True)
+    os._exit(99)
 
 def answer(what, name, settings):
     try:
         prepared = prepare(name, device="cpu", **settings)
         model = prepared.model if what == "prepare" else getattr(prepared, what)()
+        model.nn
         return {"revision": model.revision, "num_layers": model.num_layers}
     except ModelError as error:
         return {"error": str(error)}
@@ -33,7 +38,10 @@ def answer(what, name, settings):
 prepare(sys.argv[1], device="cpu").load()
 for line in sys.stdin:
     if os.fork() == 0:
-        print(json.dumps([answer(*request) for request in json.loads(line)]), flush=True)
+        requests, online = json.loads(line)
+        if not online:
+            socket.socket.connect = socket.socket.connect_ex = socket.getaddrinfo = cut_off
+        print(json.dumps([answer(*request) for request in requests]), flush=True)
         os._exit(0)
     os.wait()
 """
@@ -77,14 +85,17 @@ def asked(
 
 @pytest.fixture
 def ask(asked: tuple[subprocess.Popen[str], Path]) -> Ask:
-    """Has a process of its own, whose cache is empty, prepare or load models one after another."""
+    """Has a process of its own, whose cache is empty, prepare or load models one after another.
+
+    Not ``online``, the first that asks the network for anything is an error.
+    """
     process, cache = asked
     shutil.rmtree(cache, ignore_errors=True)
 
-    def run(*requests: Request) -> list[dict[str, Any]]:
+    def run(*requests: Request, online: bool = True) -> list[dict[str, Any]]:
         assert process.stdin is not None
         assert process.stdout is not None
-        process.stdin.write(json.dumps(requests) + "\n")
+        process.stdin.write(json.dumps((requests, online)) + "\n")
         process.stdin.flush()
         answers = process.stdout.readline()
         assert answers, cache.with_name("log").read_text()
@@ -107,6 +118,15 @@ def test_decoding_fetches_the_vae_alone(hub: Hub, ask: Ask) -> None:
     assert decoder["revision"] == COMMIT
     weights = [name for name in hub.fetched if name.endswith(".safetensors")]
     assert weights == ["vae/diffusion_pytorch_model.safetensors"]
+
+
+def test_a_local_folder_asks_nothing_of_the_network(
+    hub: Hub, ask: Ask, tiny_folder: Callable[[str], Path]
+) -> None:
+    (loaded,) = ask(("load", str(tiny_folder("wan2.1-t2v")), {}), online=False)
+    assert loaded == {"revision": None, "num_layers": 3}
+    (named,) = ask(("load", NAME, {}), online=False)
+    assert named["error"].startswith("asked the network")
 
 
 def test_what_is_fetched_is_not_fetched_again(hub: Hub, ask: Ask) -> None:
