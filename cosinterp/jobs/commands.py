@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 _RESUME = "--resume"
 _DEVICE = "--device"
 _ADDRESS = "--address"
+_EXECUTOR = "--executor"
+_OF_ALL_GPUS = "ray"
 _DETACH = "--detach"
 # They ask or show something, or are about jobs themselves.
 _NO_JOBS = frozenset(("tui", "jobs"))
@@ -42,6 +44,11 @@ class Described:
     def device(self) -> str | None:
         """The text of its --device; None: none is given."""
         return self._value_of(_DEVICE) if self.takes_device else None
+
+    @property
+    def takes_all(self) -> bool:
+        """Whether it takes all GPUs of this machine that it sees, unless it is told to take none."""
+        return self.takes_device and self._value_of(_EXECUTOR) == _OF_ALL_GPUS
 
     @property
     def resuming(self) -> tuple[str, ...]:

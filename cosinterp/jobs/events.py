@@ -3,7 +3,7 @@
 Who holds the job's lock writes: first the launcher, then the keeper. Every event has ``time`` (seconds since
 the epoch), ``event`` and ``attempt`` (1, and one more for each time that the job was resumed):
 
-    submitted       words, device (the --device of them), takes_device
+    submitted       words, device (the --device of them), takes_device, takes_all (GPUs)
     queued          why: what it waits for
     started         pid, host, devices
     progress        description, done, total, unit, rate (a second), seconds_left, sample, seeds: those known

@@ -56,6 +56,7 @@ class _Asked:
     words: list[str]
     takes_device: bool
     device: str | None
+    takes_all: bool
 
 
 class Keeper:
@@ -103,7 +104,7 @@ class Keeper:
         if self._spec.version != __version__:
             self._diary.note("note", message=f"submitted with {self._spec.version}, run with {__version__}")
         limits = check_limits()
-        wants = wanted(self._asked.takes_device, self._asked.device)
+        wants = wanted(self._asked.takes_device, self._asked.device, self._asked.takes_all)
         if not self._wait_for(wants, limits, turn):
             return State.CANCELLED, {}
         log = Log(self._folder / LOG)
@@ -162,7 +163,12 @@ def _asked(folder: Path, record: Record) -> _Asked:
     for event in read_events(folder / EVENTS):
         if event.event == "submitted" and event.attempt == record.attempt:
             found = event.details
-            return _Asked(found["words"], found["takes_device"], found.get("device"))
+            return _Asked(
+                words=found["words"],
+                takes_device=found["takes_device"],
+                device=found.get("device"),
+                takes_all=found.get("takes_all", False),
+            )
     raise ValueError(f"{folder / EVENTS} does not say what attempt {record.attempt} is to do")
 
 

@@ -137,6 +137,7 @@ def _begin(folder: Path, lock: int, command: Described, attempt: int) -> None:
         attempt,
         words=list(command.words),
         takes_device=command.takes_device,
+        takes_all=command.takes_all or None,
         device=command.device,
     )
     record = Record(attempt=attempt, phase="starting", host=host(), keeper=Identity.of(os.getpid()))

@@ -29,18 +29,21 @@ class Wants:
     named: tuple[str, ...] = ()
 
 
-def wanted(takes_device: bool, device: str | None) -> Wants:
+def wanted(takes_device: bool, device: str | None, takes_all: bool = False) -> Wants:
     """What a command wants that has this text as its ``--device``.
 
     Args:
         takes_device: whether it can use a GPU at all.
         device: None: none is given; it then takes a GPU if there is one.
+        takes_all: it takes all that it sees, unless that is the CPU.
 
     Raises:
         DeviceError: the text names no device, or one that is not there.
     """
     if not takes_device:
         return Wants()
+    if takes_all and device != CPU:
+        return Wants(named=tuple(gpu.uuid for gpu in usable_gpus()))
     if device is None or device.strip() == "cuda":
         return Wants(count=1 if usable_gpus() else 0)
     free, _, count = device.strip().partition(":")

@@ -15,6 +15,7 @@ import pytest
 from cosinterp.jobs.home import HOME
 from cosinterp.jobs.job import Job
 from cosinterp.jobs.launching import submit
+from cosinterp.jobs.limits import PATIENCE, PER_GPU, WITHOUT_GPU
 from cosinterp.jobs.telling import FOLDER
 
 ACTING = Path(__file__).parent / "acting"
@@ -51,8 +52,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     folder = tmp_path / "home"
     monkeypatch.setenv(HOME, str(folder))
     monkeypatch.setenv("PYTHONPATH", str(ACTING))
-    # No GPU of this machine has a part in it.
-    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    for name in ("CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER", PER_GPU, WITHOUT_GPU, PATIENCE):
+        monkeypatch.delenv(name, raising=False)
     yield folder
     for process in processes_of(folder):
         with suppress(psutil.NoSuchProcess):

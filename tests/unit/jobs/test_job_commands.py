@@ -33,6 +33,22 @@ def test_a_command_without_that_flag_takes_no_device() -> None:
 
 
 @pytest.mark.parametrize(
+    ("words", "takes_device", "takes_all"),
+    [
+        ("trace --executor ray", True, True),
+        ("trace --executor local", True, False),
+        # The GPUs of a cluster are none of this machine's.
+        ("trace --executor ray --address auto", False, False),
+    ],
+)
+def test_who_does_the_work_tells_whose_gpus_are_taken(
+    words: str, takes_device: bool, takes_all: bool
+) -> None:
+    command = described(words.split())
+    assert (command.takes_device, command.takes_all) == (takes_device, takes_all)
+
+
+@pytest.mark.parametrize(
     ("words", "resuming"),
     [
         ("trace --store s", "trace --resume --store s"),

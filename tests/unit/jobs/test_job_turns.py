@@ -208,6 +208,13 @@ def test_what_a_job_waits_for_follows_from_its_device(
     assert wanted(takes_device, device) == wants
 
 
+def test_who_takes_all_waits_for_all_that_it_sees(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pynvml", FakeNvml(THERE))
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
+    assert wanted(True, None, takes_all=True) == Wants(named=("GPU-a", "GPU-b"))
+    assert wanted(True, "cpu", takes_all=True) == NONE
+
+
 @pytest.mark.parametrize(
     ("device", "wants"), [(None, NONE), ("cuda", NONE), ("cpu", NONE), ("cuda:1", Wants(named=("cuda:1",)))]
 )
@@ -244,6 +251,8 @@ def test_gpus_that_differ_are_chosen_from_all_the_same(monkeypatch: pytest.Monke
 
 
 def test_limits_are_read_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("PER_GPU", "WITHOUT_GPU", "PATIENCE"):
+        monkeypatch.delenv(f"COSINTERP_JOBS_{name}", raising=False)
     assert check_limits() == Limits(per_gpu=1, without_gpu=4, patience=30.0)
     monkeypatch.setenv("COSINTERP_JOBS_PER_GPU", "3")
     monkeypatch.setenv("COSINTERP_JOBS_WITHOUT_GPU", "7")
