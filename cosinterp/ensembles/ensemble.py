@@ -15,19 +15,22 @@ from cosinterp.ensembles.making import Making, Note
 from cosinterp.ensembles.planned import VARIANT, PlannedEnsemble, plan_ensemble
 from cosinterp.ensembles.spec import Ensemble, Merge, What
 from cosinterp.ensembles.ways import How
+from cosinterp.executors.choosing import executor_of, prepared_of
 from cosinterp.planning.fitting import check_space
 from cosinterp.samples import Sample
 from cosinterp.tracing import HOST_MEMORY, Progress, run_plan
 from stores.selection import Selection
-from stores.store import create_store
+from stores.store import create_store, open_store
 
 if TYPE_CHECKING:
+    from cosinterp.executors.executor import Executor
+    from cosinterp.models.loading import Prepared
     from cosinterp.models.model import Model
     from stores.store import Store
 
 
 def ensemble(
-    model: Model,
+    model: Model | Prepared | str | Path,
     samples: Sample | Iterable[Sample],
     *,
     store: str | Path,
@@ -55,6 +58,7 @@ def ensemble(
     host_memory: int = HOST_MEMORY,
     progress: Progress | None = None,
     note: Note | None = None,
+    devices: str | Executor | None = None,
     **sampling: Any,
 ) -> Store:
     """Generate each sample from several seeds that share what they compute, or of which the best go on.
@@ -70,7 +74,8 @@ def ensemble(
     ``layers="20-29"`` of 40, ``steps="0"``; which seeds go on is not told there.
 
     Args:
-        model: from `cosinterp.load`.
+        model: from `cosinterp.load`; or its name, or what `cosinterp.prepare` gives: it is loaded where the
+            runs are made.
         samples: one sample or several; names have to differ.
         store: folder of the store; made if it does not exist, else its settings have to be the same.
         seeds: "0-2", numbers, or one number.
@@ -103,14 +108,23 @@ def ensemble(
         progress: told how it goes: first of the base runs, if some are missing, then of the ensembles; where
             seeds are selected, those that may be kept count as runs to make.
         note: told in a line what the user should know, such as that not all seeds fit at once.
+        devices: "cuda:0,2", "free:4" (see `cosinterp.devices.parse_devices`), or an executor: samples are
+            spread over as many processes. A `RayExecutor` spreads the seeds of each sample over actors, one a
+            GPU, which meet where latents, clean estimates or predictions are merged. Each process loads the
+            model; so it must not be loaded here, and ``host_memory`` is of each.
 
     Raises:
+        TasksFailed: with ``devices``: those of some samples could not be made; all others are.
         UserError: anything asked for that cannot be; nothing is computed then. Or what does not fit into
             memory: it says what would.
         ClockError: the pipeline did not do what its schedule says.
     """
+    from cosinterp.ensembles.makers import check_maker, maker_of
+
+    prepared = prepared_of(model, devices)
+    executor = None if devices is None else executor_of(devices)
     planned = plan_ensemble(
-        model,
+        prepared.model,
         samples,
         store=store,
         seeds=seeds,
@@ -135,8 +149,19 @@ def ensemble(
         host_memory=host_memory,
         sampling={"num_steps": num_steps, "guidance_scale": guidance_scale, **sampling},
     )
-    make_base_runs(model, planned, host_memory=host_memory, progress=progress)
-    return make_ensemble(model, planned, host_memory=host_memory, progress=progress, note=note)
+    check_maker(planned.spec, executor)
+    if executor is not None and not planned.base_todo and not planned.todo:
+        return open_store(planned.path)
+    with maker_of(
+        planned,
+        executor,
+        prepared.load,
+        prepared.for_workers,
+        host_memory=host_memory,
+        note=note or (lambda text: None),
+    ) as maker:
+        maker.make_base_runs(progress)
+        return maker.make_ensemble(progress)
 
 
 def make_base_runs(

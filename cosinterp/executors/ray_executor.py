@@ -9,7 +9,7 @@ import secrets
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Generic
 
@@ -87,17 +87,12 @@ class RayExecutor:
 
     def run(self, work: Work[Task, Value], tasks: Sequence[Task]) -> Generator[Happened[Task, Value]]:
         """See `cosinterp.executors.executor.Executor.run`."""
-        try:
-            cluster = self.connect()
-            self.check()
+        with self.connected() as cluster:
             fanout = _Running(cluster, self.resources, self.device, work, tasks, self._say)
             try:
                 yield from fanout.happenings()
             finally:
                 fanout.stop()
-        finally:
-            if not self._is_entered:
-                self.close()
 
     def close(self) -> None:
         """Disconnect."""
@@ -127,13 +122,20 @@ class RayExecutor:
             self._cluster = self._stack.enter_context(ray_cluster(self._address, gpus=gpus))
         return self._cluster
 
-    def check(self) -> None:
-        """Make sure that there are nodes for tasks, which can do our work.
+    @contextmanager
+    def connected(self) -> Iterator[RayCluster]:
+        """The cluster, whose nodes can do our work, for the block; for longer, if this is entered itself.
 
         Raises:
-            ClusterError: there are none, or one cannot.
+            ClusterError: Ray is missing or does not answer, there is no node for a task, or one cannot do it.
         """
-        self.connect().check(self._shared, self.resources)
+        try:
+            cluster = self.connect()
+            cluster.check(self._shared, self.resources)
+            yield cluster
+        finally:
+            if not self._is_entered:
+                self.close()
 
     @property
     def device(self) -> str | None:

@@ -85,9 +85,7 @@ class ActorEnsemble:
         # Which all nodes have to see.
         create_store(planned.path, plan.settings, exist_ok=True)
         with ExitStack() as stack:
-            stack.enter_context(self._executor)
-            self._executor.connect()
-            self._executor.check()
+            stack.enter_context(self._executor.connected())
             team = stack.enter_context(
                 Team(self._executor, self._recipe, plan.settings.model, len(plan.seeds), self._note)
             )
@@ -108,6 +106,8 @@ class ActorEnsemble:
         """
         planned = self._planned
         plan, todo = joining(planned.base, planned.path, BASE), planned.base_todo
+        if not todo:
+            return
         open_store(planned.path).complete_catalog()
         if progress is not None:
             progress.planned(plan, todo)
