@@ -44,6 +44,17 @@ def half_cells(frame: Frame, has_colour: bool = True) -> list[Line]:
     return lines
 
 
+def best_columns(count: int, width: int, height: int) -> int:
+    """How many of ``count`` square pictures stand in a row where they are largest, in so many characters.
+
+    >>> best_columns(2, 80, 22), best_columns(2, 40, 40), best_columns(4, 80, 40)
+    (2, 1, 2)
+    """
+    return max(
+        range(1, count + 1), key=lambda columns: min(width // columns, 2 * (height // -(-count // columns)))
+    )
+
+
 @lru_cache(maxsize=1 << 14)
 def _cell(upper: tuple[int, int, int], lower: tuple[int, int, int]) -> tuple[str, Style]:
     below = Color.from_rgb(*lower)

@@ -7,6 +7,9 @@ from textual.pilot import Pilot
 from textual.widgets import Static
 
 from tui.screens.browser import Browser
+from tui.screens.run import RunScreen
+from tui.widgets.canvas import Canvas
+from tui.widgets.heatmap_view import HeatmapView
 from tui.widgets.run_table import RunTable
 
 
@@ -47,6 +50,40 @@ def rows_of(pilot: Pilot[None]) -> list[list[str]]:
 
 def heads_of(pilot: Pilot[None]) -> list[str]:
     return [str(column.label) for column in table_of(pilot).ordered_columns]
+
+
+def run_screen_of(pilot: Pilot[None]) -> RunScreen:
+    screen = pilot.app.screen_stack[2]
+    assert isinstance(screen, RunScreen)
+    return screen
+
+
+def heatmap_of(pilot: Pilot[None]) -> HeatmapView:
+    return run_screen_of(pilot).query_one(HeatmapView)
+
+
+def numbers_of(pilot: Pilot[None]) -> str:
+    """What is said of the cell under the cursor."""
+    canvas = run_screen_of(pilot).query_one("#numbers", Canvas)
+    return " ".join(canvas.line_text(y) for y in range(canvas.size.height)).strip()
+
+
+async def until_mapped(pilot: Pilot[None]) -> None:
+    """Open the run under the cursor and wait until its first heatmap is read."""
+    await until_read(pilot)
+    await pilot.press("enter")
+    await until_whole(pilot)
+
+
+async def until_whole(pilot: Pilot[None]) -> None:
+    """Wait until nothing is being read for the run's screen, and a map or a word in its place is shown."""
+    await pilot.pause()
+    screen = run_screen_of(pilot)
+    await until(pilot, lambda: screen._view is not None and not screen._progress)
+
+
+def shown_text(pilot: Pilot[None]) -> str:
+    return "\n".join(screen_text(pilot))
 
 
 def screen_text(pilot: Pilot[None]) -> list[str]:

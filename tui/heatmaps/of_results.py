@@ -8,7 +8,7 @@ step or layer, of which the last is taken.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stores.errors import StoreError
+from stores.errors import SelectionError, StoreError
 from tui.heatmaps.heatmap import Cells, Heatmap
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 AXES = ("step", "layer")
 PATCH = "patch"
+CONTROL = "random"
 ALPHA = 0.05
 _PARTS = ("_low", "_high", "_n", "_samples", "_method")
 _ABOUT_ZERO = ("selectivity", "above")
@@ -108,31 +109,45 @@ class _Patched:
         if sweeps.SCALE in place:
             chosen = chosen.isel(patch=np.flatnonzero(chosen[sweeps.SCALE].values == place.pop(sweeps.SCALE)))
         cells = effects.grid(chosen, self.effect, self.direction, **place)
-        low, high = cells["low"].values, cells["high"].values
-        centre, mark = 0.0, "its interval does not hold 0"
-        controls = set(chosen["control"].values[chosen["direction"].values == self.direction].tolist())
-        beside: float | Cells = centre
-        if "random" in controls:
-            control = effects.grid(chosen, self.effect, self.direction, "random", **place)
-            beside = control["value"].reindex_like(cells["value"]).values
-            mark = "its interval does not hold the control random"
-        with np.errstate(invalid="ignore"):
-            marked = (low > beside) | (high < beside)
+        marked, mark = self._marked(chosen, cells, place)
         return Heatmap(
             title=(f"{in_words(chosen, self.effect)}; {self.direction}, {sweeps.place_text(self.place)}"),
             steps=tuple(map(str, cells["steps"].values.tolist())),
             layers=tuple(map(str, cells["layer"].values.tolist())),
             values=cells["value"].values,
-            low=low,
-            high=high,
+            low=cells["low"].values,
+            high=cells["high"].values,
             n=cells["n"].values,
             samples=cells["samples"].values,
             counted=("patch", "patches"),
             marked=marked,
             mark=mark,
-            centre=centre if float(np.nanmin(cells["value"].values)) < 0 else None,
+            centre=0.0 if float(np.nanmin(cells["value"].values)) < 0 else None,
             note=sweeps.counted(cells.stack(cell=("steps", "layer"))),
         )
+
+    def _marked(
+        self, chosen: xarray.Dataset, cells: xarray.Dataset, place: Mapping[str, str]
+    ) -> tuple[NDArray[np.bool_] | None, str]:
+        """Which cells do more or less than the control random, pair by pair; without it, than nothing."""
+        from probes import effects
+        from probes.patches import choose
+
+        here = choose(chosen, direction=self.direction, **place)
+        if CONTROL not in here["control"].values:
+            return _off_zero(cells["low"].values, cells["high"].values), "its interval does not hold 0"
+        labels = ("first_step", "last_step", "layer")
+        try:
+            over = effects.over_control(here, self.effect, CONTROL, labels)
+        except SelectionError:
+            # Nothing is known of the control: there is nothing to hold the cells against.
+            return None, ""
+        apart = over.isel(cell=np.flatnonzero(_off_zero(over["low"].values, over["high"].values)))
+        found = set(zip(*(apart[name].values.tolist() for name in labels), strict=True))
+        spans = zip(cells["first_step"].values.tolist(), cells["last_step"].values.tolist(), strict=True)
+        layers = cells["layer"].values.tolist()
+        marked = [[(*span, layer) in found for layer in layers] for span in spans]
+        return np.array(marked), f"differs from the control {CONTROL}, pair by pair"
 
 
 def _of_similarity(dataset: xarray.Dataset) -> ResultMap:
@@ -235,7 +250,7 @@ class _Variable:
         is_about_zero = name.startswith(_ABOUT_ZERO)
         marked = None
         if is_about_zero and "low" in laid_out:
-            marked = (laid_out["low"] > 0) | (laid_out["high"] < 0)
+            marked = _off_zero(laid_out["low"], laid_out["high"])
         return Heatmap(
             title=self._title(),
             **laid_out,
@@ -258,6 +273,11 @@ class _Variable:
         if stem != self.name and stem in self.dataset:
             return f"{self.dataset[stem].attrs.get('long_name') or stem}, mean over runs"
         return str(self.dataset[self.name].attrs.get("long_name") or self.name.replace("_", " "))
+
+
+def _off_zero(low: Cells, high: Cells) -> NDArray[np.bool_]:
+    """Where intervals do not hold 0; unknown ones are taken to."""
+    return (low > 0) | (high < 0)
 
 
 def _laid_out(dataset: xarray.Dataset, name: str, low: str, high: str) -> dict[str, Any]:

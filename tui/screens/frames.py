@@ -17,6 +17,7 @@ from tui.background import LatestReader
 from tui.film import Film
 from tui.keys import bindings
 from tui.messages import Crashed, EnergyRead, FilmDone, FilmRead, ShotRead
+from tui.pictures import best_columns
 from tui.rows import Row
 from tui.widgets.film_view import FilmView
 
@@ -250,33 +251,34 @@ class Frames(Screen[None]):
 
     def _say(self) -> None:
         parts = [f"frames of {len(self._runs)} runs" if len(self._runs) > 1 else "frames"]
+        parts += self._where()
         if self._has_energy:
             parts.append(f"energy of layer {self._layer}, [ ] another")
         if missing := sum(view.is_missing for view in self._views.values()):
             parts.append(f"{missing} not decoded")
         self.query_one("#status", Static).update("   ".join(parts))
 
+    def _where(self) -> list[str]:
+        """What all runs are at."""
+        longest = max(self._views.values(), key=lambda view: view.num_places)
+        if longest.film is None:
+            return []
+        step = longest.step
+        return ["final video" if step is None else f"step {step} of {longest.film.num_steps - 1}"]
+
     def _arrange(self) -> None:
         """As many runs in a row as makes pictures largest; film strips below one another."""
         films = self.query_one("#films")
         width, height = self.size.width, max(1, self.size.height - 2)
         count = len(self._runs)
-        columns = 1 if self._is_strip else _best_columns(count, width, height)
+        columns = 1 if self._is_strip else best_columns(count, width, height)
+        rows = -(-count // columns)
         films.styles.grid_size_columns = columns
-        films.styles.grid_size_rows = -(-count // columns)
+        films.styles.grid_size_rows = rows
+        # All equally tall, so that what is beside and below one another has one size.
+        films.styles.grid_rows = str(max(1, height // rows))
 
     def _title_of(self, row: Row) -> str:
         stores = {one.store for one in self._runs}
         name = f"{row.sample}/{row.seed}" + ("" if row.variant == "base" else f".{row.variant}")
         return f"{row.store_name} {name}" if len(stores) > 1 else name
-
-
-def _best_columns(count: int, width: int, height: int) -> int:
-    """How many of ``count`` pictures stand in a row where they are largest.
-
-    >>> _best_columns(2, 80, 22), _best_columns(2, 40, 40), _best_columns(4, 80, 40)
-    (2, 1, 2)
-    """
-    return max(
-        range(1, count + 1), key=lambda columns: min(width // columns, 2 * (height // -(-count // columns)))
-    )

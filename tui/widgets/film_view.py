@@ -9,12 +9,14 @@ from textual.events import Resize
 from tui.film import EnergyMap, Film, Shot, latent_frame
 from tui.heatmaps.heatmap import number_text
 from tui.heatmaps.scale import SEQUENTIAL, UNKNOWN, Scale
-from tui.pictures import Frame, fitted, half_cells
+from tui.pictures import Frame, best_columns, fitted, half_cells
 from tui.widgets.canvas import PLAIN, Canvas, Line, cells_of
 
 FINAL = "end"
 _CHOSEN = Style(reverse=True, bold=True)
 _GAP = 1
+LEAST_THUMB = 9, 5
+"""Columns and lines of a step in the film strip, with its number and the gap; smaller ones tell nothing."""
 
 
 class FilmView(Canvas):
@@ -134,30 +136,41 @@ class FilmView(Canvas):
         return lines
 
     def _strip(self, film: Film, width: int, height: int) -> list[Line]:
+        """Steps side by side, in as many rows as makes them largest; where not all fit, those around this."""
         lines = [cells_of(self._label(film, self._shots.get(self.step))[:width])]
         if self.is_missing and not film.has_final:
             return lines + self._words(self._why(film), width)[1:]
-        example = next(iter(self._shots.values()), None)
-        rows_of, cols_of = (1, 1) if example is None else example.video.shape[1:3]
-        below = max(1, height - 2)
-        wide = min(width, max(4, 2 * below * cols_of // rows_of))
-        fitting = max(1, (width + _GAP) // (wide + _GAP))
-        first = max(0, min(self.at - fitting // 2, self.num_places - fitting))
-        rows: list[Line] = [[] for _ in range(height - 1)]
-        for place in range(first, min(first + fitting, self.num_places)):
-            self._add_thumb(rows, film, place, wide, below)
-        return lines + rows
+        height -= 1
+        count = self.num_places
+        columns = best_columns(count, width, height)
+        wide, tall = width // columns, height // -(-count // columns)
+        if wide < LEAST_THUMB[0] or tall < LEAST_THUMB[1]:
+            columns = max(1, width // LEAST_THUMB[0])
+            wide, tall = width // columns, min(height, LEAST_THUMB[1])
+            count = min(count, columns * max(1, height // tall))
+        if shots := list(self._shots.values()):
+            rows_of, cols_of = shots[0].video.shape[1:3]
+            wide = max(LEAST_THUMB[0], min(wide, 2 * (tall - 1) * cols_of // rows_of + 2 * _GAP))
+        first = max(0, min(self.at - count // 2, self.num_places - count))
+        places = range(first, first + count)
+        for start in range(0, count, columns):
+            lines += self._thumbs(film, places[start : start + columns], wide, tall)
+        return lines
 
-    def _add_thumb(self, rows: list[Line], film: Film, place: int, wide: int, tall: int) -> None:
-        step = place if place < film.num_steps else None
-        label = FINAL if step is None else str(step)
-        rows[0] += cells_of(label, _CHOSEN if place == self.at else PLAIN)
-        rows[0] += cells_of(" " * (wide + _GAP - len(label)))
-        shot = self._shots.get(step)
-        picture = self._half_cells(self._frame_of(shot), wide, tall) if shot else [cells_of(".")]
-        for y, row in enumerate(rows[1:]):
-            cells = picture[y] if y < len(picture) else []
-            row += [*cells, *[(" ", PLAIN)] * (wide + _GAP - len(cells))]
+    def _thumbs(self, film: Film, places: range, wide: int, tall: int) -> list[Line]:
+        """A row of steps, each under its number."""
+        rows: list[Line] = [[] for _ in range(tall)]
+        for place in places:
+            step = place if place < film.num_steps else None
+            label = FINAL if step is None else str(step)
+            head = [*cells_of(label, _CHOSEN if place == self.at else PLAIN)]
+            shot = self._shots.get(step)
+            frame = None if shot is None else self._frame_of(shot)
+            picture = [cells_of(".")] if frame is None else self._half_cells(frame, wide - _GAP, tall - 1)
+            for y, row in enumerate(rows):
+                cells = head if y == 0 else picture[y - 1] if y <= len(picture) else []
+                row += [*cells, *[(" ", PLAIN)] * (wide - len(cells))]
+        return rows
 
     def _label(self, film: Film, shot: Shot | None) -> str:
         step = self.step
