@@ -7,13 +7,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner, Result
 
 from cosinterp.cli import app
+from cosinterp.cli.console import err, out
 from cosinterp.jobs.job import Job
 from cosinterp.jobs.state import State
 from stores import open_store
@@ -49,14 +50,25 @@ def until(happened: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
+@pytest.fixture
+def forced_colours(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """An environment that would have bars drawn into a log."""
+    # The consoles of this process look at it only once.
+    for console in (out, err):
+        console.cache_clear()
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")
+    yield
+    for console in (out, err):
+        console.cache_clear()
+
+
+@pytest.mark.usefixtures("forced_colours")
 def test_a_detached_trace_is_followed_to_its_end(
-    home: Path, tiny_folder: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    home: Path, tiny_folder: Callable[[str], Path], tmp_path: Path
 ) -> None:
     sample = sample_for(KIND)
     store = tmp_path / "store"
-    # What would have bars drawn into the log.
-    monkeypatch.setenv("FORCE_COLOR", "1")
-    monkeypatch.setenv("TTY_COMPATIBLE", "1")
     settings = ("--num-steps", 2, "--height", sample.height, "--width", sample.width)
     of_sample = ("--prompt", sample.prompt, "--name", sample.name, "--num-frames", sample.num_frames)
     words = ("--model", tiny_folder(KIND), "--device", "cpu", *of_sample, *settings)
