@@ -142,7 +142,7 @@ def test_patches_are_laid_out_by_step_and_layer_and_held_against_their_control(s
         for control in ("none", "random")
         for layer in (0, 4)
     ]
-    # Layer 4 alone does more than its control, and in one direction alone; what else differs, differs by sample
+    # Layer 4 alone does more than its control, and in one direction alone; all else differs by sample, and
     # in either sense alike.
     effects = [
         (0.9 if (direction, control, layer) == ("sufficiency", "none", 4) else 0.1)

@@ -260,7 +260,7 @@ class RunScreen(Screen[None]):
             parts.append(f"{place}/{len(self._choices)} {self._choice.name}")
         parts += [progress] if progress else []
         if self._view is not None and self._view.problems:
-            parts.append(f"{len(self._view.problems)} results not read: {self._view.problems[0]}")
+            parts.append(f"{len(self._view.problems)} not read: {self._view.problems[0]}")
         self.query_one("#status", Static).update("   ".join(parts))
 
     def _restyle(self) -> None:
