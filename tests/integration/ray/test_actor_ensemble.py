@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 import torch
 from PIL import Image
@@ -17,18 +19,18 @@ from PIL import Image
 import cosinterp as ci
 from cosinterp.ensembles.actors.driving import Driving
 from cosinterp.ensembles.actors.ensemble import ActorEnsemble
-from cosinterp.ensembles.actors.tasks import BaseRuns, SampleEnsemble
+from cosinterp.ensembles.actors.tasks import SampleEnsemble
 from cosinterp.ensembles.actors.team import Team
 from cosinterp.ensembles.planned import PlannedEnsemble, plan_ensemble
 from cosinterp.ensembles.spec import Ensemble, Merge, Select
 from cosinterp.errors import InterventionError, UserError
 from cosinterp.executors.ray_executor import RayExecutor
+from cosinterp.executors.ray_watcher import OWNER, processes_of
 from cosinterp.models.loading import prepare
 from cosinterp.models.loading.prepared import Prepared
 from cosinterp.organism.mazes import generate_maze
 from cosinterp.organism.rendering import render_video
 from cosinterp.organism.tasks import PROMPTS, truth
-from cosinterp.planning.batches import batches
 from cosinterp.planning.plan import model_settings
 from cosinterp.samples import Sample
 from cosinterp.tracing import HOST_MEMORY
@@ -178,22 +180,33 @@ def test_seeds_are_selected_of_all_actors(team, prepared, model, tmp_path):
             assert _apart(run.noisy(3), there.noisy(3)) < 1e-5
 
 
-def test_base_runs_are_made_by_all_actors_bit_for_bit(team, prepared, model, tmp_path):
-    what = planned(prepared, tmp_path / "apart", batch=2)
-    create_store(what.path, what.plan.settings)
+def test_base_runs_are_made_by_the_actors_too_bit_for_bit(two_nodes, prepared, model, tmp_path):
+    """All that `cosinterp.ensemble` makes, by actors of its own, which end with it."""
+    executor = RayExecutor(two_nodes.address, device="cpu", gpus=0, cpus=0, shared=[tmp_path])
     progress = Told()
-    with Driving(team) as driving:
-        driving.run(
-            [
-                BaseRuns(what.base, what.path, batch, HOST_MEMORY, progress)
-                for batch in batches(what.base, what.base_todo)
-            ]
-        )
-    trace: dict[str, Any] = {"seeds": SEEDS, "sites": "none", "batch": 2, **SETTINGS}
-    batch = ci.trace(model, sample_for(KIND), store=tmp_path / "trace", **trace)
-    check_same(open_store(what.path), batch, "base", within=1e-9)
-    assert sorted(progress.runs) == list(RUNS)
-    assert sorted(progress.steps) == [(seed, step) for seed in RUNS for step in range(3)]
+    asked: dict[str, Any] = {"seeds": SEEDS, "batch": 2, **SETTINGS}
+    sample, path = sample_for(KIND), tmp_path / "apart"
+    before = actors()
+    store = ci.ensemble(prepared, sample, store=path, devices=executor, progress=progress, **asked)
+    _, left = psutil.wait_procs([one for one in actors() if one not in before], timeout=20)
+    assert not left
+    batch = ci.ensemble(model, sample, store=tmp_path / "batch", **asked)
+    check_same(store, batch, "base", within=1e-9)
+    check_same(store, batch, "ensemble")
+    assert sorted(progress.runs) == sorted([*RUNS, 3])
+    # Three runs, and an ensemble of which one seed goes on.
+    assert len(progress.steps) == 3 * 3 + 3 + 2
+    assert set(store.runs()) == set(open_store(path).runs())
+
+
+def actors() -> list[psutil.Process]:
+    """The processes of actors of this test's Ray."""
+    found = []
+    for process in processes_of(os.environ[OWNER]):
+        with suppress(psutil.NoSuchProcess):
+            if any("SeedActor" in word for word in process.cmdline()[:1]):
+                found.append(process)
+    return found
 
 
 def failing(video: np.ndarray, truth: Any) -> float:
