@@ -255,18 +255,21 @@ class _Crew(Generic[Task, Value]):
                 self._left.discard(number)
                 yield Failed(self._tasks[number], f"its worker died {MOST_TRIES} times, {how}", False)
         self._waiting.extendleft(reversed(again))
-        # Only as many as have something to do.
-        if self._waiting:
-            self._start(seat)
         for other in self._seats:
             if other.is_idle and other.process is not None and self._waiting:
                 yield from self._give(other)
+        # Only as many as have something to do.
+        if self._waiting:
+            self._start(seat)
 
 
 def _environment(workers: int) -> dict[str, str]:
     """That of the workers: the driver's, with each its share of the processor's cores."""
+    import joblib
+
     environment = dict(os.environ)
     if _THREADS[0] not in environment and workers > 1:
-        share = max(1, len(os.sched_getaffinity(0)) // workers)
+        # Of the cores that we may use: by affinity, and by what a container is given.
+        share = max(1, joblib.cpu_count() // workers)
         environment.update(dict.fromkeys(_THREADS, str(share)))
     return environment
