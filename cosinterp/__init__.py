@@ -26,6 +26,7 @@ __all__ = [
     "JobSpec",
     "Model",
     "ModelError",
+    "RayExecutor",
     "Replayed",
     "Result",
     "Run",
@@ -84,6 +85,7 @@ _HOMES = {
     "JobError": "cosinterp.errors",
     "JobSpec": "cosinterp.jobs.spec",
     "ModelError": "cosinterp.errors",
+    "RayExecutor": "cosinterp.executors.ray_executor",
     "Replayed": "cosinterp.replaying.replay",
     "Result": "probes.results.result",
     "Run": "stores",
@@ -134,6 +136,7 @@ if TYPE_CHECKING:
     from cosinterp.decoding import decode_run as decode
     from cosinterp.ensembles.ensemble import ensemble
     from cosinterp.errors import InterventionError, JobError, ModelError, SampleError, TraceError
+    from cosinterp.executors.ray_executor import RayExecutor
     from cosinterp.experiments.reproducing import reproduce
     from cosinterp.experiments.running import experiment
     from cosinterp.interventions.intervention import Intervention

@@ -67,14 +67,14 @@ class RayExecutor:
         device: str | None = None,
         gpus: float | None = None,
         cpus: float = 1,
-        shared: Sequence[Path] = (),
+        shared: Sequence[str | Path] = (),
         say: Say = unsaid,
     ) -> None:
         self._address = address
         self._device = device
         self._gpus = gpus
         self._cpus = cpus
-        self._shared = [folder.absolute() for folder in shared]
+        self._shared = [Path(folder).absolute() for folder in shared]
         self._say = say
         self._is_entered = False
         self._stack = ExitStack()
