@@ -45,6 +45,14 @@ def check_apart(ensemble: Ensemble) -> None:
         )
 
 
+def most_actors(planned: PlannedEnsemble, room: int) -> int:
+    """How many actors have something to do at once, where there is room for so many."""
+    seeds = len(planned.plan.seeds)
+    # A sample whose seeds have less than an actor each is made no sooner together with another one.
+    samples = min(len(planned.todo), max(1, room // seeds))
+    return max(1, seeds * samples, sum(1 for _ in batches(planned.base, planned.base_todo)))
+
+
 class ActorEnsemble:
     """Makes a planned ensemble by actors; a context manager, which hires them and ends them.
 
@@ -85,9 +93,16 @@ class ActorEnsemble:
         # Which all nodes have to see.
         create_store(planned.path, plan.settings, exist_ok=True)
         with ExitStack() as stack:
-            stack.enter_context(self._executor.connected())
+            cluster = stack.enter_context(self._executor.connected())
+            room = max(1, cluster.fits(self._executor.resources))
             team = stack.enter_context(
-                Team(self._executor, self._recipe, plan.settings.model, len(plan.seeds), self._note)
+                Team(
+                    self._executor,
+                    self._recipe,
+                    plan.settings.model,
+                    min(room, most_actors(planned, room)),
+                    self._note,
+                )
             )
             self._driving = stack.enter_context(Driving(team))
             team.fill()
