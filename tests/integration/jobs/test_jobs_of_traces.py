@@ -16,11 +16,11 @@ from cosinterp.models.model import Model
 from cosinterp.tracing import trace
 from stores import open_store
 from tests.integration.faults.contents import run_contents
-from tests.integration.jobs.conftest import left_of, processes_of
+from tests.integration.jobs.conftest import left_of
 from tests.tiny import sample_for
 
 KIND = "wan2.1-t2v"
-SEEDS = 30
+SEEDS = 16
 _PATIENCE = 120.0
 
 
@@ -34,7 +34,7 @@ def wait_for_runs(job: Job, store: Path, count: int) -> None:
         time.sleep(0.005)
 
 
-def test_a_trace_that_is_killed_with_and_without_its_keeper_goes_on_to_the_same_store(
+def test_a_killed_trace_goes_on_to_the_same_store(
     home: Path, tiny_folder: Callable[[str], Path], tiny_model: Callable[..., Model], tmp_path: Path
 ) -> None:
     sample = sample_for(KIND)
@@ -65,22 +65,11 @@ def test_a_trace_that_is_killed_with_and_without_its_keeper_goes_on_to_the_same_
     assert 2 <= len(kept) < SEEDS
 
     job.resume()
-    wait_for_runs(job, store, 2)
-    (keeper,) = [process for process in processes_of(home) if process.pid != job.status().pid]
-    keeper.kill()
-    assert job.wait(_PATIENCE) is State.CRASHED
-    assert left_of(home) == []
-    # Without its keeper it was interrupted, and tidied up.
-    assert "interrupted" in job.log_path.read_text()
-    assert list(store.rglob("*.partial*")) == []
-    assert len(kept) + 2 <= len(run_contents(store)) < SEEDS
-
-    job.resume()
     assert job.wait(_PATIENCE) is State.FINISHED, job.log_path.read_text()
     assert run_contents(store) == run_contents(expected)
     assert open_store(store).verify() == []
     status = job.status()
-    assert (status.attempt, status.done, status.unit) == (3, status.total, "steps")
+    assert (status.attempt, status.done, status.unit) == (2, status.total, "steps")
     assert any(
         event.details.get("sample") == sample.name and "seeds" in event.details
         for event in job.events()

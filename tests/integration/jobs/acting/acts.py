@@ -49,20 +49,19 @@ def finish() -> None:
 def wait(file: str) -> None:
     """Wait until there is a file, and tell how often it was looked for."""
     looks = 0
-    while not Path(file).exists():
-        looks += 1
-        tell(description="waiting", done=looks, total=None, unit="looks", sample="maze-1", seeds="0-3")
-        time.sleep(0.01)
+    try:
+        while not Path(file).exists():
+            looks += 1
+            tell(description="waiting", done=looks, total=None, unit="looks", sample="maze-1", seeds="0-3")
+            time.sleep(0.01)
+    except KeyboardInterrupt:
+        sys.stdout.write("tidied up\n")
+        raise
 
 
 def fail() -> None:
     """A user's mistake."""
     raise UserError("there is no maze of that size\nuse another")
-
-
-def crash() -> None:
-    """A bug."""
-    raise LookupError("nobody thought of this")
 
 
 def gpu_memory() -> None:
@@ -129,5 +128,5 @@ def _sleep_on() -> None:
 
 ACTS = {
     act.__name__: act
-    for act in (finish, wait, fail, crash, gpu_memory, fault, stubborn, family, orphans, nest, say, chatter)
+    for act in (finish, wait, fail, gpu_memory, fault, stubborn, family, orphans, nest, say, chatter)
 }
