@@ -10,10 +10,11 @@ from __future__ import annotations
 import gc
 import os
 import pickle
+import socket
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import cosinterp
@@ -109,7 +110,8 @@ def do(fanout: Fanout, number: int, is_again: bool, task: Any, post: Any) -> Out
     try:
         opened = _opened.of(fanout)
     except Exception as error:  # noqa: BLE001 - told to the driver
-        return _wrong(error, is_opened=False)
+        wrong = _wrong(error)
+        return replace(wrong, error=f"node {socket.gethostname()}: {wrong.error}", is_opened=False)
     sent: list[Any] = []
 
     def tell(message: object) -> None:
@@ -190,6 +192,6 @@ def gpu() -> str:
     return f"cuda:{visible.index(given) if given in visible else given}"
 
 
-def _wrong(error: Exception, *, is_opened: bool = True) -> Outcome:
+def _wrong(error: Exception) -> Outcome:
     text, is_users = told(error)
-    return Outcome(error=text, is_users=is_users, is_opened=is_opened)
+    return Outcome(error=text, is_users=is_users)
