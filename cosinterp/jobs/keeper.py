@@ -16,12 +16,14 @@ import os
 import select
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from cosinterp import __version__
-from cosinterp.errors import UserError
+from cosinterp.errors import JobError, UserError
 from cosinterp.jobs.diary import Diary
 from cosinterp.jobs.events import read_events
 from cosinterp.jobs.exits import Exit, reason
@@ -90,9 +92,6 @@ class Keeper:
             state, details = self._run(turn)
         except UserError as error:
             state, details = State.FAILED, {"message": str(error), "exit_code": _USERS_FAULT}
-        except OSError as error:
-            place = f": {error.filename}" if error.filename else ""
-            state, details = State.FAILED, {"message": f"it could not be started: {error.strerror}{place}"}
         except BaseException as error:
             self._diary.end(State.CRASHED, message=f"its keeper failed: {error!r}")
             raise
@@ -105,9 +104,10 @@ class Keeper:
             self._diary.note("note", message=f"submitted with {self._spec.version}, run with {__version__}")
         limits = check_limits()
         wants = wanted(self._asked.takes_device, self._asked.device, self._asked.takes_all)
-        if not self._wait_for(wants, limits, turn):
-            return State.CANCELLED, {}
-        log = Log(self._folder / LOG)
+        with _starting():
+            if not self._wait_for(wants, limits, turn):
+                return State.CANCELLED, {}
+            log = Log(self._folder / LOG)
         try:
             return self._work(turn, wants, limits, log)
         finally:
@@ -143,7 +143,8 @@ class Keeper:
         variables = environment_for(turn.chosen) if turn.chosen else {}
         kills = memory_kills()
         kept = (self._lock, *turn.locks)
-        worker = start_worker(self._asked.words, self._spec.cwd, self._folder, kept, variables)
+        with _starting():
+            worker = start_worker(self._asked.words, self._spec.cwd, self._folder, kept, variables)
         try:
             named = [f"GPU {gpu.index}" for gpu in known_gpus(uuids)] or list(wants.named)
             self._diary.started(Identity.of(worker.pid), named)
@@ -157,6 +158,20 @@ class Keeper:
             worker.close()
         memory_kill = kills is not None and (memory_kills() or 0) > kills
         return reason(Exit(code, log.tail, minder.was_stopped, memory_kill))
+
+
+@contextmanager
+def _starting() -> Iterator[None]:
+    """Say what the system's refusal means for a job that is being started.
+
+    Raises:
+        JobError: the folder that it is to run in is gone, say, or there is no room for its slot.
+    """
+    try:
+        yield
+    except OSError as error:
+        place = f": {error.filename}" if error.filename else ""
+        raise JobError(f"it could not be started: {error.strerror}{place}") from error
 
 
 def _asked(folder: Path, record: Record) -> _Asked:

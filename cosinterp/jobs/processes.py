@@ -18,6 +18,7 @@ from cosinterp.jobs.own_code import KEEPER
 
 _GONE = (ProcessLookupError, psutil.NoSuchProcess)
 _POLL = 0.02
+_SLOW_POLL = 0.2
 
 
 class Identity(BaseModel):
@@ -80,6 +81,7 @@ def stop(session: int, roots: Collection[int] = (), *, patience: float) -> None:
     for signum in (signal.SIGTERM, signal.SIGKILL):
         deadline = time.monotonic() + patience
         told: set[int] = set()
+        pause = _POLL
         while left := members(session, roots, spared={*roots, os.getpid()}):
             for pid in left:
                 # One that was just begun has not heard of it.
@@ -88,7 +90,9 @@ def stop(session: int, roots: Collection[int] = (), *, patience: float) -> None:
             told.update(left)
             if time.monotonic() > deadline:
                 break
-            time.sleep(_POLL)
+            time.sleep(pause)
+            # To look for all of them costs something.
+            pause = min(2 * pause, _SLOW_POLL)
 
 
 def _of_session(session: int | None) -> list[int]:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from cosinterp.errors import JobError
+from cosinterp.jobs import control, holding
 from cosinterp.jobs.job import Job
 from cosinterp.jobs.listing import jobs
 from cosinterp.jobs.state import State
@@ -144,6 +145,44 @@ def test_a_killed_keeper_takes_its_worker_along_and_the_job_can_go_on(
     assert (status.attempt, status.message) == (2, None)
     ends = [(event.attempt, event.event) for event in job.events() if event.is_end]
     assert ends == [(1, "crashed"), (2, "finished")]
+
+
+def test_a_job_is_not_taken_while_its_worker_lives(
+    act: Act, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = act("wait", tmp_path / "go")
+    worker = job.status().pid
+    assert worker is not None
+    (keeper,) = [process for process in processes_of(home) if process.pid != worker]
+    # It cannot see that its keeper is gone.
+    os.kill(worker, signal.SIGSTOP)
+    keeper.kill()
+    keeper.wait(_PATIENCE)
+    assert job.state() is State.CANCELLING
+    monkeypatch.setattr(holding, "_PATIENCE", 0.2)
+    with pytest.raises(JobError, match=f"{job.id} is cancelling; it cannot be started twice"):
+        job.resume()
+    monkeypatch.setattr(control, "_PATIENCE", 0.2)
+    job.cancel()
+    assert left_of(home) == []
+    assert job.state() is State.CRASHED
+
+
+def test_a_job_whose_folder_is_gone_says_so(
+    act: Act, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    monkeypatch.setenv("COSINTERP_JOBS_WITHOUT_GPU", "1")
+    running = act("wait", tmp_path / "go")
+    waiting = act("finish")
+    (tmp_path / "here").rmdir()
+    (tmp_path / "go").touch()
+    assert running.wait(_PATIENCE) is State.FINISHED
+    assert waiting.wait(_PATIENCE) is State.FAILED
+    assert waiting.status().message == (
+        f"it could not be started: No such file or directory: {tmp_path / 'here'}"
+    )
 
 
 def test_events_are_followed_to_the_end(act: Act, tmp_path: Path) -> None:
