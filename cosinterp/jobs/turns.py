@@ -149,7 +149,8 @@ class Queue:
             free, _ = self._slots(name, self._limits.per_gpu)
             if not free:
                 turn.end()
-                return f"{name} is taken by another job"
+                known = next((f"GPU {gpu.index}" for gpu in self._look() if gpu.uuid == name), name)
+                return f"{known} is taken by {count_text(self._limits.per_gpu, 'job')}"
             turn.locks.append(_keep_one(free))
         return turn
 

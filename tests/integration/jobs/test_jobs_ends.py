@@ -17,7 +17,6 @@ from cosinterp.jobs.state import State
 from tests.integration.jobs.conftest import Act, left_of, processes_of, story
 
 _PATIENCE = 30.0
-_SEEN = 3.0
 
 
 def wait_for(job: Job, file: Path) -> None:
@@ -75,7 +74,7 @@ def test_a_killed_worker_is_seen_with_all_that_it_started(act: Act, home: Path, 
     pid = job.status().pid
     assert pid is not None
     os.kill(pid, signal.SIGKILL)
-    assert job.wait(_SEEN) is State.KILLED
+    assert job.wait(_PATIENCE) is State.KILLED
     assert job.status().signal == "SIGKILL"
     assert left_of(home) == []
 
@@ -133,7 +132,7 @@ def test_a_killed_keeper_takes_its_worker_along_and_the_job_can_go_on(
     next(event for event in job.events(follow=True) if event.event == "progress")
     (keeper,) = [process for process in processes_of(home) if "cosinterp.jobs.keeper" in process.cmdline()]
     keeper.kill()
-    assert job.wait(_SEEN) is State.CRASHED
+    assert job.wait(_PATIENCE) is State.CRASHED
     assert "keeper" in (job.status().message or "")
     assert left_of(home) == []
     # It was interrupted, so that it could tidy up.

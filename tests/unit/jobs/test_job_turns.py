@@ -134,7 +134,7 @@ def test_one_that_wants_many_is_not_passed_for_ever(machine: Machine) -> None:
 
 def test_who_wants_something_else_does_not_wait(machine: Machine) -> None:
     assert machine.wait("one", A)() == []
-    assert machine.wait("two", A)() == "GPU-a is taken by another job"
+    assert machine.wait("two", A)() == "GPU 0 is taken by 1 job"
     assert machine.wait("three", B)() == []
     assert machine.wait("four", NONE)() == []
     assert machine.wait("five", NONE)() == "1 job without a GPU already running"
@@ -145,7 +145,7 @@ def test_what_certain_gpus_are_waited_for_is_not_given_to_who_takes_any(machine:
     running = machine.wait("running", B)
     assert running() == []
     both = machine.wait("both", Wants(named=("GPU-a", "GPU-b")))
-    assert both() == "GPU-b is taken by another job"
+    assert both() == "GPU 1 is taken by 1 job"
     # GPU-a is free, and would be of use, but the one before waits for it.
     assert machine.wait("any", ANY)() == "1 free GPU wanted, 0 there"
     running.end()
