@@ -10,6 +10,8 @@ from cosinterp.errors import ModelError, ModelWarning
 from cosinterp.planning.plan import model_settings
 
 if TYPE_CHECKING:
+    import torch
+
     from cosinterp.models.loading.recipe import Recipe
     from cosinterp.models.model import Model
 
@@ -34,4 +36,13 @@ def load_planned(recipe: Recipe, settings: Mapping[str, Any], device: str | None
             f"{recipe.name} is another model here than where this was planned; give all workers the same "
             "files"
         )
+    _settle(prepared.model.device)
     return prepared.load()
+
+
+def _settle(device: torch.device) -> None:
+    """Make a GPU the one that is meant where none is named: else each worker takes memory of the first."""
+    import torch
+
+    if device.type == "cuda" and device.index is not None:
+        torch.cuda.set_device(device)

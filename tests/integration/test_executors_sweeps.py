@@ -67,8 +67,7 @@ def study(prepared: Any, store: Store) -> Study:
 class Rows:
     """Takes in what a sweep says of its progress."""
 
-    def __init__(self, stop_after: int | None = None) -> None:
-        self.stop_after = stop_after
+    def __init__(self) -> None:
         self.total = self.done = 0
         self.rows: list[Row] = []
 
@@ -77,8 +76,6 @@ class Rows:
 
     def row(self, row: Row) -> None:
         self.rows.append(row)
-        if len(self.rows) == self.stop_after:
-            raise KeyboardInterrupt
 
 
 def spread(
@@ -120,20 +117,6 @@ def test_rows_are_those_of_one_process_whatever_happens_to_workers(
     assert (last.done, len(last.rows)) == (len(progress.rows), last.total - len(progress.rows))
     same_result(made, expected)
     assert made.blocks_of_anchors >= expected.blocks_of_anchors
-
-
-def test_an_interrupted_spread_sweep_goes_on_in_one_process(
-    prepared: Any, study: Study, store: Store
-) -> None:
-    options = SweepOptions(horizon=0, videos=False)
-    with pytest.raises(KeyboardInterrupt):
-        spread(Inline(), prepared, study, options, store, "stopped", progress=Rows(stop_after=5))
-    assert len((store.path / "results" / "stopped.rows.jsonl").read_text().splitlines()) == 6
-    progress = Rows()
-    run_study(
-        prepared.load(), study, options, store=store.path, name="stopped", resume=True, progress=progress
-    )
-    assert (progress.done, len(progress.rows)) == (5, len(study.trials) - 5)
 
 
 def test_the_command_spreads_over_devices(

@@ -65,7 +65,7 @@ def test_each_device_has_its_worker_and_cores_are_shared_out(
 ) -> None:
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     monkeypatch.setattr(joblib, "cpu_count", lambda: 6)
-    happened = done(tmp_path, "device_of a", "device_of b", devices=("cuda:0", "cuda:2"))
+    happened = done(tmp_path, "together 2 a", "together 2 b", devices=("cuda:0", "cuda:2"))
     assert {one.value for one in happened} == {("cuda:0", "3"), ("cuda:2", "3")}
 
 
@@ -73,7 +73,7 @@ def test_a_number_of_threads_that_is_set_is_left_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
-    assert done(tmp_path, "device_of a", devices=("cpu",))[0].value == ("cpu", "7")
+    assert done(tmp_path, "together 1", devices=("cpu",))[0].value == ("cpu", "7")
 
 
 def test_a_task_whose_worker_is_killed_is_tried_again(

@@ -46,8 +46,12 @@ class _Opened:
         tell(f"about to make {text} large")
         return text.upper()
 
-    def _device_of(self, text: str, tell: Tell) -> tuple[str | None, str | None]:
-        time.sleep(0.2)
+    def _together(self, words: str, tell: Tell) -> tuple[str | None, str | None]:
+        """Where it is done, once as many tasks as the first word says are being done."""
+        until = time.monotonic() + 60
+        while sum(line.startswith("began") for line in notes(self._folder)) < int(words[0]):
+            assert time.monotonic() < until
+            time.sleep(0.02)
         return self._device, os.environ.get("OMP_NUM_THREADS")
 
     def _die(self, times: str, tell: Tell) -> str:
