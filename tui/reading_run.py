@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib import import_module
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,6 +51,12 @@ def read_run(row: Row) -> RunView:
         )
     results, problems = _results_of(row)
     return RunView(detail, image, quantities, tuple(results), tuple(problems))
+
+
+def prepare(run: RunView) -> None:
+    """Load what results are opened with, so that the first one opens as quickly as the others."""
+    if run.results:
+        import_module("xarray")
 
 
 def _results_of(row: Row) -> tuple[list[OfResult], list[str]]:

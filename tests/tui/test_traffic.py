@@ -14,7 +14,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.tui.store_factory import make_store
+import numpy as np
+import xarray
+
+from tests.tui.store_factory import make_result, make_store
 
 ROOT = Path(__file__).parents[2]
 QUIET = 1.5
@@ -32,7 +35,7 @@ def app_in_a_terminal(
         stdin=theirs,
         stdout=theirs,
         stderr=theirs,
-        env={**os.environ, "TERM": "xterm-256color"},
+        env={**os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor"},
         start_new_session=True,
     )
     os.close(theirs)
@@ -78,6 +81,43 @@ def test_sends_nothing_at_rest(tmp_path: Path) -> None:
         assert receive(terminal, 3) == b""
         os.write(terminal, b"\r")
         settle(terminal)
+        os.write(terminal, b"q")
+        receive(terminal, 30)
+        assert process.wait(20) == 0
+
+
+def test_a_cursor_move_in_a_heatmap_sends_less_than_a_kilobyte(tmp_path: Path) -> None:
+    """Noise has the dearest profiles: no bar is like its neighbour, and none stays."""
+    store = make_store(tmp_path / "mazes", [("maze-1", 0)])
+    values, axes = np.random.default_rng(0).normal(size=(50, 41)), ("step", "layer")
+    make_result(
+        store,
+        "noise",
+        xarray.Dataset(
+            {
+                "above": (axes, values),
+                "above_low": (axes, values - 1),
+                "above_high": (axes, values + 1),
+                "above_n": (axes, np.full(values.shape, 20_480)),
+                "above_samples": (axes, np.full(values.shape, 64)),
+            },
+            {"step": range(50), "layer": range(41)},
+        ),
+    )
+    with app_in_a_terminal(store, columns=200, rows=60) as (terminal, process):
+        receive(terminal, 60, until=b"fp32")
+        settle(terminal)
+        os.write(terminal, b"\r")
+        assert b"of this run alone" in receive(terminal, 60, until=b"of this run alone")
+        settle(terminal)
+        os.write(terminal, b"V")
+        assert b"20,480" in receive(terminal, 60, until=b"20,480")
+        settle(terminal)
+        for key in (b"\x1b[C", b"\x1b[B", b"\x1b[D", b"\x1b[A"):
+            os.write(terminal, key)
+            sent = receive(terminal, 20, until=b"\x1b") + receive(terminal, QUIET)
+            assert 0 < len(sent) < 1024, key
+        assert receive(terminal, 3) == b""
         os.write(terminal, b"q")
         receive(terminal, 30)
         assert process.wait(20) == 0

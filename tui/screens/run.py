@@ -133,8 +133,9 @@ class RunScreen(Screen[None]):
         if message.choice is not self._choice:
             return
         view = self.query_one(HeatmapView)
-        view.display = True
-        self.query_one("#map-nothing").display = False
+        if not view.display:
+            view.display = True
+            self.query_one("#map-nothing").display = False
         is_whole = message.done >= message.total
         self._say("" if is_whole else f"read {message.done:,} of {message.total:,} cells")
         self._show_heatmap(view, message.heatmap)
@@ -169,7 +170,9 @@ class RunScreen(Screen[None]):
 
     def _read_run(self, row: Row) -> None:
         try:
-            self.post_message(RunRead(reading_run.read_run(row)))
+            found = reading_run.read_run(row)
+            self.post_message(RunRead(found))
+            reading_run.prepare(found)
         except UserError as error:
             self.post_message(RunRead(None, str(error)))
         except Exception as error:  # noqa: BLE001  it is raised again in the app's own thread
@@ -208,11 +211,12 @@ class RunScreen(Screen[None]):
         self._map_reader.ask(choice)
 
     def _show_heatmap(self, view: HeatmapView, heatmap: Heatmap) -> None:
-        view.show(heatmap)
-        self.query_one("#map-title", Static).update(heatmap.title)
-        self.query_one("#map-note", Static).update(heatmap.note)
-        self.query_one(RunAbout).show_map((("heatmap", heatmap.title), ("of", heatmap.note or "-")))
-        self._show_cell()
+        with self.app.batch_update():
+            view.show(heatmap)
+            self._tell("#map-title", heatmap.title)
+            self._tell("#map-note", heatmap.note)
+            self.query_one(RunAbout).show_map((("heatmap", heatmap.title), ("of", heatmap.note or "-")))
+            self._show_cell()
 
     def _show_cell(self) -> None:
         view = self.query_one(HeatmapView)
@@ -249,8 +253,12 @@ class RunScreen(Screen[None]):
         for name in ("#numbers", "#by-step", "#by-layer"):
             self.query_one(name, Canvas).paint([])
         for name in ("#map-title", "#map-note"):
-            self.query_one(name, Static).update("")
+            self._tell(name, "")
         self._say("")
+
+    def _tell(self, name: str, text: str) -> None:
+        """A text in a widget of one line, which stays as large as it is."""
+        self.query_one(name, Static).update(text, layout=False)
 
     def _say(self, progress: str) -> None:
         self._progress = progress
@@ -261,7 +269,7 @@ class RunScreen(Screen[None]):
         parts += [progress] if progress else []
         if self._view is not None and self._view.problems:
             parts.append(f"{len(self._view.problems)} not read: {self._view.problems[0]}")
-        self.query_one("#status", Static).update("   ".join(parts))
+        self._tell("#status", "   ".join(parts))
 
     def _restyle(self) -> None:
         view = self.query_one(HeatmapView)

@@ -24,16 +24,18 @@ WIDEST, TALLEST = 8, 3
 """Of a cell."""
 BESIDE = 27
 """Columns left free at the right for the words beside the profile below, if cells stay wide enough."""
+MOST_COLUMNS = 24
+"""Of more steps two share a widget, as each widget takes time to place."""
 LEAP = 5
 """Layers that a page key passes."""
 _CHOSEN = Style(reverse=True, bold=True)
 
 
 class HeatmapColumn(Widget):
-    """The cells of one step.
+    """The cells of one step, or of two.
 
     A widget of its own, since a terminal is sent whole pieces of a line from the left edge of a widget on: so
-    moving the cursor sends two cells and not the row that they are in.
+    moving the cursor sends a few cells and not the row that they are in.
     """
 
     def __init__(self, view: HeatmapView, place: int) -> None:
@@ -43,11 +45,11 @@ class HeatmapColumn(Widget):
 
     def render_line(self, y: int) -> Strip:
         """A line of a cell."""
-        return Strip([self._view.segment(self._place, y)], self.size.width)
+        return Strip(self._view.segments(self._place, y), self.size.width)
 
     def on_click(self, event: Click) -> None:
         """Put the cursor there."""
-        self._view.put(self._view.first_step + self._place, self._view.layer_at(event.y))
+        self._view.click(self._place, event.x, event.y)
 
 
 class HeatmapView(Widget):
@@ -76,6 +78,7 @@ class HeatmapView(Widget):
         self._scale: Scale | None = None
         self._cell = (1, 1)
         self._room = (1, 1)
+        self._together = 1
         self._levels: NDArray[np.int64] | None = None
         self._digits: NDArray[np.int64] | None = None
         self._cell_styles: list[Style] = []
@@ -143,8 +146,16 @@ class HeatmapView(Widget):
         """The index of the layer that is shown in a line."""
         return self.first_layer + y // self._cell[1]
 
-    def segment(self, place: int, y: int) -> Segment:
-        """The line ``y`` of the column at a ``place``, counted from the first that is shown."""
+    def click(self, column: int, x: int, y: int) -> None:
+        """Put the cursor on the cell at a place within a column, counted from the first that is shown."""
+        self.put(self.first_step + column * self._together + x // self._cell[0], self.layer_at(y))
+
+    def segments(self, column: int, y: int) -> list[Segment]:
+        """The line ``y`` of a column, counted from the first that is shown."""
+        first = column * self._together
+        return [self._segment(place, y) for place in range(first, min(first + self._together, self._room[0]))]
+
+    def _segment(self, place: int, y: int) -> Segment:
         width, height = self._cell
         step, layer = self.first_step + place, self.layer_at(y)
         heatmap = self.heatmap
@@ -153,7 +164,8 @@ class HeatmapView(Widget):
         text, style = self._cell_look(heatmap, step, layer)
         if y % height != (height - 1) // 2:
             text = " " * width
-        return Segment(text, self.rich_style + style)
+        # Of a cell with colours of its own the widget's are not asked for: to find them takes long.
+        return Segment(text, style if style.bgcolor else self.rich_style + style)
 
     def on_resize(self, event: Resize) -> None:
         """Share the new room out."""
@@ -250,12 +262,15 @@ class HeatmapView(Widget):
         self._cell = max(1, min(WIDEST, wide if wide > 1 else across // steps, 4 * cell_height)), cell_height
         self._room = min(steps, across // self._cell[0]), max(1, min(layers, down // cell_height))
         body = self.query_one("#heatmap-body")
-        while len(self._columns) < self._room[0]:
-            self._columns.append(HeatmapColumn(self, len(self._columns)))
-            body.mount(self._columns[-1])
+        self._together = 1 if self._room[0] <= MOST_COLUMNS else 2
+        needed = -(-self._room[0] // self._together)
+        new = [HeatmapColumn(self, place) for place in range(len(self._columns), needed)]
+        self._columns += new
+        body.mount(*new)
         for place, column in enumerate(self._columns):
-            column.display = place < self._room[0]
-            column.styles.width = self._cell[0]
+            column.display = place < needed
+            held = min(self._together, self._room[0] - place * self._together)
+            column.styles.width = max(0, held) * self._cell[0]
         body.styles.height = self._room[1] * cell_height
         self.query_one("#layers-axis").styles.width = self._gutter
         self._scroll()
@@ -283,7 +298,8 @@ class HeatmapView(Widget):
         if 0 <= place < self._room[0] and 0 <= below < self._room[1]:
             width, height = self._cell
             line = below * height + (height - 1) // 2
-            self._columns[place].refresh(Region(0, line, width, 1))
+            column, within = divmod(place, self._together)
+            self._columns[column].refresh(Region(within * width, line, width, 1))
 
     def _paint_axes(self) -> None:
         heatmap = self.heatmap
