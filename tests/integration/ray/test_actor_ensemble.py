@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ import torch
 from PIL import Image
 
 import cosinterp as ci
+from cosinterp.ensembles.actors import ensemble as actor_ensemble
 from cosinterp.ensembles.actors.driving import Driving
 from cosinterp.ensembles.actors.ensemble import ActorEnsemble
 from cosinterp.ensembles.actors.tasks import SampleEnsemble
@@ -82,13 +83,28 @@ def executor(two_nodes: Any) -> RayExecutor:
 
 @pytest.fixture(scope="module")
 def team(executor: RayExecutor, prepared: Prepared) -> Iterator[Team]:
-    """The same two actors for all tests."""
+    """The same two actors for all tests, which end with their team."""
     assert prepared.recipe is not None
     wanted = model_settings(prepared.model)
-    with executor, Team(executor, prepared.recipe, wanted, 3, lambda text: None) as hired:
-        hired.fill()
-        assert len(hired.actors) == 2, "one a GPU"
-        yield hired
+    with executor:
+        with Team(executor, prepared.recipe, wanted, 3, lambda text: None) as hired:
+            hired.fill()
+            assert len(hired.actors) == len(actors()) == 2, "one a GPU"
+            yield hired
+            processes = actors()
+            assert len(processes) == 2
+        _, left = psutil.wait_procs(processes, timeout=20)
+        assert not left
+
+
+def actors() -> list[psutil.Process]:
+    """The processes of actors of this test's Ray."""
+    found = []
+    for process in processes_of(os.environ[OWNER]):
+        with suppress(psutil.NoSuchProcess):
+            if any("SeedActor" in word for word in process.cmdline()[:1]):
+                found.append(process)
+    return found
 
 
 def planned(prepared: Prepared, path: Path, sample: Sample | None = None, **asked: Any) -> PlannedEnsemble:
@@ -180,33 +196,22 @@ def test_seeds_are_selected_of_all_actors(team, prepared, model, tmp_path):
             assert _apart(run.noisy(3), there.noisy(3)) < 1e-5
 
 
-def test_base_runs_are_made_by_the_actors_too_bit_for_bit(two_nodes, prepared, model, tmp_path):
-    """All that `cosinterp.ensemble` makes, by actors of its own, which end with it."""
-    executor = RayExecutor(two_nodes.address, device="cpu", gpus=0, cpus=0, shared=[tmp_path])
+def test_base_runs_are_made_by_the_actors_too_bit_for_bit(
+    team, executor, prepared, model, tmp_path, monkeypatch
+):
+    """All that `cosinterp.ensemble` makes, by the actors that are there."""
+    monkeypatch.setattr(actor_ensemble, "Team", lambda *asked: nullcontext(team))
     progress = Told()
     asked: dict[str, Any] = {"seeds": SEEDS, "batch": 2, **SETTINGS}
     sample, path = sample_for(KIND), tmp_path / "apart"
-    before = actors()
     store = ci.ensemble(prepared, sample, store=path, devices=executor, progress=progress, **asked)
-    _, left = psutil.wait_procs([one for one in actors() if one not in before], timeout=20)
-    assert not left
     batch = ci.ensemble(model, sample, store=tmp_path / "batch", **asked)
     check_same(store, batch, "base", within=1e-9)
     check_same(store, batch, "ensemble")
     assert sorted(progress.runs) == sorted([*RUNS, 3])
     # Three runs, and an ensemble of which one seed goes on.
     assert len(progress.steps) == 3 * 3 + 3 + 2
-    assert set(store.runs()) == set(open_store(path).runs())
-
-
-def actors() -> list[psutil.Process]:
-    """The processes of actors of this test's Ray."""
-    found = []
-    for process in processes_of(os.environ[OWNER]):
-        with suppress(psutil.NoSuchProcess):
-            if any("SeedActor" in word for word in process.cmdline()[:1]):
-                found.append(process)
-    return found
+    assert [entry.key for entry in store.runs()] == [entry.key for entry in batch.runs()]
 
 
 def failing(video: np.ndarray, truth: Any) -> float:
