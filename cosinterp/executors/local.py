@@ -88,6 +88,7 @@ class _Seat:
         has_opened: whether this worker has opened the work.
         is_leaving: whether it ends by itself: its last task failed by a fault of ours.
         failures: workers in a row that died while they opened the work.
+        is_held: whether the next worker has to wait until no other is opening the work.
     """
 
     device: str | None
@@ -97,6 +98,11 @@ class _Seat:
     has_opened: bool = False
     is_leaving: bool = False
     failures: int = 0
+    is_held: bool = False
+
+    @property
+    def is_opening(self) -> bool:
+        return self.process is not None and not self.has_opened
 
     @property
     def name(self) -> str:
@@ -135,6 +141,7 @@ class _Crew(Generic[Task, Value]):
                     self._show(by_output[ready])
                 else:
                     yield from self._heard(by_connection[ready])
+                    self._release()
 
     def dismiss(self) -> None:
         """Let the workers end, which have nothing to do any more."""
@@ -258,7 +265,19 @@ class _Crew(Generic[Task, Value]):
         for other in self._seats:
             if other.is_idle and other.process is not None and self._waiting:
                 yield from self._give(other)
-        # Only as many as have something to do.
+        # Where memory does not hold several models while they are loaded, it may hold one after another.
+        seat.is_held = not seat.has_opened
+        if not seat.is_held:
+            self._start_if_needed(seat)
+
+    def _release(self) -> None:
+        """Start a worker that had to wait, if none is opening the work."""
+        if not any(seat.is_opening for seat in self._seats):
+            for seat in [seat for seat in self._seats if seat.is_held][:1]:
+                seat.is_held = False
+                self._start_if_needed(seat)
+
+    def _start_if_needed(self, seat: _Seat) -> None:
         if self._waiting:
             self._start(seat)
 

@@ -18,7 +18,7 @@ import pytest
 from cosinterp.errors import UserError
 from cosinterp.executors.executor import Failed, Finished, Told, WorkerError
 from cosinterp.executors.local import LocalExecutor
-from tests.unit.executors.works import Doing, Unopened, Unpicklable, count, notes
+from tests.unit.executors.works import Crowded, Doing, Unopened, Unpicklable, count, notes
 
 TWO = ("cpu", "cpu")
 
@@ -151,6 +151,12 @@ def test_a_work_that_cannot_be_opened_ends_all(how: str, error: type[Exception],
     with pytest.raises(error, match=said), closing(LocalExecutor(["cpu"]).run(Unopened(how), ["a"])) as run:
         list(run)
     assert workers() == []
+
+
+def test_workers_that_die_of_being_opened_at_once_are_opened_one_after_another(tmp_path: Path) -> None:
+    with closing(LocalExecutor(["cpu"] * 3).run(Crowded(tmp_path), list("abcdef"))) as happening:
+        assert sorted(one.task for one in happening) == list("abcdef")
+    assert len([line for line in notes(tmp_path) if line.startswith("opened")]) >= 2
 
 
 def test_what_workers_print_is_shown_line_by_line_and_once(tmp_path: Path) -> None:

@@ -114,6 +114,25 @@ class Unopened:
         raise UserError("no such model") if self.how == "mistake" else LookupError("no such line")
 
 
+@dataclass(frozen=True)
+class Crowded:
+    """Dies while it is opened if another worker is being opened too, as where memory holds one model."""
+
+    folder: Path
+
+    def open(self, device: str | None) -> Callable[[str, Tell], None]:
+        own = self.folder / f"opening-{os.getpid()}"
+        own.touch()
+        time.sleep(0.5)
+        is_alone = list(self.folder.glob("opening-*")) == [own]
+        time.sleep(0.5)
+        own.unlink()
+        if not is_alone:
+            os.kill(os.getpid(), signal.SIGKILL)
+        note(self.folder, "opened", os.getpid())
+        return lambda task, tell: time.sleep(1)
+
+
 class Unpicklable(str):
     """A task that shows only when it is sent that it cannot be done."""
 
