@@ -146,6 +146,8 @@ def _environment(variables: Mapping[str, str]) -> Iterator[None]:
 @cache
 def _token() -> dict[str, str]:
     """What other users of this machine lack to talk to our Ray. One a process: Ray remembers the first."""
+    # Ray decides when it is imported whether there are tokens; later it turns them on itself, since 2.59.
+    mode = {} if "ray" in sys.modules or _SET_BY_RAY in os.environ else {_SET_BY_RAY: "token"}
     if "RAY_AUTH_TOKEN" in os.environ or "RAY_AUTH_TOKEN_PATH" in os.environ:
-        return {}
-    return {"RAY_AUTH_TOKEN": secrets.token_hex(32)}
+        return mode
+    return {**mode, "RAY_AUTH_TOKEN": secrets.token_hex(32)}
