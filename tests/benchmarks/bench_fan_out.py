@@ -1,7 +1,8 @@
 """How much faster a trace is that is spread over several devices, against one of them in the same run.
 
-    python -m tests.benchmarks.bench_fan_out --devices cuda:0,1 --folder /fast/disk --store-dtype bf16
-    python -m tests.benchmarks.bench_fan_out --devices cuda:0,1 --folder /fast/disk --shape a14b --num-steps 2
+    python -m tests.benchmarks.bench_fan_out --devices cuda:0,1 --folder /fast/disk
+    python -m tests.benchmarks.bench_fan_out --devices cuda:0,1 --folder /fast/disk --shape a14b \\
+        --reduce project:64 --num-steps 2 --runs 4 --rounds 1 --ways here,all
     python -m tests.benchmarks.bench_fan_out --devices cpu,cpu --folder /tmp --runs 2   # anywhere
 
 Without ``--shape`` the model is maze-wan; ``a14b`` has the shape of one expert of Wan2.2 T2V A14B and random
