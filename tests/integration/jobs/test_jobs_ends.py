@@ -28,6 +28,11 @@ def wait_for(job: Job, file: Path) -> None:
         time.sleep(0.02)
 
 
+def wait_to_tell(job: Job) -> None:
+    """Wait until a worker has told how far it is."""
+    assert any(event.event == "progress" for event in job.events(follow=True))
+
+
 def test_a_job_that_finishes_says_so(act: Act, home: Path) -> None:
     job = act("finish", watched=5)
     assert job.wait(_PATIENCE) is State.FINISHED
@@ -95,10 +100,7 @@ def test_a_stubborn_job_is_ended_when_it_has_had_its_time(
 ) -> None:
     monkeypatch.setenv("COSINTERP_JOBS_PATIENCE", "600")
     job = act("stubborn")
-    until = time.monotonic() + _PATIENCE
-    while "begins" not in job.log_path.read_text() and time.monotonic() < until:
-        time.sleep(0.02)
-    time.sleep(0.2)
+    wait_to_tell(job)
     job.cancel()
     assert job.wait(0.5) is State.CANCELLING
     # Told twice more, it does not have the ten minutes.
@@ -129,7 +131,7 @@ def test_a_killed_keeper_takes_its_worker_along_and_the_job_can_go_on(
     act: Act, home: Path, tmp_path: Path
 ) -> None:
     job = act("wait", tmp_path / "go")
-    next(event for event in job.events(follow=True) if event.event == "progress")
+    wait_to_tell(job)
     (keeper,) = [process for process in processes_of(home) if "cosinterp.jobs.keeper" in process.cmdline()]
     keeper.kill()
     assert job.wait(_PATIENCE) is State.CRASHED
@@ -147,14 +149,13 @@ def test_a_killed_keeper_takes_its_worker_along_and_the_job_can_go_on(
 
 
 def test_a_job_is_not_taken_while_its_worker_lives(
-    act: Act, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    act: Act, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    job = act("wait", tmp_path / "go")
+    job = act("stubborn")
+    wait_to_tell(job)
     worker = job.status().pid
     assert worker is not None
     (keeper,) = [process for process in processes_of(home) if process.pid != worker]
-    # It cannot see that its keeper is gone.
-    os.kill(worker, signal.SIGSTOP)
     keeper.kill()
     keeper.wait(_PATIENCE)
     assert job.state() is State.CANCELLING

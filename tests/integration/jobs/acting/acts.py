@@ -78,6 +78,7 @@ def stubborn() -> None:
     """Does not stop when told to."""
     for signum in (signal.SIGINT, signal.SIGTERM):
         signal.signal(signum, signal.SIG_IGN)
+    tell(description="deaf")
     _sleep_on()
 
 
