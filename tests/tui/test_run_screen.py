@@ -26,6 +26,7 @@ from tui.heatmaps import choices
 from tui.heatmaps.choices import OfRun
 from tui.screens.chooser import Chooser
 from tui.screens.page import Page
+from tui.widgets.canvas import Canvas
 
 SMALL = (80, 24)
 SIZES = [(40, 12), (80, 24), (200, 60)]
@@ -140,7 +141,7 @@ async def test_a_map_larger_than_the_screen_scrolls_with_the_cursor(store: Path)
         await until_whole(pilot)
         await pilot.press("end", *["pagedown"] * 10)
         assert numbers_of(pilot).startswith("step 49, layer 40: 4940 ")
-        assert "of 41 layers" in shown_text(pilot) or "40" in shown_text(pilot)
+        assert "of 41 layers" in heatmap_of(pilot).query_one("#legend", Canvas).line_text(0)
         view = heatmap_of(pilot)
         assert 49 in view.visible_steps
         await pilot.resize_terminal(200, 60)
@@ -221,6 +222,19 @@ async def test_a_wide_screen_shows_both(store: Path) -> None:
         await until_mapped(pilot)
         assert "Go to the red goal." in shown_text(pilot)
         assert "energy (root mean square)" in shown_text(pilot)
+
+
+async def test_on_a_small_screen_the_arrows_scroll_what_is_said_of_the_run(store: Path) -> None:
+    async with CosinterpApp(store).run_test(size=(40, 12)) as pilot:
+        await until_mapped(pilot)
+        await pilot.press("i")
+        await pilot.pause()
+        assert "prompt" in shown_text(pilot)
+        assert "file" not in shown_text(pilot)
+        await pilot.press("end")
+        await until(pilot, lambda: "heatmap" in shown_text(pilot))
+        await pilot.press("i", "right")
+        assert numbers_of(pilot) == "step 1, layer 0: 2"
 
 
 @pytest.mark.parametrize("size", SIZES)

@@ -275,8 +275,9 @@ class Frames(Screen[None]):
         rows = -(-count // columns)
         films.styles.grid_size_columns = columns
         films.styles.grid_size_rows = rows
-        # All equally tall, so that what is beside and below one another has one size.
+        # All equally large, so that pictures compare; within the padding, a column apart.
         films.styles.grid_rows = str(max(1, height // rows))
+        films.styles.grid_columns = str(max(1, (width - 1 - columns) // columns))
 
     def _title_of(self, row: Row) -> str:
         stores = {one.store for one in self._runs}

@@ -109,6 +109,9 @@ class RunScreen(Screen[None]):
     def action_about(self) -> None:
         """Show or put away what there is to say about the run."""
         self.toggle_class("-about")
+        # On a narrow screen it takes the map's place, and the arrows scroll it.
+        is_instead = self.has_class("-about") and self.has_class("-narrow")
+        self.set_focus(self.query_one(RunAbout if is_instead else HeatmapView))
 
     # What the reading threads tell
 

@@ -51,6 +51,8 @@ class RunAbout(VerticalScroll):
         width = self.scrollable_content_region.width
         canvas.display = self._image is not None and width > 0
         if self._image is not None and width > 0:
-            lines = half_cells(fitted(self._image, width, TALLEST), not self.app.no_color)
+            # Half of the pane at most, so that the prompt is seen without scrolling.
+            tall = min(TALLEST, max(3, self.size.height // 2))
+            lines = half_cells(fitted(self._image, width, tall), not self.app.no_color)
             canvas.styles.height = len(lines)
             canvas.paint(lines)
