@@ -11,6 +11,7 @@ import gc
 import os
 import pickle
 import socket
+import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
@@ -98,6 +99,9 @@ def look(directory: str, folders: Sequence[tuple[str, str | None]]) -> Seen:
 def do(fanout: Fanout, number: int, is_again: bool, task: Any, post: Any) -> Outcome:
     """Do a task of a work, which is opened for it if that has not been done yet.
 
+    A value that comes later is waited for: Ray would not know of a worker that died meanwhile that it still
+    had something to do.
+
     Args:
         fanout: of the task.
         number: of the task.
@@ -175,8 +179,10 @@ class _Opened:
         with suppress(KeyboardInterrupt):
             stack.__exit__(None if error is None else type(error), error, None)
         del stack
-        # Two models would not fit.
+        # Two models would not fit; nor would another worker's, on a GPU that this one has left.
         gc.collect()
+        if "torch" in sys.modules:
+            sys.modules["torch"].cuda.empty_cache()
 
 
 _opened = _Opened()

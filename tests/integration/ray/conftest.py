@@ -27,9 +27,9 @@ _ENVIRONMENT = {
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_DEDUP_LOGS_SKIP_REGEX": ".",
-    # A lost node is known after two seconds instead of a quarter of a minute.
+    # A lost node is known after four seconds instead of a quarter of a minute.
     "RAY_health_check_period_ms": "500",
-    "RAY_health_check_failure_threshold": "4",
+    "RAY_health_check_failure_threshold": "8",
 }
 
 OURS = (*_ENVIRONMENT, "RAY_TMPDIR", OWNER)
