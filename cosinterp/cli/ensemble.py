@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -148,9 +149,11 @@ def ensemble(
     if dry_run:
         _show(planned, as_json)
         return
-    load = once(prepared)
+    load = once(partial(options.load_weights, prepared))
     made = make(planned, load, prepared, machine.memory, spread.executor)
-    compared = _compared(made, planned, load, comparison) if score else None
+    # What others have made is only looked at here.
+    decoder = load if spread.executor is None else once(prepared.load_decoder)
+    compared = _compared(made, planned, decoder, comparison) if score else None
     if compared is None:
         _say(planned, as_json)
     else:

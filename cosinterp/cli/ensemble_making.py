@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
-from cosinterp.cli import options
 from cosinterp.cli.command_line import resume_command
 from cosinterp.cli.spread_flags import failures_told
 
@@ -20,13 +19,13 @@ if TYPE_CHECKING:
     from stores import Store
 
 
-def once(prepared: Prepared) -> Callable[[], Model]:
-    """Reads the weights when they are first needed: a store that has all needs none."""
+def once(read: Callable[[], Model]) -> Callable[[], Model]:
+    """Reads weights when they are first needed: a store that has all needs none."""
     loaded: list[Model] = []
 
     def load() -> Model:
         if not loaded:
-            loaded.append(options.load_weights(prepared))
+            loaded.append(read())
         return loaded[0]
 
     return load
