@@ -100,6 +100,8 @@ def _change(run: Run, place: Place) -> Measured:
 
 def _cka_to_last(run: Run, place: Place) -> Measured:
     # Imported here as it brings SciPy, which the first picture should not wait for.
+    from threadpoolctl import threadpool_limits
+
     from probes.similarity.cka import linear_cka
 
     info = run.sites[place.site]
@@ -107,7 +109,11 @@ def _cka_to_last(run: Run, place: Place) -> Measured:
     for layer, number in enumerate(info.layers):
         last = _rows(run, place, info.steps[-1], number, tokens)
         for step in reversed(range(len(info.steps))):
-            yield step, layer, linear_cka(_rows(run, place, info.steps[step], number, tokens), last)
+            rows = _rows(run, place, info.steps[step], number, tokens)
+            # Matrices this small gain nothing from more threads, which on a busy machine wait for one another.
+            with threadpool_limits(1):
+                value = linear_cka(rows, last)
+            yield step, layer, value
 
 
 def _slab(run: Run, place: Place, step: int, layer: int) -> NDArray[Any]:
