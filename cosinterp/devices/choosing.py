@@ -65,7 +65,10 @@ def free_gpus(count: int = 1) -> tuple[str, ...]:
     """
     if count < 1:
         raise DeviceError(f"--device free:{count}: at least one")
-    seen = visible_gpus()
+    try:
+        seen = visible_gpus()
+    except NvmlMissing as error:
+        raise NvmlMissing(f"--device free needs the driver to say what is free: {error}") from None
     if count > len(seen):
         raise DeviceError(f"--device free:{count}: {_seen(len(seen))}")
     ranked = sorted(seen, key=lambda name: _rank(seen[name]))

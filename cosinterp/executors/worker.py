@@ -50,7 +50,10 @@ def main(connection: Connection) -> None:
     warnings.showwarning = _show_warning
     # Stopped, and cleaned up; or left with what is told already.
     with suppress(KeyboardInterrupt, _Broken):
-        _Worker(connection, orders, stopping).work(begin)
+        try:
+            _Worker(connection, orders, stopping).work(begin)
+        finally:
+            stopping.over()
 
 
 class _Broken(Exception):
@@ -83,6 +86,10 @@ class _Stopping:
         if not self._stopped:
             self._stopped = True
             raise KeyboardInterrupt
+
+    def over(self) -> None:
+        """Interrupt nothing any more: the interpreter is about to end by itself."""
+        self._stopped = True
 
     def _on_signal(self, number: int, frame: object) -> None:
         if self._asked:

@@ -205,7 +205,7 @@ def test_the_freest_gpus_come_first(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_without_a_driver_torch_says_what_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
     there_are(monkeypatch, [], no_driver=True)
     assert parse_devices("cuda:0,1") == ("cuda:0", "cuda:1")
-    with pytest.raises(NvmlMissing):
+    with pytest.raises(NvmlMissing, match=r"--device free needs the driver .* Driver Not Loaded"):
         parse_devices("free")
 
 

@@ -147,10 +147,15 @@ def test_a_task_that_cannot_be_sent_has_failed(tmp_path: Path) -> None:
         ("dies", WorkerError, "cpu: 3 workers died while they got ready, killed by SIGSEGV"),
     ],
 )
-def test_a_work_that_cannot_be_opened_ends_all(how: str, error: type[Exception], said: str) -> None:
-    with pytest.raises(error, match=said), closing(LocalExecutor(["cpu"]).run(Unopened(how), ["a"])) as run:
+def test_a_work_that_cannot_be_opened_ends_all(
+    how: str, error: type[Exception], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    executor = LocalExecutor(TWO)
+    with pytest.raises(error, match=said), closing(executor.run(Unopened(how), ["a", "b"])) as run:
         list(run)
     assert workers() == []
+    # The other worker was stopped in silence.
+    assert "KeyboardInterrupt" not in capsys.readouterr().err
 
 
 def test_workers_that_die_of_being_opened_at_once_are_opened_one_after_another(tmp_path: Path) -> None:
