@@ -239,7 +239,7 @@ class _Running(Generic[Task, Value]):
             # Neither the work's fault, which comes as an outcome, nor that of a machine.
             raise WorkerError(str(error)) from error
         except RayError as error:
-            reason = str(error).strip().splitlines()[0]
+            reason = _reason(error)
             if self._tries[number] < MOST_TRIES:
                 self._say(f"{task}: its worker was lost, and it is begun again: {reason}")
                 self._waiting.appendleft(number)
@@ -252,3 +252,9 @@ class _Running(Generic[Task, Value]):
                 yield Finished(task, outcome.value)
             else:
                 yield Failed(task, outcome.error, outcome.is_users)
+
+
+def _reason(error: Exception) -> str:
+    """What Ray says of a lost worker, without the logs to look at, which are gone with a Ray of our own."""
+    first = next(iter(str(error).strip().splitlines()), type(error).__name__)
+    return first.partition(" Check ")[0]

@@ -122,11 +122,12 @@ def test_what_no_node_has_is_said(cluster: TwoNodes, executor: RayExecutor) -> N
 def test_a_cluster_is_left_as_it_was_but_for_our_workers(
     cluster: TwoNodes, executor: RayExecutor, tmp_path: Path
 ) -> None:
-    executor.close()
     before = _processes_of_ray()
-    with closing(executor.run(Squares(tmp_path), range(4))) as happening:
-        pids = {one.value[1] for one in happening if isinstance(one, Finished)}
+    what = happened(executor, Squares(tmp_path), range(4))
+    pids = {one.value[1] for one in what if isinstance(one, Finished)}
+
     executor.close()
+
     workers = [psutil.Process(pid) for pid in pids if psutil.pid_exists(pid)]
     _, left = psutil.wait_procs(workers, timeout=10)
     assert not left
