@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from textual.message import Message
 
-from tui.film import EnergyMap, Film, Shot
-from tui.heatmaps.choices import Choice, MapOfResult, OfResult
-from tui.heatmaps.heatmap import Heatmap
-from tui.reading import Detail
-from tui.reading_run import RunView
-from tui.rows import Row
+if TYPE_CHECKING:
+    from tui.film import EnergyMap, Film, Shot
+    from tui.heatmaps.choices import Choice, MapOfResult, OfResult
+    from tui.heatmaps.heatmap import Heatmap
+    from tui.reading import Detail
+    from tui.reading_run import RunView
+    from tui.rows import Row
 
 
 class RowsRead(Message):

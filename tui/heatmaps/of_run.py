@@ -110,7 +110,7 @@ def _cka_to_last(run: Run, place: Place) -> Measured:
         last = _rows(run, place, info.steps[-1], number, tokens)
         for step in reversed(range(len(info.steps))):
             rows = _rows(run, place, info.steps[step], number, tokens)
-            # Matrices this small gain nothing from more threads, which on a busy machine wait for one another.
+            # Matrices this small gain nothing from more threads, which on a busy machine wait for others.
             with threadpool_limits(1):
                 value = linear_cka(rows, last)
             yield step, layer, value

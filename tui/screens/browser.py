@@ -18,9 +18,7 @@ from tui.background import LatestReader
 from tui.keys import bindings
 from tui.messages import Crashed, DetailRead, ReadFailed, ReadingDone, RowsRead
 from tui.rows import Column, Row, columns, matcher, ordered
-from tui.screens.frames import Frames
 from tui.screens.page import Page
-from tui.screens.run import RunScreen
 from tui.widgets.filter_line import FilterLine
 from tui.widgets.run_detail import RunDetail
 from tui.widgets.run_table import RunTable
@@ -107,6 +105,9 @@ class Browser(Screen[None]):
         if not marked and table.current is not None:
             marked = [table.current]
         if marked:
+            # Imported when it is asked for, as is the run's screen: the table should be seen soon.
+            from tui.screens.frames import Frames
+
             self.app.push_screen(Frames(marked))
 
     def action_problems(self) -> None:
@@ -133,6 +134,8 @@ class Browser(Screen[None]):
     def _open_run(self) -> None:
         row = self.query_one(RunTable).current
         if row is not None:
+            from tui.screens.run import RunScreen
+
             self.app.push_screen(RunScreen(row))
 
     @on(Input.Changed, "#filter")
