@@ -160,6 +160,33 @@ def test_seeds_are_chosen_of_all(kept, models):
     assert relative(here, there) < 1e-5
 
 
+@pytest.mark.parametrize("what", ["latent", "x0"])
+def test_a_member_that_is_short_of_memory_goes_on_in_chunks(what, models):
+    """From the second step on its two rows do not fit; the other one notices nothing."""
+    asked = merging(what, 0, 1, 2, how="medoid")
+    batch = whole(models, asked)
+    calls: list[int] = []
+
+    def fill(_: Any, args: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
+        calls.append(len(output))
+        if len(calls) > 2 and len(output) > 1:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB")
+
+    pipeline = models[0].pipeline
+    handles = [
+        denoiser.blocks[1].attn1.register_forward_hook(fill)
+        for denoiser in (pipeline.transformer, pipeline.transformer_2)
+    ]
+    try:
+        heard, evaluations = apart(models[:2], asked)
+    finally:
+        for handle in handles:
+            handle.remove()
+    assert calls[:4] == [2, 2, 2, 1]
+    check_same(heard, batch, within=1e-5)
+    assert evaluations == [16, 8]
+
+
 @pytest.mark.parametrize("failing", [0, 1, 2])
 def test_when_one_fails_the_others_do_not_wait(failing, models):
     def fail(member: int) -> None:

@@ -15,8 +15,10 @@ import psutil
 import pytest
 import torch
 from PIL import Image
+from typer.testing import CliRunner
 
 import cosinterp as ci
+from cosinterp.cli import app
 from cosinterp.ensembles.actors import ensemble as actor_ensemble
 from cosinterp.ensembles.actors.driving import Driving
 from cosinterp.ensembles.actors.ensemble import ActorEnsemble
@@ -237,6 +239,30 @@ def test_hidden_states_are_refused(executor, prepared, tmp_path):
     ):
         ActorEnsemble(executor, prepared.recipe, what)
     assert not what.path.exists()
+
+
+def test_the_command_refuses_them_before_it_looks_for_a_ray(tiny_folder, tmp_path):
+    words = ["ensemble", "--model", str(tiny_folder(KIND)), "--store", str(tmp_path / "s"), "--device", "cpu"]
+    image = tmp_path / "image.png"
+    first = sample_for(KIND).image
+    assert first is not None
+    first.save(image)
+    asked = [
+        "--prompt",
+        "a",
+        "--image",
+        str(image),
+        "--merge",
+        "hidden",
+        "--layers",
+        "1",
+        "--executor",
+        "ray",
+    ]
+    said = CliRunner().invoke(app, [*words, *asked])
+    assert said.exit_code == 2, said.output
+    assert "hidden states are not merged over several GPUs" in " ".join(said.output.split())
+    assert not (tmp_path / "s").exists()
 
 
 def test_the_bundled_model_in_actors_is_the_batch(team, tmp_path):
