@@ -3,7 +3,7 @@
 import gc
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 # Set before any test imports the libraries that read them, once, at import.
@@ -35,6 +35,18 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
         if not torch.cuda.is_available():
             pytest.skip("needs a CUDA device")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_waiting_for_the_disk() -> Iterator[None]:
+    """No test pulls the plug, so none has to wait until what was written lies on the disk.
+
+    Commands that tests start as processes of their own wait all the same.
+    """
+    with pytest.MonkeyPatch.context() as patched:
+        # Of what is no open file, the error comes as it does from fsync.
+        patched.setattr(os, "fsync", lambda file: os.fstat(file if isinstance(file, int) else file.fileno()))
+        yield
 
 
 @pytest.fixture
