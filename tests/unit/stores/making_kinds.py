@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -81,15 +82,31 @@ def projection(components: int) -> NDArray[np.float32]:
 
 def slab(sample: str, seed: int, step: int, layer: int, kind: Kind, reduction: str) -> Slab:
     """What `write_run` writes there; all of them differ, and most numbers in them do."""
+    return _made_slab(sample, seed, step, layer, kind.dtype, reduction, layout.MAX_CHUNK)
+
+
+@lru_cache(maxsize=256)
+def _made_slab(
+    sample: str, seed: int, step: int, layer: int, dtype: str, reduction: str, max_chunk: int
+) -> Slab:
+    """With ``max_chunk``, on which the factors of fp8 depend."""
+    made = _make_slab(sample, seed, step, layer, dtype, reduction)
+    for array in (made.raw, made.factors, made.values):
+        if array is not None:
+            array.flags.writeable = False
+    return made
+
+
+def _make_slab(sample: str, seed: int, step: int, layer: int, dtype: str, reduction: str) -> Slab:
     label = f"{sample} {seed} {step} {layer} {reduction}"
     shape = parse_reduction(reduction).shape(GRID, CHANNELS)
     values = np.random.default_rng(list(label.encode())).normal(size=shape).astype(np.float32)
-    if kind.dtype == "bf16":
+    if dtype == "bf16":
         raw = (values.view(np.uint32) >> 16).astype(np.uint16)
         return Slab(raw, None, (raw.astype(np.uint32) << 16).view(np.float32))
-    if kind.dtype == "fp8":
+    if dtype == "fp8":
         return encode_fp8(values)
-    raw = values.astype({"fp16": np.float16, "fp32": np.float32}[kind.dtype])
+    raw = values.astype({"fp16": np.float16, "fp32": np.float32}[dtype])
     return Slab(raw, None, raw.astype(np.float32))
 
 
@@ -100,7 +117,7 @@ def encode_fp8(values: NDArray[np.float32]) -> Slab:
     factors = np.abs(chunks).max(axis=tuple(range(1, chunks.ndim))) / np.float32(240)
     spread = np.repeat(factors, group).reshape(-1, *(1 for _ in values.shape[1:]))
     scaled = (values / spread).astype(np.float64)
-    codes = np.abs(np.abs(scaled)[..., None] - E4M3).argmin(axis=-1).astype(np.uint8)
+    codes = np.searchsorted((E4M3[1:] + E4M3[:-1]) / 2, np.abs(scaled)).astype(np.uint8)
     decoded = np.where(scaled < 0, -E4M3[codes], E4M3[codes]).astype(np.float32) * spread
     return Slab(codes | np.where(scaled < 0, 0x80, 0).astype(np.uint8), factors, decoded)
 

@@ -7,7 +7,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache, partial
+from functools import partial
 from itertools import product
 from pathlib import Path
 
@@ -30,12 +30,6 @@ def latent(index: int) -> np.ndarray:
     return np.random.default_rng(index).normal(size=(2, 3, 4, 5)).astype(np.float32)
 
 
-@lru_cache(maxsize=64)
-def made_slab(step: int, layer: int, kind: Kind, reduction: str, max_chunk: int) -> making.Slab:
-    assert max_chunk == layout.MAX_CHUNK
-    return making.slab("a", 0, step, layer, kind, reduction)
-
-
 def announce(writer: RunWriter, kind: Kind) -> None:
     writer.set_schedule(np.arange(NUM_STEPS, 0, -1), np.arange(NUM_STEPS, -1, -1))
     for text in kind.reductions:
@@ -46,7 +40,7 @@ def writes(writer: RunWriter, kind: Kind) -> Iterable[Callable[[], None]]:
     """Everything that can be written at once, each as a call."""
 
     for step, layer, text in product(range(NUM_STEPS), range(NUM_LAYERS), kind.reductions):
-        made = made_slab(step, layer, kind, text, layout.MAX_CHUNK)
+        made = making.slab("a", 0, step, layer, kind, text)
         yield partial(writer.write, "resid", step, layer, "cond", made.raw, text, made.factors)
     for index in range(NUM_STEPS + 1):
         yield partial(writer.write_noisy, index, latent(index))
