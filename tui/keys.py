@@ -106,11 +106,11 @@ def bindings(where: str) -> list[BindingType]:
 
 
 def help_page(first: Sequence[str] = ()) -> Table:
-    """Every key and what it does; what is bound in the places ``first`` and everywhere comes first."""
+    """Every key and what it does; the sections ``first`` come first, in their order."""
     page = Table.grid(padding=(0, 2))
     page.add_column(style="bold", no_wrap=True)
     page.add_column()
-    for where in sorted(SECTIONS, key=lambda name: name not in (*first, "app")):
+    for where in dict.fromkeys([*first, *SECTIONS]):
         page.add_row(SECTIONS[where], "", style="underline")
         for key in KEYS:
             if key.where == where:

@@ -35,7 +35,7 @@ class Browser(Screen[None]):
     """The runs of a store or of a folder of stores, and the detail of one."""
 
     BINDINGS = bindings("runs")
-    PLACES = ("runs", "filter")
+    PLACES = ("runs", "app", "filter")
     HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]]] = [(0, "-narrow"), (130, "-wide")]
 
     def __init__(self, path: Path) -> None:

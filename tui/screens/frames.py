@@ -26,7 +26,7 @@ class Frames(Screen[None]):
     """The clean estimates of runs by step. All runs are at one step and one frame: they scrub together."""
 
     BINDINGS = bindings("frames")
-    PLACES = ("frames",)
+    PLACES = ("frames", "app")
 
     def __init__(self, rows: Sequence[Row]) -> None:
         super().__init__()

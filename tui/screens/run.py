@@ -38,7 +38,7 @@ class RunScreen(Screen[None]):
     """A run's heatmaps with exact numbers and profiles, its first image, prompt and facts."""
 
     BINDINGS = bindings("run")
-    PLACES = ("run", "heatmap")
+    PLACES = ("run", "heatmap", "app")
     HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]]] = [(0, "-narrow"), (130, "-wide")]
     VERTICAL_BREAKPOINTS: ClassVar[list[tuple[int, str]]] = [(0, "-low"), (20, "-medium"), (40, "-high")]
 
