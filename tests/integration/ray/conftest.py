@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -32,9 +31,6 @@ _ENVIRONMENT = {
     "RAY_health_check_failure_threshold": "8",
 }
 
-OURS = (*_ENVIRONMENT, "RAY_TMPDIR", OWNER)
-"""The variables of the cluster of the tests, which are not for a Ray of one's own."""
-
 
 class TwoNodes:
     """A `ray.cluster_utils.Cluster` whose second node can be lost, and comes back for the next test.
@@ -42,16 +38,24 @@ class TwoNodes:
     ``address``: HOST:PORT.
     """
 
-    def __init__(self, cluster: Any) -> None:
+    def __init__(self, cluster: Any, folder: str) -> None:
         self._cluster = cluster
-        cluster.add_node(**NODE)
+        self._folder = folder
+        self._add()
         self.address: str = cluster.address
         self._second: Any = None
 
     def complete(self) -> None:
         """Have two nodes."""
         if self._second is None:
-            self._second = self._cluster.add_node(**NODE)
+            self._second = self._add()
+
+    def _add(self) -> Any:
+        # Tests that have nothing to do with this cluster run before it ends.
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in {**_ENVIRONMENT, "RAY_TMPDIR": self._folder, OWNER: self._folder}.items():
+                patch.setenv(name, value)
+            return self._cluster.add_node(**NODE)
 
     def lose_one(self) -> None:
         """Kill all processes of the second node, as if its power were cut."""
@@ -74,20 +78,17 @@ def two_nodes() -> Iterator[TwoNodes]:
     """The cluster; see `cluster`."""
     # Paths of sockets are limited, and those of pytest are long.
     folder = tempfile.mkdtemp(prefix="ray-", dir="/tmp")
-    before = dict(os.environ)
-    os.environ.update({**_ENVIRONMENT, "RAY_TMPDIR": folder, OWNER: folder})
     from ray._private import ray_constants
     from ray.cluster_utils import Cluster
 
     # If another test has imported Ray before.
-    ray_constants.ENABLE_RAY_CLUSTER = False
-    started = TwoNodes(Cluster())
+    before, ray_constants.ENABLE_RAY_CLUSTER = ray_constants.ENABLE_RAY_CLUSTER, False
+    started = TwoNodes(Cluster(), folder)
     try:
         yield started
     finally:
         started.end()
-        os.environ.clear()
-        os.environ.update(before)
+        ray_constants.ENABLE_RAY_CLUSTER = before
         _, left = psutil.wait_procs(processes_of(folder), timeout=20)
         shutil.rmtree(folder, ignore_errors=True)
         assert not left

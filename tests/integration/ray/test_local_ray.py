@@ -14,7 +14,6 @@ import psutil
 import pytest
 
 from cosinterp.executors.ray_watcher import OWNER, clean_up, processes_of
-from tests.integration.ray.conftest import OURS
 
 ROOT = Path(__file__).parents[3]
 
@@ -32,7 +31,6 @@ class Program:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "tests.integration.ray.endless", notes],
             cwd=ROOT,
-            env={name: value for name, value in os.environ.items() if name not in OURS},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
