@@ -23,6 +23,7 @@ from cosinterp.jobs.status import EVENTS, SIGN_OF_LIFE
 _TEXTS = ("description", "unit", "sample", "seeds")
 _NUMBERS = ("done", "total", "rate", "seconds_left")
 _LONGEST = 200
+_LARGEST = 2**63
 _HOUR = 3600.0
 _DAY = 24 * _HOUR
 _PACE = 1.0
@@ -152,10 +153,16 @@ class _Paced:
 
 def _known(told: dict[str, Any]) -> dict[str, Any]:
     """What a worker told, as far as it is what a worker may tell."""
-    texts = {name: str(told[name])[:_LONGEST] for name in _TEXTS if told.get(name) is not None}
+    texts = {name: _text(told[name]) for name in _TEXTS if told.get(name) is not None}
+    # Neither what is no number (NaN) nor what is too large for one is below it.
     numbers = {
         name: told[name]
         for name in _NUMBERS
-        if isinstance(told.get(name), (int, float)) and math.isfinite(told[name])
+        if isinstance(told.get(name), (int, float)) and abs(told[name]) < _LARGEST
     }
     return texts | numbers
+
+
+def _text(told: object) -> str:
+    """As a text that can be shown anywhere: a file name that is no text comes in halves of characters."""
+    return str(told)[:_LONGEST].encode(errors="replace").decode()

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import json
 import os
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,7 +21,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from cosinterp.jobs.processes import Identity
 
 SIZE = 4096
+# In bytes of its JSON, so that a record fits whatever its texts are of.
 _LONGEST_TEXT = 1000
+_LONGEST_CHARACTER = len(r"\u0001")
+_CUT = "…"
 _TRIES = 5
 Phase = Literal["starting", "queued", "running", "cancelling", "ended"]
 
@@ -137,9 +142,25 @@ def _text(record: Record) -> bytes:
 
 def _shortened(value: Any) -> Any:
     if isinstance(value, str):
-        return value if len(value) <= _LONGEST_TEXT else value[: _LONGEST_TEXT - 1] + "…"
+        return _shortened_text(value)
     if isinstance(value, dict):
         return {name: _shortened(one) for name, one in value.items()}
     if isinstance(value, list):
         return [_shortened(one) for one in value]
     return value
+
+
+def _shortened_text(text: str) -> str:
+    """A text that takes no more than `_LONGEST_TEXT` bytes in JSON, and has no half of a character."""
+    # Of a file name that is no text, Python makes halves of characters, which are none in JSON.
+    text = text.encode(errors="replace").decode()
+    if len(text) * _LONGEST_CHARACTER <= _LONGEST_TEXT:
+        return text
+    ends = list(accumulate(_json_size(character) for character in text[: _LONGEST_TEXT + 1]))
+    if ends[-1] <= _LONGEST_TEXT:
+        return text
+    return text[: sum(end <= _LONGEST_TEXT - _json_size(_CUT) for end in ends)] + _CUT
+
+
+def _json_size(text: str) -> int:
+    return len(json.dumps(text, ensure_ascii=False).encode()) - len('""')

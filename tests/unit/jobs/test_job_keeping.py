@@ -107,15 +107,21 @@ def test_a_worker_may_tell_anything_and_only_what_is_known_is_kept(diary: Diary,
             "done": float("nan"),
             "total": 12,
             "rate": "fast",
-            "seconds_left": float("inf"),
+            "seconds_left": 10**400,
             "seeds": [0, 1],
             "sample": None,
+            "unit": "a\udcff",
             "event": "finished",
             "attempt": 7,
         }
     )
     (event,) = read_events(tmp_path / "events.jsonl")
-    assert event.details == {"description": "x" * 200, "total": 12, "seeds": "[0, 1]"}
+    assert event.details == {"description": "x" * 200, "unit": "a?", "total": 12, "seeds": "[0, 1]"}
+    diary.progress({"rate": float("inf"), "seconds_left": -float("inf"), "sample": "\x01" * 200})
+    diary.end("failed", message="a\udcff" + "😀" * 1000)
+    record = read_record(tmp_path / "now.json")
+    assert record.progress == {"sample": "\x01" * 166 + "…"}
+    assert record.ended["message"].startswith("a?😀")
     assert (event.event, event.attempt) == ("progress", 2)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -51,6 +52,29 @@ def test_rewriting_takes_no_more_room_whatever_there_is_to_say(fd: int, path: Pa
     read = read_record(path)
     assert read.ended["message"].startswith("äää")
     assert read.ended["event"] == "failed"
+
+
+@pytest.mark.parametrize("character", ["😀", "\x01", '"', "\\", "\udcff", "ä", "x"])
+def test_a_message_of_any_characters_fits(character: str, fd: int, path: Path) -> None:
+    message = character * 1000
+    ended = {"time": 1.0, "event": "failed", "attempt": 1, "message": message, "exit_code": 2}
+    progress = {name: message[:200] for name in ("description", "unit", "sample", "seeds")}
+    write_record(fd, record(why=message, progress=progress, devices=[message], ended=ended))
+    assert path.stat().st_size == SIZE
+    read = read_record(path)
+    assert read.ended["event"] == "failed"
+    # Half of a character is none.
+    shown = "?" if character == "\udcff" else character
+    # What is said of the cut takes some of it.
+    assert set(read.ended["message"].rstrip("…")) == {shown}
+    assert 100 < len(read.ended["message"]) <= 1000
+    assert len(json.dumps(read.ended["message"], ensure_ascii=False).encode()) <= 1002
+
+
+def test_a_short_text_is_kept_as_it_is(fd: int, path: Path) -> None:
+    said = "naïve ✓ 😀\n\x1b"
+    write_record(fd, record(why=said + "x" * 900))
+    assert read_record(path).why == said + "x" * 900
 
 
 def test_a_record_that_is_being_rewritten_is_none(fd: int, path: Path) -> None:
