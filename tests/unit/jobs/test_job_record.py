@@ -58,7 +58,7 @@ def test_rewriting_takes_no_more_room_whatever_there_is_to_say(fd: int, path: Pa
 def test_a_message_of_any_characters_fits(character: str, fd: int, path: Path) -> None:
     message = character * 1000
     ended = {"time": 1.0, "event": "failed", "attempt": 1, "message": message, "exit_code": 2}
-    progress = {name: message[:200] for name in ("description", "unit", "sample", "seeds")}
+    progress = dict.fromkeys(("description", "unit", "sample", "seeds"), message[:200])
     write_record(fd, record(why=message, progress=progress, devices=[message], ended=ended))
     assert path.stat().st_size == SIZE
     read = read_record(path)
