@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from pathlib import Path
+
 from cosinterp.errors import JobError
 from cosinterp.jobs.home import jobs_folder
 from cosinterp.jobs.job import Job
@@ -17,15 +20,13 @@ def jobs() -> list[Job]:
         JobError: their folder cannot be read.
     """
     folder = jobs_folder()
+    found: list[tuple[int, Path]] = []
     try:
-        # A folder without a spec is one that is just being made, or removed.
-        found = [
-            (path.stat().st_mtime_ns, entry)
-            for entry in folder.iterdir()
-            if not entry.name.startswith(".") and (path := entry / SPEC).is_file()
-        ]
-    except FileNotFoundError:
-        return []
+        for entry in folder.iterdir() if folder.exists() else ():
+            # A folder without a spec is one that is just being made, or removed.
+            with suppress(FileNotFoundError, NotADirectoryError):
+                if not entry.name.startswith("."):
+                    found.append(((entry / SPEC).stat().st_mtime_ns, entry))
     except OSError as error:
         raise JobError(f"{folder}: {error.strerror}") from None
     return [Job(entry) for _, entry in sorted(found)]

@@ -184,6 +184,21 @@ def test_jobs_are_listed_oldest_first_and_without_what_is_none(home: Path) -> No
     assert [job.id for job in jobs()] == names
 
 
+def test_a_job_that_is_removed_meanwhile_hides_no_other(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stays, going = make(home, "stays"), make(home, "going")
+    stat = Path.stat
+
+    def remove_after(path: Path, **options: bool) -> os.stat_result:
+        found = stat(path, **options)
+        if path == going.path / "spec.json":
+            path.unlink()
+        return found
+
+    monkeypatch.setattr(Path, "stat", remove_after)
+    assert stays in jobs()
+    assert jobs() == [stays]
+
+
 def test_a_job_is_found_by_what_it_alone_begins_or_ends_with(home: Path) -> None:
     with pytest.raises(JobError, match='there is no job "kite"'):
         find_job("kite")
