@@ -69,6 +69,25 @@ def settle(terminal: int) -> None:
     raise AssertionError("the app never came to rest")
 
 
+def make_noise(store: Path) -> None:
+    """A result of noise by step and layer, with intervals and counts."""
+    values, axes = np.random.default_rng(0).normal(size=(50, 41)), ("step", "layer")
+    make_result(
+        store,
+        "noise",
+        xarray.Dataset(
+            {
+                "above": (axes, values),
+                "above_low": (axes, values - 1),
+                "above_high": (axes, values + 1),
+                "above_n": (axes, np.full(values.shape, 20_480)),
+                "above_samples": (axes, np.full(values.shape, 64)),
+            },
+            {"step": range(50), "layer": range(41)},
+        ),
+    )
+
+
 def test_sends_nothing_at_rest(tmp_path: Path) -> None:
     store = make_store(tmp_path / "mazes", [("maze-1", seed) for seed in range(8)])
     with app_in_a_terminal(store) as (terminal, process):
@@ -89,21 +108,7 @@ def test_sends_nothing_at_rest(tmp_path: Path) -> None:
 def test_a_cursor_move_in_a_heatmap_sends_less_than_a_kilobyte(tmp_path: Path) -> None:
     """Noise has the dearest profiles: no bar is like its neighbour, and none stays."""
     store = make_store(tmp_path / "mazes", [("maze-1", 0)])
-    values, axes = np.random.default_rng(0).normal(size=(50, 41)), ("step", "layer")
-    make_result(
-        store,
-        "noise",
-        xarray.Dataset(
-            {
-                "above": (axes, values),
-                "above_low": (axes, values - 1),
-                "above_high": (axes, values + 1),
-                "above_n": (axes, np.full(values.shape, 20_480)),
-                "above_samples": (axes, np.full(values.shape, 64)),
-            },
-            {"step": range(50), "layer": range(41)},
-        ),
-    )
+    make_noise(store)
     with app_in_a_terminal(store, columns=200, rows=60) as (terminal, process):
         receive(terminal, 60, until=b"fp32")
         settle(terminal)
