@@ -65,7 +65,7 @@ def test_cka_with_the_last_step_is_that_of_the_probes_and_1_at_the_last(store: P
     assert values[0, 2] == pytest.approx(linear_cka(first, last))
 
 
-def test_an_interval_that_beside_a_variable_is_its_own(store: Path) -> None:
+def test_a_variable_has_the_interval_and_the_counts_beside_it(store: Path) -> None:
     values = np.arange(6.0).reshape(GRID)
     path = make_result(
         store,
@@ -77,6 +77,7 @@ def test_an_interval_that_beside_a_variable_is_its_own(store: Path) -> None:
                 "gain_high": (AXES, values + 1),
                 "gain_n": (AXES, np.full(GRID, 12)),
                 "gain_samples": (AXES, np.full(GRID, 3)),
+                "not_asked_for": (AXES, np.full(GRID, np.nan)),
                 "by_frame": (("step", "layer", "frame"), np.zeros((*GRID, 4))),
             },
             coords={"step": [0, 1], "layer": [0, 1, 2]},

@@ -181,6 +181,13 @@ async def test_d_shows_digits_and_colours_again(store: Path) -> None:
         await until_mapped(pilot)
         await pilot.press("d")
         assert "0 is 1, 9 is 22" in shown_text(pilot)
+        # A cell is three lines tall here; the cursor is in the middle one.
+        column = heatmap_of(pilot)._columns[0]
+        assert [any(one.style and one.style.reverse for one in column.render_line(y)) for y in range(3)] == [
+            False,
+            True,
+            False,
+        ]
         await pilot.press("d")
         assert "0 is" not in shown_text(pilot)
 

@@ -226,6 +226,9 @@ def _of_variables(dataset: xarray.Dataset) -> Iterator[ResultMap]:
         others = [str(dim) for dim in variable.dims if dim not in AXES]
         if not set(AXES) <= set(variable.dims) or variable.dtype.kind not in "fiu" or len(others) > 1:
             continue
+        if not np.isfinite(variable.values).any():
+            # What was not asked for, as the code lengths of a probe, is there and not known.
+            continue
         if name in ("low", "high") or (name == "score" and "low" in names) or name.endswith(_PARTS):
             continue
         # Of one more axis, such as the baselines of a probe, there is a map an entry where it has names.

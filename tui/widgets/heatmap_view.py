@@ -163,7 +163,8 @@ class HeatmapView(Widget):
             return Segment(" " * width, self.rich_style)
         text, style = self._cell_look(heatmap, step, layer)
         if y % height != (height - 1) // 2:
-            text = " " * width
+            # The cursor is in the line of the text alone, which is all that is sent when it moves.
+            text, style = " " * width, style if style.bgcolor else PLAIN
         # Of a cell with colours of its own the widget's are not asked for: to find them takes long.
         return Segment(text, style if style.bgcolor else self.rich_style + style)
 
