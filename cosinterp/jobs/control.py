@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import signal
 import time
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from cosinterp.jobs.holding import held
 from cosinterp.jobs.home import host
 from cosinterp.jobs.processes import send, stop
 from cosinterp.jobs.status import standing
+from cosinterp.jobs.stops import CANCEL
 
 _PATIENCE = 5.0
 _STARTING = 10.0
@@ -40,7 +40,7 @@ def cancel(folder: Path) -> None:
         time.sleep(_POLL)
     if record.keeper.is_alive:
         # The keeper knows what belongs to the job, and writes down that it was cancelled.
-        send(record.keeper.pid, signal.SIGTERM)
+        send(record.keeper.pid, CANCEL)
     else:
         # The worker stops by itself, or does not.
         stop(record.session, patience=_PATIENCE)

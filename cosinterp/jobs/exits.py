@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cosinterp.jobs.state import State
+from cosinterp.jobs.stops import CANCEL
 
 _TRACEBACK = "Traceback (most recent call last):"
 _ERROR = "error: "
@@ -33,13 +34,13 @@ class Exit:
     Attributes:
         code: its exit code, or minus the number of the signal that ended it.
         said: the last of what it printed.
-        cancelled: whether it was told to stop.
+        told: the signal by which its keeper was told to stop it; None: by none.
         memory_kill: whether the system has killed something of this user's for lack of memory meanwhile.
     """
 
     code: int
     said: str
-    cancelled: bool = False
+    told: signal.Signals | None = None
     memory_kill: bool = False
 
 
@@ -48,8 +49,8 @@ def reason(ended: Exit) -> tuple[State, dict[str, Any]]:
     if ended.code == 0:
         return State.FINISHED, {}
     # Being told to stop explains any end but that of a fault.
-    if ended.cancelled and -ended.code not in _FAULTS:
-        return State.CANCELLED, {}
+    if ended.told is not None and -ended.code not in _FAULTS:
+        return told_to_stop(ended.told)
     if ended.code < 0:
         return _by_signal(ended)
     if ended.code == _INTERRUPTED:
@@ -62,6 +63,14 @@ def reason(ended: Exit) -> tuple[State, dict[str, Any]]:
         return State.CRASHED, {"message": message, "exit_code": ended.code}
     message = message or f"it ended with exit code {ended.code} and without a word"
     return State.FAILED, {"message": message, "exit_code": ended.code}
+
+
+def told_to_stop(by: signal.Signals) -> tuple[State, dict[str, Any]]:
+    """The state of a job whose keeper was told to stop by a signal, and what else is known of it."""
+    if by == CANCEL:
+        return State.CANCELLED, {}
+    message = f"its keeper was told to stop by {by.name} from outside of the job: by the system, say"
+    return State.KILLED, {"signal": by.name, "message": message}
 
 
 def last_words(said: str) -> tuple[str, bool]:

@@ -5,8 +5,8 @@ under a small process that has left the terminal for a session of its own, waits
 the command, writes down how it goes and how it ended, and sees to it that nothing of it is left behind. It is
 alone in this: the launcher may be gone, and there is no daemon.
 
-Told to stop (SIGTERM), it interrupts the command as Ctrl-C would, so that this tidies up; if that takes too
-long, or the keeper is told again, it ends all that belongs to the job.
+Told to stop (by the user, or by the system's SIGTERM), it interrupts the command as Ctrl-C would, so that
+this tidies up; if that takes too long, or the keeper is told again, it ends all that belongs to the job.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from cosinterp import __version__
 from cosinterp.errors import JobError, UserError
 from cosinterp.jobs.diary import Diary
 from cosinterp.jobs.events import read_events
-from cosinterp.jobs.exits import Exit, reason
+from cosinterp.jobs.exits import Exit, reason, told_to_stop
 from cosinterp.jobs.home import host, slots_folder
 from cosinterp.jobs.limits import Limits, check_limits
 from cosinterp.jobs.log import Log
@@ -105,23 +105,24 @@ class Keeper:
         limits = check_limits()
         wants = wanted(self._asked.takes_device, self._asked.device, self._asked.takes_all)
         with _starting():
-            if not self._wait_for(wants, limits, turn):
-                return State.CANCELLED, {}
+            self._wait_for(wants, limits, turn)
+            if self._stops.told is not None:
+                return told_to_stop(self._stops.told)
             log = Log(self._folder / LOG)
         try:
             return self._work(turn, wants, limits, log)
         finally:
             log.close()
 
-    def _wait_for(self, wants: Wants, limits: Limits, turn: Turn) -> bool:
-        """Wait for the job's turn, which ``turn`` becomes; whether it came, and no word to stop before."""
+    def _wait_for(self, wants: Wants, limits: Limits, turn: Turn) -> None:
+        """Wait for the job's turn, which ``turn`` becomes, or for a word to stop."""
         queue = Queue(slots_folder(), self._folder.name, wants, limits, usable_gpus)
         noted = -_QUEUE_NOTES
         try:
             while not self._stops.count:
                 why = queue.take(turn)
                 if why is None:
-                    return True
+                    return
                 if why != self._diary.record.why:
                     self._diary.change(phase="queued", why=why)
                     # What it waits for may change all the time.
@@ -133,7 +134,6 @@ class Keeper:
                 self._stops.clear()
         finally:
             queue.leave()
-        return False
 
     def _work(self, turn: Turn, wants: Wants, limits: Limits, log: Log) -> _End:
         """Run the command; returns how it ended."""
@@ -157,7 +157,8 @@ class Keeper:
         finally:
             worker.close()
         memory_kill = kills is not None and (memory_kills() or 0) > kills
-        return reason(Exit(code, log.tail, minder.was_stopped, memory_kill))
+        told = self._stops.told if minder.was_stopped else None
+        return reason(Exit(code, log.tail, told, memory_kill))
 
 
 @contextmanager

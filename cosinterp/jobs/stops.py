@@ -7,7 +7,9 @@ import signal
 from contextlib import suppress
 from types import FrameType
 
-_STOPS = (signal.SIGTERM, signal.SIGINT)
+CANCEL = signal.SIGUSR1
+"""By which the user has the keeper stop. The system does so by SIGTERM: when it goes down, say."""
+_STOPS = (CANCEL, signal.SIGTERM, signal.SIGINT)
 
 
 class Stops:
@@ -15,11 +17,13 @@ class Stops:
 
     Attributes:
         count: so often.
+        told: by which signal first, or `CANCEL` if that is among them; None: it was not.
         woken: a descriptor that can be read when a signal has come, also of a child that has ended.
     """
 
     def __init__(self) -> None:
         self.count = 0
+        self.told: signal.Signals | None = None
         self.woken, write = os.pipe()
         os.set_blocking(self.woken, False)
         os.set_blocking(write, False)
@@ -40,6 +44,8 @@ class Stops:
 
     def _stop(self, signum: int, frame: FrameType | None) -> None:
         self.count += 1
+        if self.told is None or signum == CANCEL:
+            self.told = signal.Signals(signum)
 
 
 def _ignore(signum: int, frame: FrameType | None) -> None:

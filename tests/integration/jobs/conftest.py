@@ -16,6 +16,8 @@ from cosinterp.jobs.home import HOME
 from cosinterp.jobs.job import Job
 from cosinterp.jobs.launching import submit
 from cosinterp.jobs.limits import PATIENCE, PER_GPU, WITHOUT_GPU
+from cosinterp.jobs.record import read_record
+from cosinterp.jobs.status import RECORD
 from cosinterp.jobs.telling import FOLDER
 
 ACTING = Path(__file__).parent / "acting"
@@ -31,6 +33,13 @@ def processes_of(home: Path) -> list[psutil.Process]:
             if process.pid != os.getpid() and any(word.startswith(str(home)) for word in words):
                 found.append(process)
     return [process for process in found if process.is_running() and process.status() != "zombie"]
+
+
+def keeper_of(job: Job) -> psutil.Process:
+    """The process that keeps a job, which is its keeper's once it waits or runs."""
+    record = read_record(job.path / RECORD)
+    assert record is not None
+    return psutil.Process(record.keeper.pid)
 
 
 def left_of(home: Path, patience: float = 1.0) -> list[psutil.Process]:

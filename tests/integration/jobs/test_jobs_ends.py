@@ -12,9 +12,10 @@ import pytest
 from cosinterp.errors import JobError
 from cosinterp.jobs import control, holding
 from cosinterp.jobs.job import Job
+from cosinterp.jobs.launching import resume
 from cosinterp.jobs.listing import jobs
 from cosinterp.jobs.state import State
-from tests.integration.jobs.conftest import Act, left_of, processes_of, story
+from tests.integration.jobs.conftest import Act, keeper_of, left_of, processes_of, story
 
 _PATIENCE = 30.0
 
@@ -132,20 +133,24 @@ def test_a_killed_keeper_takes_its_worker_along_and_the_job_can_go_on(
 ) -> None:
     job = act("wait", tmp_path / "go")
     wait_to_tell(job)
-    (keeper,) = [process for process in processes_of(home) if "cosinterp.jobs.keeper" in process.cmdline()]
-    keeper.kill()
+    keeper_of(job).kill()
     assert job.wait(_PATIENCE) is State.CRASHED
     assert "keeper" in (job.status().message or "")
     assert left_of(home) == []
     # It was interrupted, so that it could tidy up.
     assert job.log_path.read_text().endswith("is gone: stopping\ntidied up\n")
+    # Told to stop by another than the user, the keeper lives to say so.
+    resume(job, watched=0)
+    keeper_of(job).terminate()
+    assert job.wait(_PATIENCE) is State.KILLED
+    assert (job.status().signal, left_of(home)) == ("SIGTERM", [])
     (tmp_path / "go").touch()
-    job.resume()
+    resume(job, watched=0)
     assert job.wait(_PATIENCE) is State.FINISHED
     status = job.status()
-    assert (status.attempt, status.message) == (2, None)
+    assert (status.attempt, status.message) == (3, None)
     ends = [(event.attempt, event.event) for event in job.events() if event.is_end]
-    assert ends == [(1, "crashed"), (2, "finished")]
+    assert ends == [(1, "crashed"), (2, "killed"), (3, "finished")]
 
 
 def test_a_job_is_not_taken_while_its_worker_lives(
@@ -155,7 +160,7 @@ def test_a_job_is_not_taken_while_its_worker_lives(
     wait_to_tell(job)
     worker = job.status().pid
     assert worker is not None
-    (keeper,) = [process for process in processes_of(home) if process.pid != worker]
+    keeper = keeper_of(job)
     keeper.kill()
     keeper.wait(_PATIENCE)
     assert job.state() is State.CANCELLING

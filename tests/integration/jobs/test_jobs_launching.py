@@ -18,12 +18,11 @@ import pytest
 
 from cosinterp.errors import JobError
 from cosinterp.jobs import launching
-from cosinterp.jobs.job import Job
 from cosinterp.jobs.launching import submit
 from cosinterp.jobs.listing import jobs
 from cosinterp.jobs.state import State
 from tests.integration.faults.mounts import READ_ONLY, SMALL_DISK
-from tests.integration.jobs.conftest import ACTING, Act, left_of, processes_of, story
+from tests.integration.jobs.conftest import ACTING, Act, keeper_of, left_of, processes_of, story
 
 ROOT = Path(__file__).parents[3]
 _PATIENCE = 30.0
@@ -101,7 +100,8 @@ def test_what_is_kept_of_a_job_is_the_users_alone_and_holds_no_secrets(
         expected = 0o700 if path.is_dir() else 0o600
         assert stat.S_IMODE(path.stat().st_mode) == expected, path
         assert path.is_dir() or secret not in path.read_text()
-    keeper, worker = _keeper_and_worker(job, home)
+    keeper, worker = keeper_of(job), psutil.Process(job.status().pid)
+    assert {process.pid for process in processes_of(home)} == {keeper.pid, worker.pid}
     for process in (keeper, worker):
         listening = [one for one in process.net_connections("all") if one.status == psutil.CONN_LISTEN]
         assert listening == []
@@ -110,13 +110,6 @@ def test_what_is_kept_of_a_job_is_the_users_alone_and_holds_no_secrets(
         assert secret not in " ".join(process.cmdline())
     (tmp_path / "go").touch()
     assert job.wait(_PATIENCE) is State.FINISHED
-
-
-def _keeper_and_worker(job: Job, home: Path) -> tuple[psutil.Process, psutil.Process]:
-    there = processes_of(home)
-    (worker,) = [process for process in there if process.pid == job.status().pid]
-    (keeper,) = [process for process in there if process.pid != worker.pid]
-    return keeper, worker
 
 
 def test_words_reach_the_command_as_they_are(
@@ -308,8 +301,7 @@ def test_jobs_wait_their_turn_first_come_first_served(
     # One that waits can be told not to, or its keeper may die; neither stops those behind it.
     second.cancel()
     assert second.wait(_PATIENCE) is State.CANCELLED
-    (keeper,) = [one for one in processes_of(home) if str(third.path) in one.cmdline()]
-    keeper.kill()
+    keeper_of(third).kill()
     assert third.wait(_PATIENCE) is State.CRASHED
     assert fourth.state() is State.QUEUED
     (tmp_path / "go").touch()

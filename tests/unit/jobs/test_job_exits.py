@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from cosinterp.jobs.exits import Exit, reason
 from cosinterp.jobs.memory_kills import memory_kills
 from cosinterp.jobs.state import State
+from cosinterp.jobs.stops import CANCEL, Stops
 
 TRACEBACK = """Traceback (most recent call last):
   File "x.py", line 1, in f
@@ -24,6 +26,7 @@ Try 'python -m cosinterp trace -h' for help.
 │ like this                                            │
 ╰──────────────────────────────────────────────────────╯
 """
+_HEARD = (CANCEL, signal.SIGTERM, signal.SIGINT, signal.SIGCHLD, signal.SIGHUP)
 OUT_OF_MEMORY = "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 20.00 GiB. GPU 0 has a total"
 
 
@@ -76,14 +79,56 @@ def test_the_reason_is_told_by_the_exit_and_the_last_words(
 
 @pytest.mark.parametrize("code", [1, 2, 130, -signal.SIGINT, -signal.SIGTERM, -signal.SIGKILL])
 def test_who_was_told_to_stop_is_cancelled_however_it_ended(code: int) -> None:
-    assert reason(Exit(code, TRACEBACK + "KeyError: 1\n", cancelled=True, memory_kill=True)) == (
+    assert reason(Exit(code, TRACEBACK + "KeyError: 1\n", told=CANCEL, memory_kill=True)) == (
         State.CANCELLED,
         {},
     )
 
 
 def test_who_was_told_too_late_is_finished() -> None:
-    assert reason(Exit(0, "", cancelled=True))[0] is State.FINISHED
+    assert reason(Exit(0, "", told=CANCEL))[0] is State.FINISHED
+
+
+@pytest.mark.parametrize("code", [1, 2, 130, -signal.SIGINT, -signal.SIGTERM, -signal.SIGKILL])
+def test_what_the_system_has_stopped_was_killed_and_not_cancelled(code: int) -> None:
+    state, details = reason(Exit(code, "", told=signal.SIGTERM))
+    assert (state, details["signal"]) == (State.KILLED, "SIGTERM")
+    assert details["message"].startswith("its keeper was told to stop by SIGTERM from outside of the job")
+
+
+def test_a_fault_is_a_fault_whoever_wanted_it_to_stop() -> None:
+    for told in (CANCEL, signal.SIGTERM):
+        assert reason(Exit(-signal.SIGSEGV, "", told=told))[0] is State.CRASHED
+
+
+@pytest.fixture
+def stops() -> Iterator[Stops]:
+    before = {signum: signal.getsignal(signum) for signum in _HEARD}
+    yield Stops()
+    signal.set_wakeup_fd(-1)
+    for signum, handler in before.items():
+        signal.signal(signum, handler)
+
+
+@pytest.mark.parametrize(
+    ("heard", "told"),
+    [
+        ((), None),
+        ((signal.SIGHUP,), None),
+        ((signal.SIGTERM,), signal.SIGTERM),
+        ((signal.SIGINT, signal.SIGTERM), signal.SIGINT),
+        # Whoever else has told it: the user has, and knows why it stops.
+        ((CANCEL, signal.SIGTERM), CANCEL),
+        ((signal.SIGTERM, CANCEL), CANCEL),
+    ],
+)
+def test_a_keeper_hears_by_whom_it_is_told_to_stop(
+    heard: tuple[signal.Signals, ...], told: signal.Signals | None, stops: Stops
+) -> None:
+    for signum in heard:
+        signal.raise_signal(signum)
+    assert stops.told is told
+    assert stops.count == sum(signum != signal.SIGHUP for signum in heard)
 
 
 def test_a_kill_by_the_system_for_lack_of_memory_is_told_from_others() -> None:
