@@ -52,13 +52,15 @@ def remove(folder: Path) -> None:
     Raises:
         JobError: the job runs, or its folder cannot be removed.
     """
+    # Out of sight at once, so that a list never meets half a folder.
+    aside = folder.with_name(f".{folder.name}.removed")
     try:
         with held(folder, "cancel it first"):
             if not (state := standing(folder, held=True).state).is_final:
                 raise JobError(f"{folder.name} is {state} on another machine; cancel it there first")
-            # Out of sight at once, so that a list never meets half a folder.
-            aside = folder.with_name(f".{folder.name}.removed")
             folder.rename(aside)
-            shutil.rmtree(aside)
+        # Nobody has it any more. Over NFS a folder with a file that is open, as its lock was, cannot go.
+        shutil.rmtree(aside)
     except OSError as error:
-        raise JobError(f"{folder} cannot be removed: {error.strerror}") from None
+        left = aside if aside.exists() else folder
+        raise JobError(f"{left} cannot be removed: {error.strerror}") from None

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import shutil
 import subprocess
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from cosinterp.errors import JobError
@@ -169,6 +172,30 @@ def test_a_removed_job_is_gone_and_so_is_its_folder(home: Path) -> None:
         remove(job.path)
     with pytest.raises(JobError, match="nothing to cancel"):
         cancel(job.path)
+
+
+def test_a_folder_is_deleted_when_none_of_its_files_is_open(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As NFS demands, where what is open and deleted stays in the folder under another name."""
+    job = make(home, record=recorded("running", GONE))
+    rmtree = shutil.rmtree
+
+    def refuse_open(path: Path) -> None:
+        if any(Path(file.path).is_relative_to(path) for file in psutil.Process().open_files()):
+            raise OSError(errno.ENOTEMPTY, os.strerror(errno.ENOTEMPTY))
+        rmtree(path)
+
+    monkeypatch.setattr(shutil, "rmtree", refuse_open)
+    job.remove()
+    assert list((home / "jobs").iterdir()) == []
+    # Where somebody looks into it at that moment, what is left is named.
+    job = make(home, record=recorded("running", GONE))
+    removed = home / "jobs" / f".{job.id}.removed"
+    with (job.path / "spec.json").open(), pytest.raises(JobError) as refused:
+        job.remove()
+    assert str(refused.value) == f"{removed} cannot be removed: Directory not empty"
+    assert jobs() == []
 
 
 def test_jobs_are_listed_oldest_first_and_without_what_is_none(home: Path) -> None:
