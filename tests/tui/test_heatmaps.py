@@ -127,7 +127,11 @@ def test_a_probe_marks_what_is_decodable(store: Path) -> None:
         name: (AXES, np.full(GRID, value)) for name, value in (("score", 0.8), ("low", 0.7), ("high", 0.9))
     }
     dataset = xarray.Dataset({**scores, "p": (AXES, p)}, {"step": [0, 1], "layer": [0, 1, 2]}, attrs)
-    heatmap = maps_of(make_result(store, "probe", dataset, "probe"), "maze-1", 0, "base")[0].make()
+    heatmap, of_p = (
+        one.make() for one in maps_of(make_result(store, "probe", dataset, "probe"), "maze-1", 0, "base")
+    )
+    assert heatmap.note == of_p.note
+    assert heatmap.note.startswith("n = 40 tokens of 8 samples")
     assert heatmap.marked is not None
     np.testing.assert_array_equal(heatmap.marked, p < 0.05)
     assert heatmap.cell_text(0, 1) == (

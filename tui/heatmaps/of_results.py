@@ -28,6 +28,7 @@ PATCH = "patch"
 CONTROL = "random"
 ALPHA = 0.05
 _PARTS = ("_low", "_high", "_n", "_samples", "_method")
+_OF_PROBES = {"n", "samples", "unit", "outer", "level", "method", "seed", "draws"}
 _ABOUT_ZERO = ("selectivity", "above")
 
 
@@ -262,8 +263,21 @@ class _Variable:
             marked=marked,
             mark="its interval does not hold 0",
             centre=0.0 if is_about_zero else None,
-            note=str(dataset[name].attrs.get("estimate") or "") if stem != name else "",
+            note=self._note(),
         )
+
+    def _note(self) -> str:
+        """Of how much it is, with which intervals and which seed, where the result says so."""
+        told, attrs = self.dataset[self.name].attrs, self.dataset.attrs
+        if isinstance(told.get("estimate"), str):
+            return told["estimate"]
+        if set(attrs) >= _OF_PROBES:
+            from probes.kinds.probe import how
+
+            return how(self.dataset)
+        if "level" in told and "seed" in told:
+            return f"{float(told['level']):.0%} intervals; seed {int(told['seed'])}"
+        return ""
 
     def _ends(self) -> tuple[str, str]:
         """The names of its interval, which is that of the mean where there is a mean beside it."""
