@@ -35,12 +35,12 @@ _ENVIRONMENT = {
 class TwoNodes:
     """A `ray.cluster_utils.Cluster` whose second node can be lost, and comes back for the next test.
 
-    ``address``: HOST:PORT.
+    ``address``: HOST:PORT. ``folder``: of its sockets and logs, by which `processes_of` knows its processes.
     """
 
     def __init__(self, cluster: Any, folder: str) -> None:
         self._cluster = cluster
-        self._folder = folder
+        self.folder = folder
         self._add()
         self.address: str = cluster.address
         self._second: Any = None
@@ -53,7 +53,7 @@ class TwoNodes:
     def _add(self) -> Any:
         # Tests that have nothing to do with this cluster run before it ends.
         with pytest.MonkeyPatch.context() as patch:
-            for name, value in {**_ENVIRONMENT, "RAY_TMPDIR": self._folder, OWNER: self._folder}.items():
+            for name, value in {**_ENVIRONMENT, "RAY_TMPDIR": self.folder, OWNER: self.folder}.items():
                 patch.setenv(name, value)
             return self._cluster.add_node(**NODE)
 

@@ -28,7 +28,7 @@ from cosinterp.ensembles.planned import PlannedEnsemble, plan_ensemble
 from cosinterp.ensembles.spec import Ensemble, Merge, Select
 from cosinterp.errors import InterventionError, UserError
 from cosinterp.executors.ray_executor import RayExecutor
-from cosinterp.executors.ray_watcher import OWNER, processes_of
+from cosinterp.executors.ray_watcher import processes_of
 from cosinterp.models.loading import prepare
 from cosinterp.models.loading.prepared import Prepared
 from cosinterp.organism.mazes import generate_maze
@@ -84,25 +84,25 @@ def executor(two_nodes: Any) -> RayExecutor:
 
 
 @pytest.fixture(scope="module")
-def team(executor: RayExecutor, prepared: Prepared) -> Iterator[Team]:
+def team(two_nodes: Any, executor: RayExecutor, prepared: Prepared) -> Iterator[Team]:
     """The same two actors for all tests, which end with their team."""
     assert prepared.recipe is not None
     wanted = model_settings(prepared.model)
     with executor:
         with Team(executor, prepared.recipe, wanted, 3, lambda text: None) as hired:
             hired.fill()
-            assert len(hired.actors) == len(actors()) == 2, "one a GPU"
+            assert len(hired.actors) == len(actors(two_nodes.folder)) == 2, "one a GPU"
             yield hired
-            processes = actors()
+            processes = actors(two_nodes.folder)
             assert len(processes) == 2
         _, left = psutil.wait_procs(processes, timeout=20)
         assert not left
 
 
-def actors() -> list[psutil.Process]:
-    """The processes of actors of this test's Ray."""
+def actors(folder: str) -> list[psutil.Process]:
+    """The processes of actors of the Ray whose folder this is."""
     found = []
-    for process in processes_of(os.environ[OWNER]):
+    for process in processes_of(folder):
         with suppress(psutil.NoSuchProcess):
             if any("SeedActor" in word for word in process.cmdline()[:1]):
                 found.append(process)
