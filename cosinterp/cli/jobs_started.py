@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from cosinterp.cli.console import err
 from cosinterp.cli.jobs_target import target_of
-from cosinterp.cli.jobs_text import one_line, state_text
+from cosinterp.cli.jobs_text import one_line, plain, state_text
 
 if TYPE_CHECKING:
     from cosinterp.jobs.job import Job
@@ -19,7 +19,7 @@ def say_started(job: Job) -> Status:
     err().print(f"job {job.id} {_how(status)}", markup=False, soft_wrap=True)
     target = target_of(job.spec)
     lines = {
-        "works on": None if target is None else str(target),
+        "works on": None if target is None else plain(str(target)),
         "follow it": f"cosinterp jobs logs -f {job.id}",
         "cancel it": None if status.state.is_final else f"cosinterp jobs cancel {job.id}",
     }

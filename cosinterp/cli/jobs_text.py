@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 from datetime import datetime
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 # ECMA-48: control sequences, strings up to their terminator (titles, links), and escapes of two bytes.
 _SEQUENCES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[\]PX^_].*?(?:\x07|\x1b\\)|[ -/]*[0-~])", re.DOTALL)
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+# What a terminal acts on, and halves of characters: bytes of a name that is no text.
+_UNSHOWN = re.compile(f"{_CONTROLS.pattern}|[\udc80-\udcff]")
 _UNITS = (("d", 86_400), ("h", 3600), ("min", 60))
 STYLES = {
     "queued": "yellow",
@@ -145,9 +148,21 @@ def ended_text(status: Status) -> str:
 
 def command_text(words: tuple[str, ...] | list[str]) -> str:
     """A command line that can be pasted."""
-    return shlex.join(["cosinterp", *words])
+    return " ".join(map(_quoted, ["cosinterp", *words]))
 
 
 def pasteable(spec: JobSpec) -> str:
     """What repeats a job's command from any folder."""
-    return f"cd {shlex.quote(spec.cwd)} && {command_text(spec.words)}"
+    return f"cd {_quoted(spec.cwd)} && {command_text(spec.words)}"
+
+
+def _quoted(word: str) -> str:
+    """A word for a shell; one that would change the terminal in the form that bash and zsh read escapes in."""
+    if not _UNSHOWN.search(word):
+        return shlex.quote(word)
+    escaped = word.replace("\\", r"\\").replace("'", r"\'")
+    return f"$'{_UNSHOWN.sub(_as_escapes, escaped)}'"
+
+
+def _as_escapes(found: re.Match[str]) -> str:
+    return "".join(rf"\x{byte:02x}" for byte in os.fsencode(found[0]))

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+
 import pytest
 
-from cosinterp.cli.jobs_text import one_line, outcome_text, pasteable, rate_text, span_text
+from cosinterp.cli.jobs_text import command_text, one_line, outcome_text, pasteable, rate_text, span_text
 from cosinterp.jobs.spec import JobSpec
 
 
@@ -63,3 +66,14 @@ def test_a_message_is_one_line() -> None:
 def test_what_repeats_a_command_survives_a_shell() -> None:
     spec = JobSpec(words=("trace", "--prompt", "it's $HOME; two\nlines"), cwd="/my data")
     assert pasteable(spec) == ("cd '/my data' && cosinterp trace --prompt 'it'\"'\"'s $HOME; two\nlines'")
+
+
+def test_a_command_that_would_change_the_terminal_is_shown_by_its_escapes_and_can_be_pasted() -> None:
+    words = ("mazes", "\x1b]0;it's\x07", "a\\x1b\x9b", "naïve \udcff", "plain")
+    text = command_text(words)
+    assert text.isprintable()
+    assert text.startswith(r"cosinterp mazes $'\x1b]0;it\'s\x07' ")
+    said = subprocess.run(
+        ["bash", "-c", f"printf '%s\\0' {text}"], capture_output=True, check=True, env={"LC_ALL": "C.UTF-8"}
+    )
+    assert said.stdout.split(b"\0")[:-1] == [os.fsencode(word) for word in ("cosinterp", *words)]
