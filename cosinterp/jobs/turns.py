@@ -185,14 +185,20 @@ class Queue:
         """Descriptors of the free slots of something, locked, and how many are taken."""
         free: list[int] = []
         taken = 0
-        for number in range(count):
-            fd = open_private(self._folder / f"{name.replace('/', '_')}.{number}", os.O_RDWR)
+        stem = f"{name.replace('/', '_')}."
+        # One that was started with a larger limit may have a slot beyond ours.
+        there = {path.name for path in self._folder.iterdir() if path.name.startswith(stem)}
+        for slot in sorted(there | {f"{stem}{number}" for number in range(count)}):
+            fd = open_private(self._folder / slot, os.O_RDWR)
             if take_lock(fd):
                 free.append(fd)
             else:
                 os.close(fd)
                 taken += 1
-        return free, taken
+        left = max(0, count - taken)
+        for fd in free[left:]:
+            os.close(fd)
+        return free[:left], taken
 
     def _tickets(self) -> dict[int, Path]:
         found: dict[int, Path] = {}

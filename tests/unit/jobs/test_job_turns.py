@@ -110,6 +110,22 @@ def test_a_gpu_with_fewer_jobs_goes_first(machine: Machine) -> None:
     assert machine.wait("two", ANY, shared)() == ["GPU-b"]
 
 
+@pytest.mark.parametrize("wants", [NONE, A])
+def test_a_smaller_limit_counts_all_that_run(wants: Wants, machine: Machine) -> None:
+    two_each = Limits(per_gpu=2, without_gpu=2, patience=0)
+    first, second = (machine.wait(name, wants, two_each) for name in ("first", "second"))
+    assert (first(), second()) == ([], [])
+    first.end()
+    third = machine.wait("third", wants)
+    assert "1 job" in str(third())
+    fourth = machine.wait("fourth", wants, two_each)
+    third.leave()
+    assert fourth() == []
+    fourth.end()
+    second.end()
+    assert machine.wait("fifth", wants)() == []
+
+
 def test_first_come_first_served(machine: Machine) -> None:
     machine.gpus = [gpu("a")]
     first = machine.wait("first", ANY)
