@@ -44,8 +44,9 @@ class Identity(BaseModel):
 
 
 def send(pid: int, signum: signal.Signals, *, group: bool = False) -> None:
-    """Send a signal to a process, or to a process group; nothing happens if it is gone."""
-    with suppress(ProcessLookupError):
+    """Send a signal to a process, or to a process group; nothing happens if it is gone, or another user's."""
+    # macOS refuses it also to a group of which only dead processes are left.
+    with suppress(ProcessLookupError, PermissionError):
         (os.killpg if group else os.kill)(pid, signum)
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import errno
 import os
 import re
+import signal
 import stat
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from cosinterp.jobs.home import home, jobs_folder
 from cosinterp.jobs.log import Log
 from cosinterp.jobs.machine import host_memory
 from cosinterp.jobs.naming import make_job_folder
-from cosinterp.jobs.processes import Identity, members, stop
+from cosinterp.jobs.processes import Identity, members, send, stop
 from cosinterp.jobs.record import Record, read_record
 from tests.unit.test_import_hygiene import COMMAND_LINE, MODEL, TERMINAL_APP, import_all, loaded_by
 
@@ -196,6 +197,26 @@ def test_all_that_belongs_to_a_session_is_found_and_stopped() -> None:
     assert not any(Identity.of(pid).is_alive for pid in family)
     assert parent.wait() < 0
     assert host_memory(family) == 0
+
+
+@pytest.mark.parametrize("gone", [ProcessLookupError, PermissionError])
+def test_what_cannot_be_told_to_stop_stops_no_keeper(
+    gone: type[OSError], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+
+    def refuse(name: str) -> Callable[[int, int], None]:
+        def act(pid: int, signum: int) -> None:
+            told.append(name)
+            raise gone(1, "refused")
+
+        return act
+
+    for name in ("kill", "killpg"):
+        monkeypatch.setattr(os, name, refuse(name))
+    send(1, signal.SIGTERM)
+    send(1, signal.SIGTERM, group=True)
+    assert told == ["kill", "killpg"]
 
 
 def test_ids_are_readable_and_files_of_the_user_alone(tmp_path: Path) -> None:
