@@ -18,6 +18,7 @@ from cosinterp.jobs.control import cancel, remove
 from cosinterp.jobs.events import EventLog, now
 from cosinterp.jobs.home import host
 from cosinterp.jobs.job import Job
+from cosinterp.jobs.launching import submit
 from cosinterp.jobs.listing import find_job, jobs
 from cosinterp.jobs.processes import Identity
 from cosinterp.jobs.record import Phase, Record, take_lock, write_record
@@ -196,6 +197,19 @@ def test_a_folder_is_deleted_when_none_of_its_files_is_open(
         job.remove()
     assert str(refused.value) == f"{removed} cannot be removed: Directory not empty"
     assert jobs() == []
+
+
+def test_a_home_that_is_no_folder_is_said_without_advice_that_does_not_fit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("COSINTERP_HOME", str(tmp_path / "file"))
+    with pytest.raises(JobError) as refused:
+        submit(["mazes"])
+    assert str(refused.value) == (
+        f"the job cannot be kept in {tmp_path / 'file' / 'jobs'}: Not a directory; "
+        "set COSINTERP_HOME to another folder"
+    )
 
 
 def test_jobs_are_listed_oldest_first_and_without_what_is_none(home: Path) -> None:
