@@ -157,7 +157,7 @@ def pasteable(spec: JobSpec) -> str:
 
 
 def _quoted(word: str) -> str:
-    """A word for a shell; one that would change the terminal in the form that bash and zsh read escapes in."""
+    """A word for a shell; what would change the terminal is in escapes, which bash and zsh read."""
     if not _UNSHOWN.search(word):
         return shlex.quote(word)
     escaped = word.replace("\\", r"\\").replace("'", r"\'")
