@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -11,7 +13,10 @@ from pathlib import Path
 
 import psutil
 import pytest
+from typer.testing import CliRunner, Result
 
+from cosinterp.cli import app
+from cosinterp.cli.console import err, out
 from cosinterp.jobs.home import HOME
 from cosinterp.jobs.job import Job
 from cosinterp.jobs.launching import submit
@@ -20,6 +25,7 @@ from cosinterp.jobs.record import read_record
 from cosinterp.jobs.status import RECORD
 from cosinterp.jobs.telling import FOLDER
 
+ROOT = Path(__file__).parents[3]
 ACTING = Path(__file__).parent / "acting"
 Act = Callable[..., Job]
 
@@ -50,6 +56,24 @@ def left_of(home: Path, patience: float = 1.0) -> list[psutil.Process]:
     return left
 
 
+def run(*words: object) -> Result:
+    """Run ``cosinterp WORDS...`` in this process."""
+    return CliRunner(env={"COLUMNS": "80"}).invoke(app, [str(word) for word in words])
+
+
+def follow(job: Job) -> subprocess.Popen[str]:
+    """``cosinterp jobs logs -f`` as a terminal would start it."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "cosinterp", "jobs", "logs", "-f", job.id],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # A test run in the background inherits that Ctrl-C is ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+
+
 def story(job: Job) -> list[str]:
     """What happened to a job, without what depends on how long it took."""
     return [event.event for event in job.events() if event.event not in ("progress", "machine")]
@@ -77,3 +101,16 @@ def act(home: Path) -> Act:
         return submit(["mazes", name, *map(str, words)], watched=watched)
 
     return start
+
+
+@pytest.fixture
+def forced_colours(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """An environment that would have bars drawn into a log."""
+    # The consoles of this process look at it only once.
+    for console in (out, err):
+        console.cache_clear()
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")
+    yield
+    for console in (out, err):
+        console.cache_clear()
