@@ -8,9 +8,8 @@ from pathlib import Path
 
 from cosinterp.errors import JobError
 from cosinterp.jobs.holding import held
-from cosinterp.jobs.home import host
 from cosinterp.jobs.processes import send, stop
-from cosinterp.jobs.status import standing
+from cosinterp.jobs.status import is_here, standing
 from cosinterp.jobs.stops import CANCEL
 
 _PATIENCE = 5.0
@@ -30,7 +29,7 @@ def cancel(folder: Path) -> None:
         if found.state.is_final:
             raise JobError(f"{folder.name} is {found.state} already; there is nothing to cancel")
         record = found.record
-        if record is not None and record.host != host():
+        if record is not None and not is_here(record):
             raise JobError(f"{folder.name} runs on {record.host}; cancel it there")
         # Until there is a keeper there is nobody to tell.
         if record is not None and record.session is not None:

@@ -128,6 +128,12 @@ def standing(folder: Path, *, held: bool = False) -> Standing:
     return Standing(State(end.event), record, end)
 
 
+def is_here(record: Record) -> bool:
+    """Whether a job runs, or ran, on this machine, as far as that can be told."""
+    # A machine may be given another name, which changes neither its processes nor when they started.
+    return record.host == host() or record.keeper.is_alive
+
+
 def status_of(folder: Path, spec: JobSpec) -> Status:
     """How it stands with the job in a folder."""
     found = standing(folder)
@@ -173,7 +179,7 @@ def _told_end(record: Record) -> Event | None:
 def _living_state(record: Record, path: Path, held: bool) -> State | None:
     """The state that the record tells if any process of the job lives; None: none does."""
     state = _STATES.get(record.phase)
-    if record.host != host():
+    if not is_here(record):
         return state if _silence(path) < _SILENCE or (not held and _is_locked(path)) else None
     if held:
         return None

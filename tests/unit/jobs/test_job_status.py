@@ -24,6 +24,7 @@ from cosinterp.jobs.processes import Identity
 from cosinterp.jobs.record import Phase, Record, take_lock, write_record
 from cosinterp.jobs.spec import JobSpec
 from cosinterp.jobs.state import State
+from cosinterp.jobs.stops import CANCEL
 
 GONE = Identity(pid=2**22 - 1, since="long ago")
 
@@ -143,6 +144,19 @@ def test_a_job_of_another_machine_lives_while_it_gives_signs_of_life(elsewhere: 
     os.utime(elsewhere.path / "now.json", (long_ago, long_ago))
     assert elsewhere.state() is State.CRASHED
     assert elsewhere.status().message == "no sign of life from another-host for 1000 s"
+
+
+def test_a_job_stays_on_its_machine_when_that_is_given_another_name(
+    home: Path, alive: Identity, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = make(home, record=recorded("running", alive, "name-before"))
+    os.utime(job.path / "now.json", (0, 0))
+    # Its signs of life are not asked for: its keeper is seen.
+    assert job.state() is State.RUNNING
+    told: list[tuple[int, int]] = []
+    monkeypatch.setattr(os, "kill", lambda pid, signum: told.append((pid, signum)))
+    job.cancel()
+    assert told == [(alive.pid, CANCEL)]
 
 
 def test_a_job_of_another_machine_lives_while_its_lock_is_held(elsewhere: Job) -> None:
