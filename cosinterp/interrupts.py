@@ -11,7 +11,7 @@ from types import FrameType
 
 @contextmanager
 def interrupts_deferred() -> Iterator[None]:
-    """Have Ctrl-C come after the block instead of anywhere in it; for what takes an instant.
+    """Have Ctrl-C come after the block instead of anywhere in it; for what is over within seconds.
 
     In other threads than the main one it never comes, and there this does nothing.
     """

@@ -22,6 +22,7 @@ from typing import Any
 
 from cosinterp.executors import ray_watcher
 from cosinterp.executors.ray_errors import ClusterError
+from cosinterp.interrupts import interrupts_deferred
 
 LOOPBACK = "127.0.0.1"
 _LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
@@ -44,26 +45,30 @@ def started(options: Mapping[str, Any], *, gpus: bool) -> Iterator[Any]:
     Raises:
         ClusterError: it does not start, or would listen on the network.
     """
-    with _private_folder() as folder, _environment({**_LOOPBACK, **_token(), ray_watcher.OWNER: folder}):
+    with (
+        _private_folder() as folder,
+        _environment({**_LOOPBACK, **_token(), ray_watcher.OWNER: folder}),
+        _watched(folder),
+    ):
         import ray
         from ray._private import ray_constants
 
         # Read from the environment when Ray was imported, which may have been before us.
         cluster_expected = ray_constants.ENABLE_RAY_CLUSTER
         ray_constants.ENABLE_RAY_CLUSTER = False
-        with _watched(folder):
-            try:
-                _start(ray, folder, options, gpus)
-                _check_loopback(ray)
-                yield ray
-            finally:
-                ray_constants.ENABLE_RAY_CLUSTER = cluster_expected
-                ray.shutdown()
+        try:
+            _start(ray, folder, options, gpus)
+            _check_loopback(ray)
+            yield ray
+        finally:
+            ray_constants.ENABLE_RAY_CLUSTER = cluster_expected
+            ray.shutdown()
 
 
 def _start(ray: Any, folder: str, options: Mapping[str, Any], gpus: bool) -> None:
     try:
-        with sigterm_kept():
+        # Ctrl-C amid it is lost where Python forks for a server, or leaves a half of Ray that is slow to end.
+        with sigterm_kept(), interrupts_deferred():
             ray.init(
                 address="local",
                 num_gpus=None if gpus else 0,

@@ -4,7 +4,9 @@
 
 It waits until standard input is at its end, which is when the command is over, however it ended: the system
 closes the other end of the pipe even for a process that was killed. Then it ends what is left of that Ray,
-all of whose processes inherited the variable `OWNER` with the value FOLDER, and removes FOLDER.
+and removes FOLDER. All processes of that Ray inherited the variable `OWNER` with the value FOLDER; those that
+gave themselves a title, which overwrites what the system shows of their environment, are known by the log
+files that they have open in FOLDER; and whatever any of them started is of that Ray too.
 
 Ray itself has the kernel kill its servers with the process that started them; its agents and workers notice
 within seconds, the folder stays, and where the kernel cannot do it (macOS) Ray does it in a process that one
@@ -13,6 +15,7 @@ signal to the group takes along. This file imports nothing of cosinterp, so that
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 import time
@@ -20,13 +23,15 @@ import time
 import psutil
 
 OWNER = "COSINTERP_RAY"
+_TITLE = "ray::"
 _PATIENCE = 10.0
 _PAUSE = 0.05
 
 
-def processes_of(folder: str) -> list[psutil.Process]:
+def processes_of(folder: str) -> set[psutil.Process]:
     """The processes of the Ray whose folder this is, whoever their parents are now."""
-    return [process for process in psutil.process_iter() if _owner(process) == folder]
+    found = {process for process in psutil.process_iter() if _is_of(process, folder)}
+    return found.union(*map(_descendants, found))
 
 
 def clean_up(folder: str) -> None:
@@ -40,12 +45,27 @@ def clean_up(folder: str) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def _owner(process: psutil.Process) -> str | None:
+def _is_of(process: psutil.Process, folder: str) -> bool:
     try:
-        return process.environ().get(OWNER)
+        if process.environ().get(OWNER) == folder:
+            return True
+        # Whoever else reads the logs, such as the command itself, is none of Ray's.
+        words = process.cmdline()
+        return bool(words) and words[0].startswith(_TITLE) and _has_open(process, folder)
     except (psutil.Error, OSError):
         # Somebody else's, or gone.
-        return None
+        return False
+
+
+def _has_open(process: psutil.Process, folder: str) -> bool:
+    return any(file.path.startswith(folder + os.sep) for file in process.open_files())
+
+
+def _descendants(process: psutil.Process) -> list[psutil.Process]:
+    try:
+        return process.children(recursive=True)
+    except psutil.Error:
+        return []
 
 
 def _kill(process: psutil.Process) -> None:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -16,6 +17,36 @@ import pytest
 from cosinterp.executors.ray_watcher import OWNER, clean_up, processes_of
 
 ROOT = Path(__file__).parents[3]
+
+
+def start(notes: Path) -> subprocess.Popen[str]:
+    """Start the program that works until it is stopped."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "tests.integration.ray.endless", notes],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # As a terminal starts it, so that signals to its group are not for the tests.
+        start_new_session=True,
+    )
+
+
+def of_session(leader: int) -> list[psutil.Process]:
+    """The living processes of a session: not even a change of title takes one out of it."""
+    found = []
+    for process in psutil.process_iter():
+        with suppress(ProcessLookupError, PermissionError, psutil.Error):
+            if os.getsid(process.pid) == leader and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+    return found
+
+
+def words_of(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.Error:
+        return []
 
 
 class Program:
@@ -28,15 +59,7 @@ class Program:
     """
 
     def __init__(self, notes: Path) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "tests.integration.ray.endless", notes],
-            cwd=ROOT,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            # As a terminal starts it, so that signals to its group are not for the tests.
-            start_new_session=True,
-        )
+        self.process = start(notes)
         assert self.process.stdout is not None
         workers = [psutil.Process(int(self.process.stdout.readline())) for _ in range(2)]
         self.folder = Path(workers[0].environ()[OWNER])
@@ -52,6 +75,7 @@ class Program:
             time.sleep(0.05)
         assert not self.folder.exists()
         assert not processes_of(str(self.folder))
+        assert not of_session(self.process.pid)
 
 
 @pytest.fixture
@@ -67,6 +91,8 @@ def test_it_listens_on_the_loopback_address_alone_and_dies_with_the_program(prog
     names = [" ".join(process.cmdline()) for process in program.ray]
     assert any("gcs_server" in name for name in names)
     assert any("raylet" in name for name in names)
+    # The watcher has to know them once the raylet, which would end them, is gone.
+    assert any("ray::DashboardAgent" in name for name in names)
     listening = [
         connection.laddr.ip
         for process in [psutil.Process(program.process.pid), *program.ray]
@@ -76,7 +102,8 @@ def test_it_listens_on_the_loopback_address_alone_and_dies_with_the_program(prog
     assert listening
     assert {address.removeprefix("::ffff:") for address in listening} == {"127.0.0.1"}
     # What other users of the machine need to talk to it, or to see what it writes.
-    assert all(process.environ()["RAY_AUTH_TOKEN"] for process in program.ray)
+    environments = [process.environ() for process in program.ray]
+    assert all(variables["RAY_AUTH_TOKEN"] for variables in environments if OWNER in variables)
     assert program.folder.stat().st_mode & 0o077 == 0
 
     program.process.kill()
@@ -93,3 +120,24 @@ def test_an_interrupt_stops_the_tasks_and_ends_it(program: Program, tmp_path: Pa
     program.assert_gone(seconds=0)
     assert [path.read_text() for path in tmp_path.iterdir()] == ["<class 'KeyboardInterrupt'>"] * 2
     assert said == ""
+
+
+def test_an_interrupt_while_it_starts_comes_once_it_is_there_and_leaves_nothing(tmp_path: Path) -> None:
+    process = start(tmp_path)
+    try:
+        # One of Ray's servers is there, and others are to come.
+        while not any("gcs_server" in " ".join(words_of(one)) for one in of_session(process.pid)):
+            assert process.poll() is None
+            time.sleep(0.02)
+        os.killpg(process.pid, signal.SIGINT)
+        said, wrong = process.communicate(timeout=60)
+    finally:
+        process.kill()
+        process.communicate()
+
+    assert process.returncode in (128 + signal.SIGINT, -signal.SIGINT)
+    assert wrong.rstrip().endswith("KeyboardInterrupt")
+    assert "Exception ignored" not in wrong
+    assert said == ""
+    assert not list(tmp_path.iterdir())
+    assert not of_session(process.pid)
