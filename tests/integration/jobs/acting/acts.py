@@ -14,7 +14,6 @@ from typing import Annotated
 import typer
 
 from cosinterp.errors import UserError
-from cosinterp.jobs.launching import submit
 from cosinterp.jobs.telling import tell
 
 _LONG = 60.0
@@ -100,6 +99,9 @@ def orphans() -> None:
 
 def nest(file: str) -> None:
     """Start a job of its own, and end."""
+    # Which takes as long to import as all else that a worker here does.
+    from cosinterp.jobs.launching import submit
+
     submit(["mazes", "wait", file], watched=0)
 
 
