@@ -46,11 +46,12 @@ def main(connection: Connection) -> None:
     stopping = _Stopping()
     begin: Begin = connection.recv()
     orders: SimpleQueue[Order] = SimpleQueue()
-    threading.Thread(target=_listen, args=(connection, orders, stopping), daemon=True).start()
     warnings.showwarning = _show_warning
     # Stopped, and cleaned up; or left with what is told already.
     with suppress(KeyboardInterrupt, _Broken):
         try:
+            # Which may find at once that it is to stop.
+            threading.Thread(target=_listen, args=(connection, orders, stopping), daemon=True).start()
             _Worker(connection, orders, stopping).work(begin)
         finally:
             stopping.over()
