@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ from cosinterp.devices.visible import VISIBLE
 from cosinterp.doctor import torch_report
 from cosinterp.doctor.asking import Circumstances
 from cosinterp.doctor.finding import Finding, is_fine, is_lacking, is_noted
+from cosinterp.signals import signal_name
 from stores.units import count_text, size_text
 
 # Compute capability from which the tensor cores take bf16, and fp8 (CUDA C++ Programming Guide, "Compute
@@ -101,7 +101,7 @@ def ask_torch(limit: float = _TORCH_SECONDS) -> dict[str, Any]:
 
 
 def _ended(code: int) -> str:
-    return f"ended by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+    return f"ended by {signal_name(-code)}" if code < 0 else f"exit code {code}"
 
 
 def _last_line(text: str) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 from cosinterp.jobs.state import State
 from cosinterp.jobs.stops import CANCEL
+from cosinterp.signals import signal_name
 
 _TRACEBACK = "Traceback (most recent call last):"
 _ERROR = "error: "
@@ -96,10 +97,7 @@ def last_words(said: str) -> tuple[str, bool]:
 
 def _by_signal(ended: Exit) -> tuple[State, dict[str, Any]]:
     number = -ended.code
-    try:
-        name = signal.Signals(number).name
-    except ValueError:
-        name = f"signal {number}"
+    name = signal_name(number)
     if number == signal.SIGKILL and ended.memory_kill:
         message = "the system killed it: the machine's memory was full"
         return State.OUT_OF_MEMORY, {"where": "host", "message": message}
