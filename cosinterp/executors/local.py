@@ -32,6 +32,8 @@ from cosinterp.interrupts import interrupts_deferred
 PATIENCE = 10.0
 """Seconds that stopped workers have to clean up; then they are killed."""
 
+# How many lines of a worker are told from new ones.
+_REMEMBERED = 500
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 Say = Callable[[str, str], None]
@@ -50,7 +52,8 @@ class LocalExecutor:
 
     Args:
         devices: one worker each: "cuda:0", "cuda:2"; "cpu" as often as there are to be workers.
-        say: shown what workers print: (device, line), each line once, whoever prints it.
+        say: shown what workers print: (device, line), each line once in a worker's life, and only that of one
+            worker where others print it too.
     """
 
     def __init__(self, devices: Sequence[str | None], *, say: Say = say_on_stderr) -> None:
@@ -89,6 +92,7 @@ class _Seat:
         is_leaving: whether it ends by itself: its last task failed by a fault of ours.
         failures: workers in a row that died while they opened the work.
         is_held: whether the next worker has to wait until no other is opening the work.
+        said: the last lines of the worker that is here, or was last.
     """
 
     device: str | None
@@ -99,6 +103,7 @@ class _Seat:
     is_leaving: bool = False
     failures: int = 0
     is_held: bool = False
+    said: deque[str] = field(default_factory=lambda: deque(maxlen=_REMEMBERED))
 
     @property
     def is_opening(self) -> bool:
@@ -123,7 +128,6 @@ class _Crew(Generic[Task, Value]):
         self._tries = [0] * len(tasks)
         self._seats = [_Seat(device) for device in devices]
         self._environment = _environment(len(devices))
-        self._said: set[str] = set()
 
     def work(self) -> Generator[Happened[Task, Value], None, None]:
         for seat in self._seats:
@@ -189,12 +193,14 @@ class _Crew(Generic[Task, Value]):
         with interrupts_deferred():
             seat.process = WorkerProcess(begin, self._environment)
         seat.tasks, seat.is_idle, seat.has_opened, seat.is_leaving = [], False, False, False
+        seat.said.clear()
 
     def _show(self, seat: _Seat) -> None:
         for line in [] if seat.process is None else seat.process.lines():
-            if line not in self._said:
-                self._said.add(line)
+            if not any(line in other.said for other in self._seats):
                 self._say(seat.name, line)
+            if line not in seat.said:
+                seat.said.append(line)
 
     def _heard(self, seat: _Seat) -> Generator[Happened[Task, Value], None, None]:
         assert seat.process is not None
@@ -243,6 +249,9 @@ class _Crew(Generic[Task, Value]):
     def _gone(self, seat: _Seat) -> Generator[Happened[Task, Value], None, None]:
         """A worker has ended: its tasks are for others, and it for a new one to replace."""
         assert seat.process is not None
+        # All that it printed is there to be read only then.
+        seat.process.end()
+        self._show(seat)
         how = seat.process.ended()
         given = list(seat.tasks)
         if not seat.is_leaving:

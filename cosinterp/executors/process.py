@@ -13,6 +13,7 @@ from contextlib import suppress
 from multiprocessing.connection import Connection
 
 from cosinterp.executors.messages import Answer, Begin, Order
+from cosinterp.signals import signal_name
 
 _LAST_WORDS = 3
 _CHUNK = 2**16
@@ -108,16 +109,19 @@ class WorkerProcess:
         self._last_words.extend(said)
         return said
 
-    def ended(self) -> str:
-        """How the process ended, which it has, or is about to."""
+    def end(self) -> int:
+        """Wait for the process, which is about to end; its exit code, or minus the number of a signal."""
         try:
-            code = self._process.wait(_GRACE)
+            return self._process.wait(_GRACE)
         except subprocess.TimeoutExpired:
             self._process.kill()
-            code = self._process.wait()
-        self.lines()
+            return self._process.wait()
+
+    def ended(self) -> str:
+        """How the process ended, with the last of the lines that were read."""
+        code = self.end()
         if code < 0:
-            name = signal.Signals(-code).name
+            name = signal_name(-code)
             # What the system does where host memory is short.
             how = f"killed by {name}" + (", perhaps for want of host memory" if name == "SIGKILL" else "")
         else:

@@ -172,6 +172,17 @@ def test_what_workers_print_is_shown_line_by_line_and_once(tmp_path: Path) -> No
     assert sorted(said) == [("cpu", "hello"), ("cpu", "hello in the end")]
 
 
+def test_the_same_words_of_a_worker_that_comes_after_another_are_shown_again(tmp_path: Path) -> None:
+    said: list[str] = []
+    executor = LocalExecutor(["cpu"], say=lambda device, line: said.append(line))
+    # A real-time signal, which has no name.
+    with closing(executor.run(Doing(tmp_path), ["crash 60"])) as happening:
+        (failed,) = happening
+    assert isinstance(failed, Failed)
+    assert failed.error.startswith("its worker died 3 times, killed by signal 60")
+    assert said.count("my last words") == 3
+
+
 def test_a_worker_that_prints_a_lot_is_not_held_up(tmp_path: Path) -> None:
     said: list[str] = []
     executor = LocalExecutor(["cpu"], say=lambda device, line: said.append(line))
