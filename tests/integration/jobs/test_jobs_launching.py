@@ -27,8 +27,10 @@ from tests.integration.jobs.conftest import ACTING, Act, keeper_of, left_of, pro
 ROOT = Path(__file__).parents[3]
 _PATIENCE = 30.0
 _LAUNCH = """
-import sys, time
+import signal, sys, time
 from cosinterp.jobs.launching import submit
+# Whoever runs the tests may have had them ignore it (nohup).
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 job = submit(["mazes", "wait", sys.argv[1]], watched=0)
 sys.stdout.write(job.id + " is launched\\n")
 sys.stdout.flush()
