@@ -4,7 +4,9 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip --disable-pip-version-check install --constraint constraints.txt
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --constraint constraints.txt --no-compile
+# pip would compile one file after the other. Packages hold some that are for other versions of Python.
+COMPILE := $(BIN)/python -m compileall -qq -j 0 $(VENV)/lib || true
 
 # An environment holds absolute paths, so the stamps are named after this folder: after it has been moved or
 # renamed, the next make installs again. Scripts of other packages would still name the old place, so tools are
@@ -12,6 +14,8 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --constraint con
 PLACE := $(shell pwd | cksum | cut -d ' ' -f 1)
 INSTALLED := $(VENV)/installed-$(PLACE)
 INSTALLED_DEV := $(VENV)/installed-dev-$(PLACE)
+
+WORKERS := $(shell echo $$(( $$(getconf _NPROCESSORS_ONLN) + 1 )))
 
 .DEFAULT_GOAL := help
 .PHONY: help demo install test lint pytest format constraints clean
@@ -34,12 +38,13 @@ install: $(INSTALLED_DEV)
 test: $(INSTALLED_DEV)
 	$(MAKE) --no-print-directory --jobs 2 lint pytest
 
-# One thread a process: the models of the tests are tiny, and the tests run side by side. Files in their order,
+# One thread a process: the models of the tests are tiny, and the tests run side by side, one more than there are
+# cores, since some wait: for a terminal to come to rest, for a Ray to start. Files in their order,
 # which has those first that take long, not those with the most tests. Bytecode is kept whatever the environment
 # says, since many tests start commands, each of which would compile everything again.
 pytest: $(INSTALLED_DEV)
 	OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= \
-	  $(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
+	  $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 lint: $(INSTALLED_DEV)
 	$(BIN)/python -m ruff format --check .
@@ -67,10 +72,12 @@ clean:
 
 $(INSTALLED): $(BIN)/python pyproject.toml constraints.txt
 	$(PIP) --editable .
+	@$(COMPILE)
 	@touch $@
 
 $(INSTALLED_DEV): $(BIN)/python pyproject.toml constraints.txt
 	$(PIP) --editable ".[dev]"
+	@$(COMPILE)
 	@touch $@ $(INSTALLED)
 
 $(BIN)/python:

@@ -5,6 +5,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 # Set before any test imports the libraries that read them, once, at import.
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -13,6 +14,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 from hypothesis import settings
+from xdist.scheduler import LoadFileScheduling
 
 from tests.families.page import pytest_addoption, pytest_runtest_logreport, pytest_sessionfinish
 
@@ -20,6 +22,21 @@ __all__ = ["pytest_addoption", "pytest_runtest_logreport", "pytest_sessionfinish
 
 settings.register_profile("cosinterp", deadline=None, print_blob=True)
 settings.load_profile("cosinterp")
+
+
+class OneRay(LoadFileScheduling):
+    """A worker a file, and one for all files of the tests that share a Ray of two nodes."""
+
+    _TOGETHER = "tests/integration/ray"
+
+    def _split_scope(self, nodeid: str) -> str:
+        return self._TOGETHER if nodeid.startswith(self._TOGETHER) else super()._split_scope(nodeid)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OneRay | None:
+    """See `OneRay`."""
+    return OneRay(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
 def pytest_collection_finish() -> None:
