@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --constraint constraints.txt --no-compile
-# pip would compile one file after the other. Packages hold some that are for other versions of Python.
+# pip would compile one file after the other. Packages hold files for other versions of Python, which it passes over.
 COMPILE := $(BIN)/python -m compileall -qq -j 0 $(VENV)/lib || true
 
 # An environment holds absolute paths, so the stamps are named after this folder: after it has been moved or

@@ -32,7 +32,7 @@ WATCHED = 1.5
 _TO_LIVE = 30.0
 _TWICE = "it cannot be started twice"
 _POLL = 0.02
-_TODO = (
+_ADVICE = (
     ((errno.ENOSPC, errno.EDQUOT), "make room there"),
     ((errno.EACCES, errno.EPERM, errno.EROFS), "see to its permissions"),
 )
@@ -114,10 +114,10 @@ def _explained(folder: Path) -> Iterator[None]:
             raise JobError(
                 f"{folder}: this file system has no locks, which jobs need; set {HOME} to a folder that has"
             ) from error
-        todo = next((f"{todo}, or " for errors, todo in _TODO if error.errno in errors), "")
+        advice = next((f"{advice}, or " for errors, advice in _ADVICE if error.errno in errors), "")
         raise JobError(
             f"the job cannot be kept in {error.filename or folder}: {error.strerror}; "
-            f"{todo}set {HOME} to another folder"
+            f"{advice}set {HOME} to another folder"
         ) from error
 
 

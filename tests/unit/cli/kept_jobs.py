@@ -39,7 +39,7 @@ def keep(
     """
     folder = jobs_folder() / job
     folder.mkdir(parents=True)
-    spec = JobSpec(words=words, cwd="/work", name=None, created=created)
+    spec = JobSpec(words=words, cwd="/data", name=None, created=created)
     (folder / SPEC).write_bytes(spec.as_json())
     os.utime(folder / SPEC, (created, created))
     end = events[-1] if events and events[-1].is_end else None

@@ -126,7 +126,7 @@ def test_the_id_alone_is_on_standard_output(launched: list[JobSpec]) -> None:
     assert result.stdout == "job-1\n"
     assert result.stderr.splitlines() == [
         "job job-1 runs, and goes on without this terminal",
-        "  works on:  /work/runs/first",
+        "  works on:  /data/runs/first",
         "  follow it: cosinterp jobs logs -f job-1",
         "  cancel it: cosinterp jobs cancel job-1",
     ]

@@ -122,8 +122,8 @@ def test_the_shape_of_the_json_of_a_job() -> None:
     assert (told["state"], told["done"], told["total"], told["unit"]) == ("running", 6, 24, "steps")
     assert (told["sample"], told["seeds"], told["seconds_left"]) == ("maze-3", "0-3", 36.0)
     assert (told["host_memory"], told["gpus"][0]["memory"]) == (3_000_000_000, 4e10)
-    assert told["command"] == f"cd /work && cosinterp {' '.join(WORDS)}"
-    assert told["works_on"] == "/work/runs/first"
+    assert told["command"] == f"cd /data && cosinterp {' '.join(WORDS)}"
+    assert told["works_on"] == "/data/runs/first"
     assert [one["state"] for one in told["attempts"]] == [None]
 
 
@@ -137,8 +137,8 @@ def test_what_is_shown_of_a_running_job() -> None:
     assert said["doing"] == "tracing, maze-3 seed 0-3"
     assert said["done"] == "6 of 24 steps (25%), 2 s/step, about 36 s left"
     assert said["memory"] == "3.0 GB of the host; GPU 0: 40.0 GB, 97 % busy"
-    assert said["works on"] == "/work/runs/first"
-    assert said["command"] == f"cd /work && cosinterp {' '.join(WORDS)}"
+    assert said["works on"] == "/data/runs/first"
+    assert said["command"] == f"cd /data && cosinterp {' '.join(WORDS)}"
     assert said["log"] == "cosinterp jobs logs -f trace-1010-elm"
     assert "to go on" not in said
 
@@ -158,13 +158,13 @@ def test_every_attempt_is_told() -> None:
 @pytest.mark.parametrize(
     ("words", "target"),
     [
-        (("probe", "runs", "--target", "path"), "/work/runs"),
-        (("store", "export", "runs", "out.h5"), "/work/out.h5"),
-        (("store", "merge", "all", "a", "b"), "/work/all"),
+        (("probe", "runs", "--target", "path"), "/data/runs"),
+        (("store", "export", "runs", "out.h5"), "/data/out.h5"),
+        (("store", "merge", "all", "a", "b"), "/data/all"),
         (("reproduce", "--out", "/data/page"), "/data/page"),
         (("verify", "maze-wan"), None),
         (("no-such", "command"), None),
-        (("trace", "--store", "s", "--flag-of-a-later-version", "3"), "/work/s"),
+        (("trace", "--store", "s", "--flag-of-a-later-version", "3"), "/data/s"),
     ],
 )
 def test_what_a_command_works_on(words: tuple[str, ...], target: str | None) -> None:

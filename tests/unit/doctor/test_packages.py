@@ -16,7 +16,7 @@ PROJECT = """
 dependencies = ["torch>=2.6", "nnsight>=0.8.1,<0.9", "scipy>=1.15", "tomli; python_version < '3'"]
 
 [project.optional-dependencies]
-ray = ["ray>=2.40"]
+ray = ["ray>=2.52"]
 zarr = ["zarr>=3"]
 """
 GOOD = {"torch": "2.9.0+cu128", "nnsight": "0.8.1", "scipy": "1.17.1", "ray": "2.60.0", "zarr": "3.1.6"}
