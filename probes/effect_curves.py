@@ -6,9 +6,7 @@ its strongest cells, each with its interval and with its controls, whatever they
 
 from __future__ import annotations
 
-import textwrap
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,34 +14,32 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from probes import effects
-from probes.effect_plots import DIRECTIONS
 from probes.effects import DEFAULT, PLAIN, Bootstrap
 from probes.figures.panels import PanelPage
 from probes.figures.plots import OKABE_ITO
-from probes.patches import ENDS, choose
-from probes.sweeps import (
-    IDENTITY,
-    SCALE,
-    cell_labels,
-    cells_with,
-    counted,
-    place_text,
-    places_of,
-    steps_text,
+from probes.patches import ENDS
+from probes.sweep_curves import (
+    ALONG,
+    MOST_CELLS,
+    MOST_CURVES,
+    Points,
+    SweepCurve,
+    cell_text,
+    curves_of,
+    directions_of,
+    farthest,
+    how_known,
+    identity_as_zero,
+    in_common,
+    points_of,
+    shown_control,
+    strongest,
+    told_apart_by,
 )
-from stores.errors import SelectionError
+from probes.sweeps import SCALE, cell_labels, cells_with
 
 if TYPE_CHECKING:
     import xarray
-
-ALONG: dict[str, str] = {
-    "layer": "layer",
-    "steps": "denoising step (0 = noisiest)",
-    SCALE: "scale of what is added",
-}
-"""What a curve can run along, with the name of its axis."""
-MOST_CURVES = 6
-MOST_CELLS = 8
 
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 _RULE = "#dddddd"
@@ -66,22 +62,22 @@ def curves(dataset: xarray.Dataset, effect: str, along: str, *, bootstrap: Boots
     """
     found = effects.cells(dataset, effect, cell_labels(dataset), bootstrap)
     if along == SCALE:
-        found = _identity_as_zero(found)
-    control = _shown_control(found)
+        found = identity_as_zero(found)
+    control = shown_control(found)
     panels, left_out = {}, 0
-    for direction in _directions(found):
-        own = _curves_of(cells_with(found, direction=direction, control=PLAIN), along)
-        panels[direction] = _farthest(own)
+    for direction in directions_of(found):
+        own = curves_of(cells_with(found, direction=direction, control=PLAIN), along)
+        panels[direction] = farthest(own)
         left_out = max(left_out, len(own) - MOST_CURVES)
     legend = list(dict.fromkeys(curve.label for own in panels.values() for curve in own))
     parts = [f"Dashed: the control {control}." if control else "No controls were made."]
     if left_out > 0:
         parts.append(f"The {MOST_CURVES} curves that go farthest from zero, of {left_out + MOST_CURVES}.")
-    parts.append(_known(cells_with(found, control=PLAIN)))
+    parts.append(how_known(cells_with(found, control=PLAIN)))
     page = PanelPage(
         [(_WIDTH if len(panels) > 1 else _WIDE, _HEIGHT)] * len(panels),
         title=_sentence(found.attrs["long_name"]),
-        under=_what(dataset, along),
+        under=in_common(dataset, along),
         caption=" ".join(parts),
         across=True,
         legend=len(legend) if len(legend) > 1 else 0,
@@ -97,7 +93,7 @@ def curves(dataset: xarray.Dataset, effect: str, along: str, *, bootstrap: Boots
             drawn[curve.label] = _draw(axes, curve, colours[curve.label], aside)
             if control:
                 beside = cells_with(found, direction=direction, control=control, **curve.labels)
-                _draw_control(axes, _points(beside, along), colours[curve.label], aside)
+                _draw_control(axes, points_of(beside, along), colours[curve.label], aside)
         axes.axhline(0, color="black", linewidth=0.7, zorder=0.9)
         axes.set_title(direction, fontsize=10)
         axes.set_xlabel(ALONG[along])
@@ -122,15 +118,7 @@ def strongest_dots(dataset: xarray.Dataset, effect: str, *, bootstrap: Bootstrap
     """
     by = cell_labels(dataset)
     found = effects.cells(dataset, effect, by, bootstrap)
-    panels: dict[str, list[xarray.Dataset]] = {}
-    for direction in _directions(found):
-        plain = cells_with(found, direction=direction, control=PLAIN)
-        size = np.abs(plain["value"].values)
-        order = [index for index in np.argsort(-size, kind="stable") if np.isfinite(size[index])]
-        if order:
-            panels[direction] = [plain.isel(cell=index) for index in order[:MOST_CELLS]]
-    if not panels:
-        raise SelectionError(f'effect "{effect}": not known of any patch that is no control')
+    panels = strongest(found)
     controls = [name for name in dict.fromkeys(found["control"].values.tolist()) if name != PLAIN]
     total = max(cells_with(found, direction=direction, control=PLAIN).sizes["cell"] for direction in panels)
     parts = []
@@ -139,10 +127,9 @@ def strongest_dots(dataset: xarray.Dataset, effect: str, *, bootstrap: Bootstrap
             f"The {MOST_CELLS} strongest of {total} cells: strong also by luck, so to be confirmed on other "
             "pairs."
         )
-    parts.append(_known(cells_with(found, control=PLAIN)))
-    varying = [name for name in by if name not in ("direction", "control", "last_step")]
-    varying = [name for name in varying if len(set(found[name].values.tolist())) > 1 or name == "layer"]
-    labels = {direction: [_cell_text(one, varying) for one in cells] for direction, cells in panels.items()}
+    parts.append(how_known(cells_with(found, control=PLAIN)))
+    varying = told_apart_by(found, by)
+    labels = {direction: [cell_text(one, varying) for one in cells] for direction, cells in panels.items()}
     widest = max(len(text) for own in labels.values() for text in own)
     page = PanelPage(
         [(5.2, _CELL_HEIGHT * (len(cells) + 0.6)) for cells in panels.values()],
@@ -192,68 +179,7 @@ def strongest_dots(dataset: xarray.Dataset, effect: str, *, bootstrap: Bootstrap
     return page.figure
 
 
-@dataclass(frozen=True, eq=False)
-class _Points:
-    """Along a curve: where, value, and the ends of the interval, each (point,); the names of the places."""
-
-    at: np.ndarray
-    value: np.ndarray
-    low: np.ndarray
-    high: np.ndarray
-    names: list[str]
-
-
-@dataclass(frozen=True, eq=False)
-class _Curve:
-    """A curve: what tells it from others, in words and as labels."""
-
-    label: str
-    labels: Mapping[str, Any]
-    points: _Points
-
-
-def _curves_of(cells: xarray.Dataset, along: str) -> list[_Curve]:
-    """The curves of some cells, in the order of what tells them apart."""
-    run = ("first_step", "last_step") if along == "steps" else (along,)
-    others = [name for name in (*effects.CELL, SCALE) if name in cells.coords]
-    others = [name for name in others if name not in (*run, "direction", "control")]
-    varying = [name for name in others if len(set(cells[name].values.tolist())) > 1]
-    keys = dict.fromkeys(zip(*(cells[name].values.tolist() for name in others), strict=True))
-    found = []
-    for key in keys:
-        labels = dict(zip(others, key, strict=True))
-        points = _points(cells_with(cells, **labels), along)
-        if np.isfinite(points.value).any():
-            found.append(_Curve(_label(labels, varying), labels, points))
-    return found
-
-
-def _farthest(curves: Sequence[_Curve]) -> list[_Curve]:
-    """As many as can be told apart, of those that go farthest from zero; in the order they come."""
-    far = sorted(curves, key=lambda one: -float(np.nanmax(np.abs(one.points.value))))[:MOST_CURVES]
-    return [curve for curve in curves if curve in far]
-
-
-def _directions(cells: xarray.Dataset) -> list[str]:
-    there = list(dict.fromkeys(cells["direction"].values.tolist()))
-    return [
-        *(name for name in DIRECTIONS if name in there),
-        *(name for name in there if name not in DIRECTIONS),
-    ]
-
-
-def _points(cells: xarray.Dataset, along: str) -> _Points:
-    at = cells["first_step" if along == "steps" else along].values
-    order = np.argsort(at, kind="stable")
-    value, low, high = (cells[name].values[order] for name in ("value", "low", "high"))
-    names = [f"{place:g}" for place in at[order]]
-    if along == "steps":
-        spans = zip(cells["first_step"].values[order], cells["last_step"].values[order], strict=True)
-        names = [steps_text(int(first), int(last)) for first, last in spans]
-    return _Points(at[order], value, low, high, names)
-
-
-def _draw(axes: Axes, curve: _Curve, number: int, aside: float) -> Any:
+def _draw(axes: Axes, curve: SweepCurve, number: int, aside: float) -> Any:
     colour, marker = OKABE_ITO[number % len(OKABE_ITO)], _MARKERS[number % len(_MARKERS)]
     points = curve.points
     at = points.at + aside
@@ -267,7 +193,7 @@ def _draw(axes: Axes, curve: _Curve, number: int, aside: float) -> Any:
     return line
 
 
-def _draw_control(axes: Axes, points: _Points, number: int, aside: float) -> None:
+def _draw_control(axes: Axes, points: Points, number: int, aside: float) -> None:
     axes.plot(
         points.at + aside,
         points.value,
@@ -280,7 +206,7 @@ def _draw_control(axes: Axes, points: _Points, number: int, aside: float) -> Non
     )
 
 
-def _apart(own: Sequence[_Curve]) -> float:
+def _apart(own: Sequence[SweepCurve]) -> float:
     """How far curves of few points are set apart, so that no interval hides another; 0 for many points."""
     places = np.unique(np.concatenate([curve.points.at for curve in own])).astype(np.float64)
     if len(places) > _FEW or len(places) < 2 or len(own) < 2:
@@ -288,20 +214,7 @@ def _apart(own: Sequence[_Curve]) -> float:
     return 0.4 * float(np.diff(places).min()) / len(own)
 
 
-def _identity_as_zero(cells: xarray.Dataset) -> xarray.Dataset:
-    """What was made at scale 0 is its own control: the point of a curve where nothing is added."""
-    here = (cells["control"].values == IDENTITY) & (cells[SCALE].values == 0)
-    return cells.assign_coords(control=("cell", np.where(here, PLAIN, cells["control"].values)))
-
-
-def _shown_control(cells: xarray.Dataset) -> str | None:
-    there = [
-        name for name in dict.fromkeys(cells["control"].values.tolist()) if name not in (PLAIN, IDENTITY)
-    ]
-    return "random" if "random" in there else next(iter(there), None)
-
-
-def _name_places(axes: Axes, own: Sequence[_Curve]) -> None:
+def _name_places(axes: Axes, own: Sequence[SweepCurve]) -> None:
     """The places of the points, as far as there is room; windows of several steps are named as such."""
     names = {
         float(at): name for curve in own for at, name in zip(curve.points.at, curve.points.names, strict=True)
@@ -314,45 +227,6 @@ def _name_places(axes: Axes, own: Sequence[_Curve]) -> None:
 def _within(axes: Axes, low: float, high: float) -> None:
     spare = 0.03 * (high - low)
     axes.set_ylim(low - spare, high + spare)
-
-
-def _what(dataset: xarray.Dataset, along: str) -> str:
-    """What all curves have in common."""
-    plain = choose(dataset, control=PLAIN)
-    places = [{name: value for name, value in place.items() if name != SCALE} for place in places_of(plain)]
-    parts = [place_text(places[0])] if all(place == places[0] for place in places) else []
-    spans = set(zip(plain["first_step"].values.tolist(), plain["last_step"].values.tolist(), strict=True))
-    layers = set(plain["layer"].values.tolist())
-    if len(spans) == 1 and along != "steps":
-        parts.append(f"step {steps_text(*next(iter(spans)))}")
-    if len(layers) == 1 and along != "layer":
-        parts.append(f"layer {next(iter(layers))}")
-    return ", ".join(parts)
-
-
-def _label(labels: Mapping[str, Any], varying: Sequence[str]) -> str:
-    parts = []
-    for name in varying:
-        if name == "first_step":
-            parts.append(f"step {steps_text(labels['first_step'], labels['last_step'])}")
-        elif name == "last_step":
-            parts += [] if "first_step" in varying else [f"to step {labels[name]}"]
-        elif name == SCALE:
-            parts.append(f"scale {labels[name]:g}")
-        elif name in ("layer", "tokens", "branch"):
-            parts.append(f"{name} {labels[name]}")
-        else:
-            parts.append(str(labels[name]))
-    return ", ".join(parts)
-
-
-def _cell_text(cell: xarray.Dataset, varying: Sequence[str]) -> str:
-    labels = {name: cell[name].item() for name in (*varying, "first_step", "last_step")}
-    return textwrap.shorten(_label(labels, varying), 60, placeholder=" ...")
-
-
-def _known(cells: xarray.Dataset) -> str:
-    return f"{counted(cells)}, {cells.attrs['draws']} draws; {cells.attrs['level']:.0%} intervals."
 
 
 def _sentence(text: str) -> str:

@@ -24,16 +24,11 @@ from numpy.typing import NDArray
 from probes.effects import DEFAULT, PLAIN, Bootstrap, grid
 from probes.figures.cell_maps import MOST_NUMBERS, NOTHING, draw_cells, mark_cells
 from probes.patches import ENDS
+from probes.sweep_curves import DIRECTIONS
 from stores.errors import SelectionError
 
 if TYPE_CHECKING:
     import xarray
-
-DIRECTIONS: dict[str, str] = {
-    "sufficiency": "activations of the pair's donor in its recipient's run",
-    "necessity": "activations of the pair's recipient in its donor's run",
-}
-"""Directions in the order of the panels, with what each is."""
 
 _Panels: TypeAlias = "Mapping[tuple[str, str], xarray.Dataset]"
 """Cells by direction and control."""

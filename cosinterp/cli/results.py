@@ -71,7 +71,8 @@ def show(
 ) -> None:
     """Say what a result says, how it was made, and how to make it again."""
     from cosinterp.cli.console import out, print_json, print_sentence
-    from cosinterp.cli.results_show import as_data, lines_of, table_of
+    from cosinterp.cli.results_show import lines_of, table_of
+    from probes.results.export import as_data
 
     result = opened(store, name)
     if as_json:
@@ -156,10 +157,10 @@ def export(
 ) -> None:
     """Write a result for other programs: its table, or all of it."""
     from cosinterp.cli.console import out
-    from cosinterp.cli.results_export import write
+    from probes.results.export import export_result
 
-    write(opened(store, name), out_path, force)
-    out().print(str(out_path), markup=False, soft_wrap=True)
+    made = export_result(opened(store, name), out_path, force=force)
+    out().print(str(made), markup=False, soft_wrap=True)
 
 
 def rm(
@@ -180,9 +181,9 @@ def rm(
     """
     from cosinterp.cli.console import err, out, print_json
     from cosinterp.cli.store_rm import can_ask
+    from probes.results.files import remove_result
     from probes.results.listing import results
     from stores import StoreError
-    from stores.hdf5 import why_unreadable
     from stores.units import count_text, size_text
 
     wanted = list(dict.fromkeys(names))
@@ -206,11 +207,7 @@ def rm(
             raise typer.Exit(1)
     if not dry_run:
         for entry in chosen:
-            try:
-                entry.path.unlink(missing_ok=True)
-            except OSError as error:
-                reason = why_unreadable(error) or error
-                raise StoreError(f"{entry.path}: cannot be removed: {reason}") from error
+            remove_result(entry.path)
     if as_json:
         print_json({"path": str(store), "dry_run": dry_run, "results": wanted, "bytes": size})
         return

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from itertools import accumulate
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from cosinterp.cli.console import print_sentence
 from cosinterp.cli.plain import table
-from probes.report.facts import flat
+from probes.results.facts import asked_facts, made_facts
 from probes.results.table_view import TableView, table_view
 
 if TYPE_CHECKING:
-    import pandas
     from rich.console import Console
 
     from probes.results.result import Result
@@ -23,22 +21,12 @@ _BETWEEN = 2
 
 def lines_of(result: Result, console: Console) -> None:
     """The title, what it says, what was asked of which model, and with what it was made."""
-    told = result.provenance
     said = result.summary()
     said += [f"note: {note}" for note in result.notes(said)]
     console.print(f"{result.name}: {result.title}", style="bold", markup=False, soft_wrap=True)
     for line in said:
         print_sentence(console, line)
-    sizes = ", ".join(f"{name} {size}" for name, size in result.dataset.sizes.items())
-    heads = [("kind", result.kind), ("holds", sizes), ("created", str(told.get("created", "")))]
-    heads += [(name, str(told[name])) for name in ("store", "device") if told.get(name)]
-    model = told.get("model")
-    if isinstance(model, dict) and model.get("name"):
-        heads.append(("model", str(model["name"])))
-    versions = told.get("versions") or {}
-    heads.append(("versions", ", ".join(f"{name} {version}" for name, version in versions.items())))
-    for title, pairs in (("made", heads), ("asked", flat(told.get("asked") or {}))):
-        shown = [(name, text) for name, text in pairs if text]
+    for title, shown in (("made", made_facts(result)), ("asked", asked_facts(result))):
         if not shown:
             continue
         console.print(title, style="bold")
@@ -79,34 +67,3 @@ def _fitting(view: TableView, width: int) -> int:
     texts = zip(view.columns, *view.rows, strict=True)
     ends = accumulate(max(map(len, column)) + _BETWEEN for column in texts)
     return max(1, sum(end <= width for end in ends))
-
-
-def as_data(result: Result) -> dict[str, Any]:
-    """A result as JSON takes it: where it comes from, what it says, its table."""
-    return {
-        "name": result.name,
-        "title": result.title,
-        "known": result.is_known,
-        "sizes": {str(name): int(size) for name, size in result.dataset.sizes.items()},
-        "summary": result.summary(),
-        "figures": result.figures(),
-        "provenance": _plain(result.provenance),
-        "table": records(result.table()),
-    }
-
-
-def records(frame: pandas.DataFrame) -> list[dict[str, Any]]:
-    """The rows of a table as JSON takes them: what is not known, or infinite, is null."""
-    columns = {str(name): [_plain(value) for value in frame[name].tolist()] for name in frame.columns}
-    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
-
-
-def _plain(value: Any) -> Any:
-    import pandas as pd
-
-    if isinstance(value, dict):
-        return {name: _plain(item) for name, item in value.items()}
-    if isinstance(value, list):
-        return [_plain(item) for item in value]
-    # What is not known of whole numbers and texts is no float.
-    return None if pd.isna(value) or (isinstance(value, float) and math.isinf(value)) else value

@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from probes import statistics
 from probes.kinds import Kind
@@ -21,18 +22,27 @@ if TYPE_CHECKING:
 
 def estimates(table: ScoreTable, metric: Metric, *, seed: int = 0) -> tuple[list[Estimate], Estimate]:
     """The mean of a metric over runs: at each step, and of the final videos."""
-    samples = [run.sample for run in table.runs]
     values = np.column_stack([table.metric(metric.name), table.final(metric.name)])
+    *by_step, final = _means(table, metric, values, seed)
+    return by_step, final
+
+
+def final_estimate(table: ScoreTable, metric: Metric, *, seed: int = 0) -> Estimate:
+    """The mean of a metric over the final videos of runs: that of `estimates` up to rounding, but sooner."""
+    return _means(table, metric, table.final(metric.name)[:, None], seed)[0]
+
+
+def _means(table: ScoreTable, metric: Metric, values: NDArray[np.float64], seed: int) -> list[Estimate]:
+    """Of each column of values (run, column)."""
+    samples = [run.sample for run in table.runs]
     if metric.kind == "share":
-        found = [statistics.proportion(column, samples, seed=seed) for column in values.T]
-    else:
-        found = statistics.means(values, samples, seed=seed, bounds=metric.bounds)
-    return found[:-1], found[-1]
+        return [statistics.proportion(column, samples, seed=seed) for column in values.T]
+    return statistics.means(values, samples, seed=seed, bounds=metric.bounds)
 
 
 def _summary(dataset: xarray.Dataset) -> list[str]:
     table = ScoreTable.from_dataset(dataset)
-    finals = {metric: estimates(table, metric)[1] for metric in table.metrics}
+    finals = {metric: final_estimate(table, metric) for metric in table.metrics}
     variant = "" if table.variant == "base" else f", variant {table.variant}"
     lines = [f"Task {table.task}{variant}: {table.num_steps} steps. Final videos, means over runs:"]
     lines += [f"{metric.label} {estimate}" for metric, estimate in finals.items()]

@@ -166,6 +166,18 @@ def list_results(store: Path | str) -> list[str]:
     return sorted(file.stem for file in files if _NAME.fullmatch(file.stem) and file.is_file())
 
 
+def remove_result(path: Path | str) -> None:
+    """Remove a result's file, damaged or not; one that is gone already is no mistake.
+
+    Raises:
+        StoreError: the disk refuses.
+    """
+    try:
+        Path(path).unlink(missing_ok=True)
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be removed: {why_unreadable(error) or error}") from error
+
+
 def _check(path: Path, attrs: Mapping[str, Any]) -> None:
     """Raises StoreError, VersionError: these are not the attributes of a result that can be read here."""
     if attrs.get("format") != FORMAT or "provenance" not in attrs:

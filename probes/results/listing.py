@@ -101,7 +101,11 @@ class Results(Mapping[str, Result]):
     @cached_property
     def entries(self) -> list[Entry]:
         """What each file says of itself; no numbers are read."""
-        return [_entry(name, result_path(self.store, name)) for name in self._names]
+        return list(self.read_entries())
+
+    def read_entries(self) -> Iterator[Entry]:
+        """The entries, each read when it is asked for."""
+        return (_entry(name, result_path(self.store, name)) for name in self._names)
 
     def __getitem__(self, name: str) -> Result:
         if name not in self._names:

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 NUMBERS = ("value", "low", "high")
 """Columns that stay, even where all rows have the same."""
-_NOTHING = "–"
+UNKNOWN = "–"
+"""Stands for what is not known."""
 _MOST_SHARED = 60
 
 
@@ -40,21 +41,54 @@ class TableView:
     more: int
 
 
-def table_view(table: pandas.DataFrame, most: int) -> TableView:
-    """What is shown of a table of which there is room for ``most`` rows."""
+@dataclass(frozen=True)
+class ShownColumn:
+    """A column as it is shown.
+
+    Attributes:
+        name: of the table's column.
+        ends: the columns that hold the ends of its interval, if there are such.
+        is_number: whether it holds numbers.
+    """
+
+    name: str
+    ends: tuple[str, str] | None
+    is_number: bool
+
+    def texts(self, rows: pandas.DataFrame) -> list[str]:
+        """What it shows of some rows of the table."""
+        values = [cell_text(value) for value in rows[self.name].tolist()]
+        if self.ends is None:
+            return values
+        pairs = [[cell_text(value) for value in rows[end].tolist()] for end in self.ends]
+        return [
+            value if UNKNOWN in (low, high) else f"{value} [{low}, {high}]"
+            for value, low, high in zip(values, *pairs, strict=True)
+        ]
+
+
+def shown_columns(table: pandas.DataFrame) -> tuple[list[tuple[str, str]], list[ShownColumn]]:
+    """What all rows of a table share, by column, if it is known; and the columns in which they differ."""
     names = [str(name) for name in table.columns]
-    shared = [name for name in names if _is_shared(table, name)]
-    head = table.head(most)
     ends = {name: _ends(name, names) for name in names}
     joined = {end for pair in ends.values() if pair for end in pair}
-    shared = [name for name in shared if name not in joined and not ends[name]]
-    columns = [name for name in names if name not in shared and name not in joined]
-    texts = [_texts(head, name, ends[name]) for name in columns]
+    alone = [name for name in names if name not in joined]
+    shared = [name for name in alone if not ends[name] and _is_shared(table, name)]
+    told = [(name, text) for name in shared if (text := cell_text(table[name].iloc[0])) != UNKNOWN]
+    return told, [
+        ShownColumn(name, ends[name], table[name].dtype.kind in "iuf") for name in alone if name not in shared
+    ]
+
+
+def table_view(table: pandas.DataFrame, most: int) -> TableView:
+    """What is shown of a table of which there is room for ``most`` rows."""
+    shared, columns = shown_columns(table)
+    head = table.head(most)
     return TableView(
-        shared=[(name, text) for name in shared if (text := cell_text(table[name].iloc[0])) != _NOTHING],
-        columns=columns,
-        is_number=[table[name].dtype.kind in "iuf" for name in columns],
-        rows=[list(row) for row in zip(*texts, strict=True)],
+        shared=shared,
+        columns=[column.name for column in columns],
+        is_number=[column.is_number for column in columns],
+        rows=[list(row) for row in zip(*(column.texts(head) for column in columns), strict=True)],
         more=max(0, len(table) - most),
     )
 
@@ -70,7 +104,7 @@ def cell_text(value: Any) -> str:
     if isinstance(value, np.generic):
         value = value.item()
     if pd.isna(value) or (isinstance(value, float) and math.isinf(value)):
-        return _NOTHING
+        return UNKNOWN
     if isinstance(value, float):
         if value == 0 or 1e-3 <= abs(value) < 1e6:
             digits = 3 if value == 0 else max(0, 2 - math.floor(math.log10(abs(value))))
@@ -86,19 +120,9 @@ def _ends(name: str, names: list[str]) -> tuple[str, str] | None:
     return (low, high) if low in names and high in names else None
 
 
-def _texts(table: pandas.DataFrame, name: str, ends: tuple[str, str] | None) -> list[str]:
-    values = [cell_text(value) for value in table[name].tolist()]
-    if ends is None:
-        return values
-    pairs = [[cell_text(value) for value in table[end].tolist()] for end in ends]
-    return [
-        value if _NOTHING in (low, high) else f"{value} [{low}, {high}]"
-        for value, low, high in zip(values, *pairs, strict=True)
-    ]
-
-
 def _is_shared(table: pandas.DataFrame, name: str) -> bool:
     if len(table) < 2 or name in NUMBERS:
         return False
-    texts = {cell_text(value) for value in table[name].tolist()}
-    return len(texts) == 1 and len(texts.pop()) <= _MOST_SHARED
+    values = table[name].tolist()
+    first = cell_text(values[0])
+    return len(first) <= _MOST_SHARED and all(cell_text(value) == first for value in values)

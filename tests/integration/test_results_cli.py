@@ -12,10 +12,12 @@ import pytest
 import xarray as xr
 from typer.testing import CliRunner
 
-from cosinterp.cli import app, results_export, store_rm
+from cosinterp.cli import app, store_rm
 from cosinterp.cli.results import fitting_columns
+from probes.results import export
 from probes.results.files import save_result
 from probes.results.result import Result
+from stores import StoreError
 from tests.unit.probes.patched import full_grid
 from tests.unit.stores.making import make_store
 
@@ -171,16 +173,21 @@ def test_export_writes_the_table_or_all_of_it(store: Path, tmp_path: Path) -> No
 def test_export_refuses_what_it_cannot_write(
     store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    export = ("results", "export", store, "flip", "--out")
-    assert "the name has to end in .csv, .json, .nc, .parquet" in refused(*export, tmp_path / "a.txt")
+    exporting = ("results", "export", store, "flip", "--out")
+    assert "the name has to end in .csv, .json, .nc, .parquet" in refused(*exporting, tmp_path / "a.txt")
     (tmp_path / "a.csv").write_text("mine")
-    assert "a.csv: this exists; replace it with --force" in refused(*export, tmp_path / "a.csv")
+    assert "a.csv: this exists; replace it with --force" in refused(*exporting, tmp_path / "a.csv")
     assert (tmp_path / "a.csv").read_text() == "mine"
-    run(*export, tmp_path / "a.csv", "--force")
+    run(*exporting, tmp_path / "a.csv", "--force")
     assert (tmp_path / "a.csv").read_text().startswith("effect,direction,")
-    monkeypatch.setattr(results_export, "find_spec", lambda name: None)
-    assert "Parquet needs pyarrow" in refused(*export, tmp_path / "a.parquet")
+    monkeypatch.setattr(export, "find_spec", lambda name: None)
+    assert "Parquet needs pyarrow" in refused(*exporting, tmp_path / "a.parquet")
     assert not (tmp_path / "a.parquet").exists()
+    read = Result.open(store / "results" / "flip.nc")
+    (store / "results" / "flip.nc").unlink()
+    with pytest.raises(StoreError, match=r"flip\.nc: cannot be read"):
+        export.export_result(read, tmp_path / "a.nc")
+    assert not (tmp_path / "a.nc").exists()
 
 
 def test_rm_removes_the_results_that_are_named_damaged_ones_too(store: Path) -> None:

@@ -67,10 +67,13 @@ sys.stdout.flush()
 LOADS_NONE_OF = [
     ("import cosinterp", MODEL | DATA | TERMINAL_APP | COMMAND_LINE),
     (HELP, MODEL | DATA | TERMINAL_APP),
-    (import_commands(), MODEL | DATA - {"numpy", "h5py"} | TERMINAL_APP),
-    ("import tui.app", MODEL | {"scipy", "sklearn", "matplotlib"}),
+    (import_commands(), MODEL | DATA | TERMINAL_APP),
+    ("import tui.app", MODEL | DATA),
     (import_all("tui"), MODEL | {"scipy", "sklearn", "matplotlib"}),
-    ("import stores", MODEL | TERMINAL_APP | COMMAND_LINE | {"scipy", "sklearn", "matplotlib"}),
+    (
+        "import stores, stores.errors, stores.selection, stores.units",
+        MODEL | DATA | TERMINAL_APP | COMMAND_LINE,
+    ),
     (import_all("stores"), MODEL | TERMINAL_APP | COMMAND_LINE),
     ("import probes", (MODEL | TERMINAL_APP) - {"torch"} | {"matplotlib"}),
     (import_all("probes"), MODEL - {"torch"} | TERMINAL_APP),

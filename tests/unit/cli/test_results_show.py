@@ -11,7 +11,8 @@ import pytest
 import xarray as xr
 from rich.console import Console
 
-from cosinterp.cli.results_show import records, table_of
+from cosinterp.cli.results_show import table_of
+from probes.results.export import records
 from probes.results.result import Result
 
 

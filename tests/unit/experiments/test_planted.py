@@ -47,14 +47,19 @@ def made(name: str, store: Path, **asked: Any) -> Result:
     return experiment(name, store=store, **(given | asked))
 
 
+@pytest.fixture(scope="module")
+def chain(improving: Path) -> Result:
+    """The chain of steps of these runs; it is saved among their results."""
+    return made("chain-of-steps", improving, command="cosinterp experiment")
+
+
 def verdicts(result: Result) -> dict[str, Verdict]:
     findings = Findings.from_dataset(result.dataset)
     return {one.claim.name: judge(one).verdict for one in findings.claims}
 
 
-def test_chain_of_steps_finds_that_answers_become_right_and_seeds_never_differ(improving: Path) -> None:
-    result = made("chain-of-steps", improving)
-    found = verdicts(result)
+def test_chain_of_steps_finds_that_answers_become_right_and_seeds_never_differ(chain: Result) -> None:
+    found = verdicts(chain)
     assert found["score-rises"] is Verdict.REPRODUCED
     # Both seeds give the same answer at every step.
     assert found["answers-narrow"] is Verdict.NOT_REPRODUCED
@@ -63,7 +68,7 @@ def test_chain_of_steps_finds_that_answers_become_right_and_seeds_never_differ(i
     # Most runs settle at step 2 of 0 to 3, and goal and path change together.
     assert found["settles-early"] is Verdict.NOT_REPRODUCED
     assert found["perception-before-action"] is Verdict.NOT_REPRODUCED
-    findings = Findings.from_dataset(result.dataset)
+    findings = Findings.from_dataset(chain.dataset)
     solved = findings.panels[0].curves[0]
     assert [one.value for one in solved.estimates] == [0.25, 0.25, 1, 1]
     assert all(one.n == 2 * MAZES for one in solved.estimates)
@@ -95,8 +100,8 @@ def test_one_seed_is_no_agreement(improving: Path) -> None:
     assert found["score-rises"] is Verdict.REPRODUCED
 
 
-def test_settings_samples_and_what_it_rests_on_are_kept(improving: Path) -> None:
-    told = made("chain-of-steps", improving, command="cosinterp experiment").provenance
+def test_settings_samples_and_what_it_rests_on_are_kept(improving: Path, chain: Result) -> None:
+    told = chain.provenance
     assert told["asked"]["settings"]["num_steps"] == STEPS
     assert told["asked"]["samples"] == [sample.name for sample in SAMPLES]
     assert told["command"] == "cosinterp experiment"
@@ -105,8 +110,7 @@ def test_settings_samples_and_what_it_rests_on_are_kept(improving: Path) -> None
     assert all((improving / "results" / f"{name}.nc").exists() for name in names)
 
 
-def test_the_second_time_nothing_is_decoded(improving: Path) -> None:
-    made("chain-of-steps", improving)
+def test_the_second_time_nothing_is_decoded(improving: Path, chain: Result) -> None:
     decoder = CellDecoder()
     made("chain-of-steps", improving, model=decoder)
     assert decoder.calls == 0
