@@ -72,14 +72,16 @@ def ls(
 def show(job: OneJob, as_json: AsJson = False) -> None:
     """Say everything of one job: how it stands, how each attempt ended, and what repeats it."""
     from cosinterp.cli.console import out, print_json
-    from cosinterp.cli.jobs_show import data_of, lines_of
+    from cosinterp.jobs.account import attempts_of, data_of, lines_of
+    from cosinterp.jobs.outcome import outcome_of
 
     found = named_job(job)
     if as_json:
         print_json(data_of(found))
         return
     out().print(found.id, style="bold", markup=False)
-    lines = lines_of(found, time.time())
+    target = outcome_of(found.spec).main
+    lines = lines_of(found, found.status(), attempts_of(found.events()), target, time.time())
     width = max(len(name) for name, _ in lines)
     for name, text in lines:
         # Unbroken, so that a command can be pasted.
@@ -99,7 +101,7 @@ def wait(
     Ctrl-C ends the waiting, and no job.
     """
     from cosinterp.cli.console import err, out, print_json
-    from cosinterp.cli.jobs_text import ended_text
+    from cosinterp.jobs.texts import ended_text
 
     meant = named_jobs(jobs)
     ended = wait_for(meant, timeout)

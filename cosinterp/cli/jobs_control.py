@@ -29,8 +29,8 @@ def cancel(
     resume[/bold] it goes on where it stopped.
     """
     from cosinterp.cli.console import err, out, print_error, print_json
-    from cosinterp.cli.jobs_text import ended_text
     from cosinterp.errors import JobError
+    from cosinterp.jobs.texts import ended_text
     from stores.units import count_text
 
     told: list[Job] = []

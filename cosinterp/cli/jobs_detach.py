@@ -103,10 +103,10 @@ def job_words(ctx: Any) -> tuple[str, ...]:
     while within.parent is not None:
         names.insert(0, within.info_name)
         within = within.parent
-    return (*names, *_without(ctx.meta[_GIVEN], launching, takes_value))
+    return (*names, *without(ctx.meta[_GIVEN], launching, takes_value))
 
 
-def _without(words: Sequence[str], left_out: set[str], takes_value: Mapping[str, bool]) -> Iterator[str]:
+def without(words: Sequence[str], left_out: set[str], takes_value: Mapping[str, bool]) -> Iterator[str]:
     """``words`` without some options and their values.
 
     Every option is looked at, since a word that looks like one may be the value of that before it.

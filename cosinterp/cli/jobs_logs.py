@@ -12,8 +12,8 @@ from typing import Annotated
 import typer
 
 from cosinterp.cli.jobs_named import OneJob, named_job
-from cosinterp.cli.jobs_text import ended_text, one_line, plain
 from cosinterp.jobs.state import State
+from cosinterp.jobs.texts import ended_text, one_line, plain
 
 POLLED_EVERY = 0.5
 """Seconds between two looks at a log that is followed."""

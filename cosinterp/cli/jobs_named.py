@@ -18,8 +18,8 @@ def completing(fits: Callable[[Status], bool]) -> Callable[[str], list[tuple[str
     """What the shell completes an id with: the jobs that fit, newest first, each with its state."""
 
     def complete(incomplete: str) -> list[tuple[str, str]]:
-        from cosinterp.cli.jobs_text import state_text
         from cosinterp.errors import JobError
+        from cosinterp.jobs.texts import state_text
 
         try:
             known = known_jobs(lambda damaged: None)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cosinterp.cli.console import err
-from cosinterp.cli.jobs_target import target_of
-from cosinterp.cli.jobs_text import one_line, plain, state_text
+from cosinterp.jobs.outcome import outcome_of
+from cosinterp.jobs.texts import one_line, plain, state_text
 
 if TYPE_CHECKING:
     from cosinterp.jobs.job import Job
@@ -17,7 +17,7 @@ def say_started(job: Job) -> Status:
     """Print to standard error how it stands with a job, which is returned, and how to go on from there."""
     status = job.status()
     err().print(f"job {job.id} {_how(status)}", markup=False, soft_wrap=True)
-    target = target_of(job.spec)
+    target = outcome_of(job.spec).main
     lines = {
         "works on": None if target is None else plain(str(target)),
         "follow it": f"cosinterp jobs logs -f {job.id}",

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from cosinterp.errors import JobError
-
-if TYPE_CHECKING:
-    from cosinterp.cli.lazy import Command, Group
 
 _RESUME = "--resume"
 _DEVICE = "--device"
@@ -83,22 +80,19 @@ def described(words: Sequence[str]) -> Described:
         JobError: there is no such command, or it cannot be a job.
     """
     from cosinterp.cli import COMMANDS
+    from cosinterp.cli.lazy import named
 
-    entries: tuple[Command | Group, ...] = COMMANDS
-    for number, word in enumerate(words):
-        if number == 0 and word in _NO_JOBS:
-            raise JobError(f'"{word}" cannot be a job')
-        entry = next((entry for entry in entries if entry.name == word), None)
-        if entry is None:
-            break
-        if not hasattr(entry, "entries"):
-            found = Described(tuple(words), number + 1, _flags_of(entry.load()))
-            if any(flag == _DETACH for flag, _ in found._flags()):
-                raise JobError(f"a job is detached already; leave out {_DETACH}")
-            return found
-        entries = entry.entries  # type: ignore[union-attr]
-    said = " ".join(words[:2])
-    raise JobError(f'there is no command "{said}"; see: cosinterp --help')
+    if words and words[0] in _NO_JOBS:
+        raise JobError(f'"{words[0]}" cannot be a job')
+    found = named(COMMANDS, words)
+    if found is None:
+        said = " ".join(words[:2])
+        raise JobError(f'there is no command "{said}"; see: cosinterp --help')
+    command, count = found
+    known = Described(tuple(words), count, _flags_of(command.load()))
+    if any(flag == _DETACH for flag, _ in known._flags()):
+        raise JobError(f"a job is detached already; leave out {_DETACH}")
+    return known
 
 
 def _flags_of(command: Any) -> dict[str, bool]:

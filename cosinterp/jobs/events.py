@@ -150,6 +150,17 @@ def follow_events(path: Path) -> Iterator[Event | None]:
             time.sleep(_POLL)
 
 
+def new_events(path: Path) -> Iterator[list[Event]]:
+    """Without end, each time that it is asked for the next: the events that a file has got since."""
+    new: list[Event] = []
+    for line in _whole_lines(path, follow=True):
+        if line is None:
+            yield new
+            new = []
+        elif (event := Event.of_line(line)) is not None:
+            new.append(event)
+
+
 def last_end(path: Path, attempt: int) -> Event | None:
     """The event that an attempt ended with, found at the end of a file; None if it is not there."""
     found = None

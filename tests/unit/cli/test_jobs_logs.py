@@ -10,7 +10,7 @@ import pytest
 
 from cosinterp.cli import jobs_logs
 from cosinterp.cli.jobs_logs import log_lines
-from cosinterp.cli.jobs_text import plain
+from cosinterp.jobs.texts import plain
 
 
 @pytest.fixture(autouse=True)

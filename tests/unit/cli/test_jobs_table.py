@@ -102,7 +102,7 @@ def test_a_wide_terminal_shows_what_each_job_does_and_takes() -> None:
         "52 %",
         "3.0 min left",
         "3.2 steps/s",
-        "GPU 0",
+        "GPU 0 97 %",
         "41.2 GB",
         "6.7 min",
         "trace --model maze-wan --datase…",
