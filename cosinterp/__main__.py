@@ -1,5 +1,19 @@
-"""``python -m cosinterp``: the command line, for where its script is not on the path."""
+"""The ``cosinterp`` command, which is ``python -m cosinterp`` where that is not on the path."""
 
-from cosinterp.cli import main
+from __future__ import annotations
 
-main()
+import sys
+
+
+def main() -> None:
+    """Run the command line, or the app alone if that is all it is asked for."""
+    from cosinterp.handing_over import hand_over
+
+    if not hand_over(sys.argv[1:]):
+        from cosinterp.cli import main as run_command_line
+
+        run_command_line()
+
+
+if __name__ == "__main__":
+    main()

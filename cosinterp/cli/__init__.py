@@ -230,7 +230,11 @@ COMMANDS: tuple[Command | Group, ...] = (
         "cosinterp.cli.doctor:doctor",
         "Say what this machine has of what cosinterp needs, and for each lack what to do.",
     ),
-    Command("tui", "cosinterp.cli.tui:tui", "Browse stores in the terminal."),
+    Command(
+        "tui",
+        "cosinterp.cli.tui:tui",
+        "Browse stores, start jobs and look after them, in the terminal.",
+    ),
 )
 
 

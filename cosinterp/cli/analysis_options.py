@@ -169,7 +169,7 @@ def report(
 
 def as_data(result: Result) -> dict[str, object]:
     """A result as JSON: see `report`."""
-    from cosinterp.cli.results_show import records
+    from probes.results.export import records
 
     return {
         "name": result.name,

@@ -65,6 +65,7 @@ def attribute(
     name: flags.Name = "attribution",
     bootstrap_seed: flags.BootstrapSeed = 0,
     model: StoreModelFlags,
+    dry_run: flags.DryRun = False,
     as_json: AsJson = False,
 ) -> None:
     """Screen a grid by gradients: what patches would change, to first order.
@@ -73,7 +74,9 @@ def attribute(
     what it finds has to be confirmed by patching, which --confirm does for the strongest cells.
     """
     from cosinterp.attribution import attribution_rows, attributions
+    from cosinterp.cli.attribute_plan import AttributionOutlook
     from cosinterp.cli.counting import counting
+    from cosinterp.cli.takes import show
     from cosinterp.patching.patch import patch_study
     from cosinterp.patching.running import Study, check_name
     from cosinterp.patching.sweep import Sweep, SweepOptions
@@ -93,6 +96,10 @@ def attribute(
     )
     confirming = SweepOptions(horizon=0, videos=False, samples=samples)
     Sweep(prepared.model, study.trials, confirming).check()
+    if dry_run:
+        plan = AttributionOutlook(study.trials, points, confirm, prepared.model)
+        show(plan.takes(), plan.lines(), plan.as_data(), as_json)
+        return
     loaded = options.load_weights(prepared)
     rows: list[tuple[Trial, Row]] = []
     with counting("attributing", len(study.trials)) as count:

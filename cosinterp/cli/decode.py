@@ -28,6 +28,8 @@ def decode(
     videos: Annotated[bool, typer.Option(help="Also write an mp4 for each step.")] = True,
     model: options.Decoder = None,
     device: options.Device = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be decoded, and stop.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print what --dry-run says as JSON.")] = False,
 ) -> None:
     """Turn a run's clean estimates into pictures and videos.
 
@@ -39,10 +41,13 @@ def decode(
     from cosinterp.cli.console import out as results
     from cosinterp.cli.counting import counting
     from cosinterp.decoding import decode_run, model_of
+    from cosinterp.errors import UserError
     from cosinterp.media_places import FOLDER, media_folder
     from stores import open_store
     from stores.selection import parse
 
+    if as_json and not dry_run:
+        raise UserError("--json prints what --dry-run says; give --dry-run too")
     opened = open_store(store)
     chosen = choose_runs(opened, samples=sample, seeds=seed, every=every, variant=variant)
     placed: dict[str, Any] = {} if device is None else {"device": device}
@@ -52,6 +57,9 @@ def decode(
             wanted[entry.sample, entry.seed] = parse(
                 steps, range(run.num_steps), what="steps", where="this run"
             )
+    if dry_run:
+        _say(wanted, device, as_json)
+        return
     with err().status("loading the model"):
         loaded = model_of(opened, model, **placed)
     with counting("decoding", sum(map(len, wanted.values()))) as count:
@@ -69,6 +77,24 @@ def decode(
             results().print(str(media.picture), markup=False, soft_wrap=True)
     others = "steps.gif and an mp4 for each step lie" if videos else "steps.gif lies"
     err().print(f"{others} beside each picture")
+
+
+def _say(wanted: dict[tuple[str, int], tuple[int, ...]], device: str | None, as_json: bool) -> None:
+    """Print what would be decoded: the steps of runs, by their samples and seeds."""
+    from cosinterp.cli.takes import show
+    from cosinterp.planning.takes import Estimate, Takes
+    from stores.units import count_text
+
+    steps = sum(map(len, wanted.values()))
+    what = f"{count_text(steps, 'clean estimate')} of {count_text(len(wanted), 'run')}"
+    runs = [{"sample": sample, "seed": seed, "steps": list(own)} for (sample, seed), own in wanted.items()]
+    takes = Takes(
+        what=what,
+        seconds=Estimate(None, "decoding was not timed"),
+        gpu_memory=Estimate(None, "the model is not looked at before it decodes"),
+        device=device,
+    )
+    show(takes, [("decode", what)], {"runs": runs, "clean_estimates": steps}, as_json)
 
 
 def choose_runs(

@@ -22,6 +22,7 @@ from cosinterp.errors import SelectionError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from cosinterp.cli.ensemble_plan import EnsembleOutlook
     from cosinterp.ensembles.chunks import Chunk
     from cosinterp.ensembles.planned import PlannedEnsemble
     from cosinterp.models.model import Model
@@ -126,8 +127,11 @@ def ensemble(
     prepared = replace(machine, device=spread.device, dtype=machine.dtype or spread.dtype).prepare(model)
 
     from cosinterp.cli.ensemble_making import make, once
+    from cosinterp.cli.ensemble_plan import EnsembleOutlook
+    from cosinterp.cli.spread_flags import workers_of
     from cosinterp.ensembles.makers import check_maker
-    from cosinterp.ensembles.planned import plan_ensemble
+    from cosinterp.ensembles.planned import check_makeable, plan_ensemble
+    from cosinterp.planning.takes import refusal_of
 
     planned = plan_ensemble(
         prepared.model,
@@ -147,7 +151,12 @@ def ensemble(
     )
     check_maker(planned.spec, spread.executor)
     if dry_run:
-        _show(planned, as_json)
+        refused = refusal_of(
+            lambda: analysis_options.check_result(store, called, force, comparison.plot) if score else None,
+            lambda: check_makeable(planned, resume),
+        )
+        outlook = EnsembleOutlook.of(planned, prepared.model, workers_of(spread.executor), refused)
+        _show(outlook, as_json)
         return
     load = once(partial(options.load_weights, prepared))
     made = make(planned, load, prepared, machine.memory, spread.executor)
@@ -170,13 +179,13 @@ def _chunk(text: str) -> Chunk:
     raise SelectionError(f"--chunk {text}: auto, or how many seeds")
 
 
-def _show(planned: PlannedEnsemble, as_json: bool) -> None:
+def _show(outlook: EnsembleOutlook, as_json: bool) -> None:
     """Print the plan; as the ensemble itself, refuse one that does not fit."""
     from cosinterp.cli.console import print_json
-    from cosinterp.cli.ensemble_plan import EnsembleOutlook, print_outlook
+    from cosinterp.cli.ensemble_plan import print_outlook
     from cosinterp.planning.fitting import check_space
 
-    outlook = EnsembleOutlook.of(planned)
+    planned = outlook.planned
     if as_json:
         print_json(outlook.as_data())
     else:

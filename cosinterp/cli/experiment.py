@@ -13,6 +13,7 @@ from cosinterp.cli.options import one_of
 from cosinterp.experiments import NAMES
 
 if TYPE_CHECKING:
+    from cosinterp.cli.experiment_plan import ExperimentOutlook
     from cosinterp.experiments.settings import Settings
     from probes.results.result import Result
 
@@ -51,6 +52,7 @@ def experiment(
     force: analysis_options.Force = False,
     plot: analysis_options.Plot = None,
     dry_run: DryRun = False,
+    measure: options.Measure = True,
     as_json: analysis_options.AsJson = False,
 ) -> None:
     """Run one of the paper's experiments.
@@ -60,9 +62,11 @@ def experiment(
     Runs and results that the store holds are used; broken off, the same command goes on where it stopped.
     """
     import sys
+    from functools import partial
 
     from cosinterp.cli.command_line import command_line, same_command
     from cosinterp.cli.console import err
+    from cosinterp.cli.experiment_plan import ExperimentOutlook
     from cosinterp.cli.experiment_progress import ExperimentBar, minutes_text
     from cosinterp.cli.settings import parse_settings
     from cosinterp.experiments import experiment_of
@@ -70,17 +74,25 @@ def experiment(
     from cosinterp.experiments.models import bundled, once
     from cosinterp.experiments.running import default_name, settings_of
     from cosinterp.experiments.running import experiment as run
-    from cosinterp.models.loading import load
+    from cosinterp.models.loading import load, prepare
+    from cosinterp.planning.takes import refusal_of
     from cosinterp.samples import load_dataset
 
     asked = experiment_of(which)
     settings = settings_of(which, preset, parse_settings(given))
     saved_as = name or default_name(which)
+    free = partial(analysis_options.check_result, store, saved_as, force, plot)
+    refused = refusal_of(free) if dry_run else None
     if not dry_run:
-        analysis_options.check_result(store, saved_as, force, plot)
+        free()
     samples = settings.choose(load_dataset(dataset))
     for line in settings_lines(settings):
         err().print(line, markup=False, soft_wrap=True, style="dim")
+    if dry_run and not measure:
+        with err().status(f"reading the configs of {model}"):
+            described = prepare(model, device=device).model
+        _say(ExperimentOutlook.of(asked, settings, described, samples, store, None, refused), as_json)
+        return
     give = once(bundled if device is None else lambda name: load(name, device=device))
     with err().status(f"loading {model}"):
         loaded = give(model)
@@ -88,6 +100,7 @@ def experiment(
     seconds = rates.seconds(asked.cost(settings, loaded.num_layers))
     err().print(f"about {minutes_text(seconds)} on this machine, less what the store has", highlight=False)
     if dry_run:
+        _say(ExperimentOutlook.of(asked, settings, loaded, samples, store, rates, refused), as_json)
         return
     try:
         with ExperimentBar(rates) as bar:
@@ -108,6 +121,13 @@ def experiment(
         err().print(f"interrupted; to go on: {same_command(sys.argv)}", markup=False, soft_wrap=True)
         raise
     _show(result, plot, as_json)
+
+
+def _say(outlook: ExperimentOutlook, as_json: bool) -> None:
+    """Print what would be done."""
+    from cosinterp.cli.takes import show
+
+    show(outlook.takes, outlook.lines(), outlook.as_data(), as_json)
 
 
 def settings_lines(settings: Settings) -> list[str]:

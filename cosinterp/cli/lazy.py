@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, ClassVar
@@ -65,6 +65,16 @@ class Group:
     def listed(self) -> TyperGroup:
         """The group itself: there is nothing to import."""
         return self.load()
+
+
+def named(entries: Sequence[Command | Group], words: Sequence[str]) -> tuple[Command, int] | None:
+    """The command that words begin with, and how many of them name it; None: they begin with none."""
+    for count, word in enumerate(words, start=1):
+        entry = next((entry for entry in entries if entry.name == word), None)
+        if entry is None or isinstance(entry, Command):
+            return None if entry is None else (entry, count)
+        entries = entry.entries
+    return None
 
 
 def _flowing(function: Callable[..., Any]) -> str:

@@ -17,6 +17,7 @@ from cosinterp.cli.run_flags import MachineFlags, SampleFlags, SamplingFlags
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from cosinterp.cli.noise_plan import NoiseOutlook
     from cosinterp.models.loading import Prepared
     from cosinterp.models.model import Model
     from cosinterp.noising.noise import NoisePlan
@@ -66,7 +67,9 @@ def noise(
         analysis_options.check_result(store, name, effect.force, effect.plot)
     prepared = machine.prepare(model)
 
+    from cosinterp.cli.noise_plan import NoiseOutlook
     from cosinterp.noising.noise import plan_noise
+    from cosinterp.planning.takes import refusal_of
 
     plan = plan_noise(
         prepared.model,
@@ -78,25 +81,28 @@ def noise(
         **machine.settings(),
     )
     if dry_run:
-        _show(plan, store, as_json)
+        refused = refusal_of(
+            lambda: analysis_options.check_result(store, name, effect.force, effect.plot),
+            lambda: plan.to_make(store, resume),
+        )
+        _show(NoiseOutlook.of(plan, store, prepared.model, refused), as_json)
         return
     made, load = _make(prepared, plan, store, resume, machine.memory)
     result = _analyse(made, plan, effect, load)
     analysis_options.report(result, store, name, force=effect.force, plot=effect.plot, as_json=as_json)
 
 
-def _show(plan: NoisePlan, store: Path, as_json: bool) -> None:
+def _show(outlook: NoiseOutlook, as_json: bool) -> None:
     """Print the plan; as the sweep itself, refuse one that does not fit."""
     from cosinterp.cli.console import print_json
-    from cosinterp.cli.noise_plan import NoiseOutlook, print_outlook
+    from cosinterp.cli.noise_plan import print_outlook
     from cosinterp.planning.fitting import check_space
 
-    outlook = NoiseOutlook.of(plan, store)
     if as_json:
         print_json(outlook.as_data())
     else:
         print_outlook(outlook)
-    check_space(store, plan.trace, outlook.runs)
+    check_space(outlook.store, outlook.plan.trace, outlook.runs)
 
 
 def _make(

@@ -6,29 +6,58 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cosinterp.cli.console import out
+from cosinterp.cli.takes import print_lines, said
+from cosinterp.planning.gpu_memory import memory_of_plan
+from cosinterp.planning.pace import seconds_of
+from cosinterp.planning.takes import Takes
 from stores.files import free_space
 from stores.layout import BASE
 from stores.selection import compact
 from stores.units import count_text, size_text
 
 if TYPE_CHECKING:
+    from cosinterp.models.model import Model
     from cosinterp.noising.noise import NoisePlan
 
 
 @dataclass(frozen=True)
 class NoiseOutlook:
-    """A sweep, the runs of each variant that are to be made, and the room there is for them."""
+    """A sweep, the runs of each variant that are to be made, and the room there is for them.
+
+    ``takes``: what it takes, as every dry run says it.
+    """
 
     plan: NoisePlan
     store: Path
     todo: dict[str, list[tuple[str, int]]]
     free: int
+    takes: Takes
 
     @classmethod
-    def of(cls, plan: NoisePlan, store: Path) -> NoiseOutlook:
-        """Look at the store and its disk."""
-        return cls(plan, store, plan.to_make(store, resume=True), free_space(store)[1])
+    def of(cls, plan: NoisePlan, store: Path, model: Model, refused: str | None) -> NoiseOutlook:
+        """Look at the store and its disk.
+
+        Args:
+            plan: of the sweep.
+            store: its folder.
+            model: that makes the runs; may be a skeleton.
+            refused: why they would not be made as things are; None: they would.
+        """
+        todo = plan.to_make(store, resume=True)
+        runs = [run for of_variant in todo.values() for run in of_variant]
+        trace = plan.trace
+        of_one = trace.num_steps * len(trace.run_branches)
+        base = len(todo.get(BASE, ()))
+        takes = Takes(
+            what=f"{count_text(len(runs) - base, 'noised run')}, {count_text(base, 'base run')}",
+            runs=len(runs),
+            bytes=trace.bytes_of(runs),
+            seconds=seconds_of(store, model, lambda pace: _evaluations(plan, todo) / of_one),
+            gpu_memory=memory_of_plan(model, trace),
+            device=str(model.device),
+            refused=refused,
+        )
+        return cls(plan, store, todo, free_space(store)[1], takes)
 
     @property
     def runs(self) -> list[tuple[str, int]]:
@@ -43,10 +72,7 @@ class NoiseOutlook:
     @property
     def evaluations(self) -> int:
         """Of the denoiser: once for each run, branch and step that is computed."""
-        trace = self.plan.trace
-        starts = {place.variant: self.plan.first_computed(place) for place in self.plan.places.every}
-        steps = sum(len(runs) * (trace.num_steps - starts.get(name, 0)) for name, runs in self.todo.items())
-        return steps * len(trace.run_branches)
+        return _evaluations(self.plan, self.todo)
 
     def as_data(self) -> dict[str, Any]:
         """The plan as JSON takes it."""
@@ -70,11 +96,23 @@ class NoiseOutlook:
             "evaluations": self.evaluations,
             "bytes": self.needed,
             "free_bytes": self.free,
+            **said(self.takes, lines_of(self)),
         }
+
+
+def _evaluations(plan: NoisePlan, todo: dict[str, list[tuple[str, int]]]) -> int:
+    starts = {place.variant: plan.first_computed(place) for place in plan.places.every}
+    steps = sum(len(runs) * (plan.trace.num_steps - starts.get(name, 0)) for name, runs in todo.items())
+    return steps * len(plan.trace.run_branches)
 
 
 def print_outlook(outlook: NoiseOutlook) -> None:
     """Print what a sweep would make."""
+    print_lines([*lines_of(outlook), *outlook.takes.lines()])
+
+
+def lines_of(outlook: NoiseOutlook) -> list[tuple[str, str]]:
+    """What a sweep would make: names and texts."""
     plan, trace = outlook.plan, outlook.plan.trace
     places = plan.places
     parts = [f"{len(places.at_steps)} at a step"] if places.at_steps else []
@@ -96,5 +134,4 @@ def print_outlook(outlook: NoiseOutlook) -> None:
         "cost": f"about {outlook.evaluations} evaluations of the denoiser",
         "needs": f"{size_text(outlook.needed)}; {size_text(outlook.free)} are free",
     }
-    for name, value in lines.items():
-        out().print(f"{name:<11} {value}", markup=False, soft_wrap=True)
+    return list(lines.items())

@@ -144,6 +144,14 @@ Settings: TypeAlias = Annotated[
     ),
 ]
 
+Measure: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--measure/--no-measure",
+        help="With --dry-run: time the machine where that tells more. Writes a file.",
+    ),
+]
+
 Decoder: TypeAlias = Annotated[
     str | None,
     typer.Option(

@@ -5,15 +5,12 @@ from __future__ import annotations
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from cosinterp.cli import analysis_options as flags
 from cosinterp.cli.options import MACHINE, one_of
-
-if TYPE_CHECKING:
-    from probes.probing.study import Study
 
 PREDICTED, FITTED, BESIDE = "What is predicted", "How probes are fitted", "What they are held against"
 _NAMED = ("path", "wall", "goal_cell", "distance", "goal", "path_length", "solved", "truth:")
@@ -162,8 +159,10 @@ def probe(
     steps and layers than those that they were fitted at.
     """
     from cosinterp.cli.command_line import command_line
-    from cosinterp.cli.console import err, out
+    from cosinterp.cli.console import err
     from cosinterp.cli.counting import counting
+    from cosinterp.cli.probe_plan import as_data, plan_lines, takes_of
+    from cosinterp.cli.takes import show
     from cosinterp.errors import SelectionError
     from cosinterp.probing import study_of
     from probes.probing.making import PROBE, TRANSFER, default_name, probe_result, transfer_result
@@ -208,8 +207,9 @@ def probe(
     cells = study.cells if carried is None else carried.cells
     name = name or default_name(TRANSFER if transfer else PROBE, study.asked)
     if dry_run:
-        for line in plan_lines(study, cells, name):
-            out().print(line, markup=False, soft_wrap=True)
+        takes = takes_of(study, cells, lambda: flags.check_result(opened.path, name, force, plot))
+        lines = [("", line) for line in plan_lines(study, cells, name)]
+        show(takes, lines, as_data(study, cells, name), as_json)
         return
     flags.check_result(opened.path, name, force, plot)
     err().print(plan_lines(study, cells, name)[0], markup=False, soft_wrap=True)
@@ -220,24 +220,3 @@ def probe(
         else:
             result = transfer_result(carried, command=command, progress=count.reach)
     flags.report(result, opened.path, name, force=force, plot=plot, as_json=as_json)
-
-
-def plan_lines(study: Study, cells: int, name: str) -> list[str]:
-    """What would be probed, and what it takes."""
-    from stores.units import count_text, size_text
-
-    rows, chosen = study.rows, study.features.chosen
-    grid = f"{count_text(len(chosen.steps), 'step')} x {count_text(len(chosen.layers), 'layer')}"
-    labelled = int(rows.problem.labelled.sum())
-    of = count_text(len(rows.names), "sample")
-    if rows.unit != "run":
-        of = f"{count_text(len(rows.entries), 'run')} of {of}"
-    what = f"{study.asked.target} of {labelled:,} {rows.unit}{'' if labelled == 1 else 's'}"
-    memory = f"{chosen.channels:,} channels, in about {size_text(study.memory)} of memory"
-    baselines = [one.name for one in study.baselines] + (["untrained"] * (study.untrained is not None))
-    read = count_text(cells, "cell") + (" with baselines" if baselines else "")
-    lines = [f"{what} ({of}) at {grid}: {read}, of {memory}"]
-    if baselines:
-        lines.append(f"baselines: {', '.join(baselines)}")
-    lines.append(f"result: {name}")
-    return lines + [f"note: {note}" for note in study.notes]

@@ -128,6 +128,15 @@ class SpreadFlags:
         return Spread("cpu", executor, "bf16" if executor.device is None else None)
 
 
+def workers_of(executor: Executor | None) -> int | None:
+    """How many work at once; None: that shows when they are asked for, as on a cluster."""
+    from cosinterp.executors.local import LocalExecutor
+
+    if executor is None:
+        return 1
+    return executor.workers if isinstance(executor, LocalExecutor) else None
+
+
 def say(device: str, line: str) -> None:
     """Print what a worker prints, above the bar."""
     from rich.text import Text

@@ -113,7 +113,7 @@ def carry_out(
         if asked.effect not in known:
             raise SelectionError(f"--effect {asked.effect}: what is measured here is {', '.join(known)}")
     if asked.dry_run:
-        _show(prepared, study, made, asked)
+        _show(prepared, study, made, asked, executor)
         return
     if executor is None:
         model, make_rows = options.load_weights(prepared), rows_here
@@ -186,16 +186,21 @@ def draw(result: xarray.Dataset, effect: str, path: Path, bootstrap: Bootstrap) 
         save_figure(make(), target)
 
 
-def _show(prepared: Prepared, study: Study, made: SweepOptions, asked: Asked) -> None:
+def _show(
+    prepared: Prepared, study: Study, made: SweepOptions, asked: Asked, executor: Executor | None
+) -> None:
     from cosinterp.cli.console import print_json
-    from cosinterp.cli.sweep_plan import SweepOutlook, print_outlook, rows_there
+    from cosinterp.cli.spread_flags import workers_of
+    from cosinterp.cli.sweep_plan import SweepOutlook, print_outlook, rows_there, takes_of
     from cosinterp.patching.cost import cost_of
     from cosinterp.patching.running import key_of
 
     there = rows_there(asked.store, asked.name)
     cost = cost_of(prepared.model, study.trials, made, lambda trial: key_of(trial) in there)
     number = sum(key_of(trial) in there for trial in study.trials)
-    outlook = SweepOutlook(study.trials, number, cost, made.rows)
+    left = len(study.trials) - number
+    takes = takes_of(prepared.model, asked.store, study.trials[0], left, cost, made, workers_of(executor))
+    outlook = SweepOutlook(study.trials, number, cost, made.rows, takes)
     if asked.as_json:
         print_json(outlook.as_data())
     else:

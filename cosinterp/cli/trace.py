@@ -18,11 +18,14 @@ from cosinterp.cli.spread_flags import SpreadFlags, failures_told
 from cosinterp.errors import TraceError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from cosinterp.executors.executor import Executor
     from cosinterp.following import Followed
     from cosinterp.models.loading import Prepared
     from cosinterp.models.model import Model
     from cosinterp.planning.plan import TracePlan
+    from cosinterp.planning.takes import Takes
 
 
 @with_groups
@@ -49,6 +52,7 @@ def trace(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be made and its size, and stop.")
     ] = False,
+    measure: options.Measure = True,
     as_json: Annotated[bool, typer.Option("--json", help="Print the plan of --dry-run as JSON.")] = False,
 ) -> None:
     """Generate videos and record their activations in a store.
@@ -84,12 +88,47 @@ def trace(
         followed = Followed(open_store(follow))
         plan = followed.planned(plan)
     if dry_run:
-        _show(prepared.model, plan, store, as_json)
+        takes = partial(takes_of, prepared.model, plan, store, resume, spread.executor)
+        _show(prepared.model, plan, store, takes, measure, as_json)
     else:
         _carry_out(prepared, plan, store, resume, followed, machine.memory, spread.executor)
 
 
-def _show(model: Model, plan: TracePlan, store: Path, as_json: bool) -> None:
+def takes_of(
+    model: Model,
+    plan: TracePlan,
+    store: Path,
+    resume: bool,
+    executor: Executor | None,
+    todo: Sequence[tuple[str, int]],
+) -> Takes:
+    """What a trace takes that makes the (sample name, seed) runs ``todo``."""
+    from cosinterp.cli.spread_flags import workers_of
+    from cosinterp.planning.gpu_memory import memory_of_plan
+    from cosinterp.planning.pace import seconds_of
+    from cosinterp.planning.takes import Takes, refusal_of
+    from cosinterp.planning.to_make import runs_to_make
+    from stores.units import count_text
+
+    return Takes(
+        what=f"{count_text(len(todo), 'run')} of {count_text(len(plan.samples), 'sample')}",
+        runs=len(todo),
+        bytes=plan.bytes_of(todo),
+        seconds=seconds_of(store, model, lambda pace: len(todo), workers_of(executor)),
+        gpu_memory=memory_of_plan(model, plan),
+        device=str(model.device),
+        refused=refusal_of(lambda: runs_to_make(plan, store, resume)),
+    )
+
+
+def _show(
+    model: Model,
+    plan: TracePlan,
+    store: Path,
+    takes: Callable[[Sequence[tuple[str, int]]], Takes],
+    measure: bool,
+    as_json: bool,
+) -> None:
     """Print the plan; as the trace itself, refuse one that does not fit."""
     from cosinterp.cli.console import print_json
     from cosinterp.cli.trace_plan import Outlook, print_plan
@@ -97,7 +136,9 @@ def _show(model: Model, plan: TracePlan, store: Path, as_json: bool) -> None:
     from cosinterp.planning.to_make import runs_to_make
     from cosinterp.tracing import writing_threads
 
-    outlook = Outlook.of(plan, runs_to_make(plan, store, resume=True), store, writing_threads(model, plan))
+    todo = runs_to_make(plan, store, resume=True)
+    threads = writing_threads(model, plan)
+    outlook = Outlook.of(plan, todo, store, threads, takes=takes(todo), measure=measure)
     if as_json:
         print_json(outlook.as_data())
     else:

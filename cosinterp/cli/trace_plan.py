@@ -13,10 +13,12 @@ from rich.table import Table
 
 from cosinterp.cli.console import out
 from cosinterp.cli.plain import table
+from cosinterp.cli.takes import print_lines, said
 from cosinterp.planning.disk_speed import MOST_BYTES, measure_write_speed
 from cosinterp.planning.estimate import run_parts, slab_layout
 from cosinterp.planning.fitting import Runs, ways_that_fit
 from cosinterp.planning.plan import TracePlan
+from cosinterp.planning.takes import Takes, duration_text
 from stores.files import free_space
 from stores.selection import compact
 from stores.units import count_text, size_text
@@ -35,8 +37,12 @@ class DiskTime:
     unknown: str = ""
 
     @classmethod
-    def measured(cls, folder: Path, size: int, free: int, threads: int) -> DiskTime:
-        """Measure it in ``folder``, which takes about a second; unknown if that is not worth it."""
+    def measured(cls, folder: Path, size: int, free: int, threads: int, *, measure: bool = True) -> DiskTime:
+        """Measure it in ``folder``, which takes about a second; unknown if that is not worth it, or not to be
+        done.
+        """
+        if not measure:
+            return cls(size, threads, unknown="not measured: --no-measure")
         if size > free:
             return cls(size, threads, unknown="not measured: it does not fit")
         if size < SMALL:
@@ -56,12 +62,17 @@ class DiskTime:
         if self.speed is None:
             return self.unknown
         threads = count_text(self.threads, "thread")
-        return f"{_duration(self.size / self.speed)} at {size_text(int(self.speed))}/s ({threads}, measured)"
+        return (
+            f"{duration_text(self.size / self.speed)} at {size_text(int(self.speed))}/s ({threads}, measured)"
+        )
 
 
 @dataclass(frozen=True)
 class Outlook:
-    """A plan, the (sample name, seed) runs of it that are to be made, and the disk that takes them."""
+    """A plan, the (sample name, seed) runs of it that are to be made, and the disk that takes them.
+
+    ``takes``: what a dry run says beside that.
+    """
 
     plan: TracePlan
     todo: Runs
@@ -69,13 +80,23 @@ class Outlook:
     folder: Path
     free: int
     disk: DiskTime
+    takes: Takes | None = None
 
     @classmethod
-    def of(cls, plan: TracePlan, todo: Runs, store: Path, threads: int) -> Outlook:
-        """Look at the disk; takes about a second if there is much to write."""
+    def of(
+        cls,
+        plan: TracePlan,
+        todo: Runs,
+        store: Path,
+        threads: int,
+        *,
+        takes: Takes | None = None,
+        measure: bool = True,
+    ) -> Outlook:
+        """Look at the disk; with ``measure`` that takes about a second if there is much to write."""
         folder, free = free_space(store)
-        disk = DiskTime.measured(folder, plan.bytes_of(todo), free, threads)
-        return cls(plan, todo, store, folder, free, disk)
+        disk = DiskTime.measured(folder, plan.bytes_of(todo), free, threads, measure=measure)
+        return cls(plan, todo, store, folder, free, disk, takes)
 
     @property
     def needed(self) -> int:
@@ -137,6 +158,7 @@ class Outlook:
                 {"flags": way.flags, "bytes": way.size}
                 for way in ways_that_fit(self.store, plan, self.todo, self.free)
             ],
+            **({} if self.takes is None else said(self.takes, [*choices(self), *ending(self)])),
         }
 
     @property
@@ -147,15 +169,24 @@ class Outlook:
 
 def print_plan(outlook: Outlook) -> None:
     """Print what a trace would make."""
-    for name, value in _choices(outlook):
-        _print_line(name, value)
+    print_lines(choices(outlook))
     out().print(_sizes(outlook))
+    print_lines(ending(outlook))
+    if outlook.takes is not None:
+        print_lines(outlook.takes.lines())
+
+
+def ending(outlook: Outlook) -> list[tuple[str, str]]:
+    """What a trace takes of its disk: names and texts."""
     most = "at most " if outlook.at_most and outlook.needed else ""
-    _print_line("needs", f"{most}{size_text(outlook.needed)}; {size_text(outlook.free)} are free")
-    _print_line("writing", str(outlook.disk))
+    return [
+        ("needs", f"{most}{size_text(outlook.needed)}; {size_text(outlook.free)} are free"),
+        ("writing", str(outlook.disk)),
+    ]
 
 
-def _choices(outlook: Outlook) -> list[tuple[str, str]]:
+def choices(outlook: Outlook) -> list[tuple[str, str]]:
+    """What a trace would make: names and texts."""
     plan = outlook.plan
     runs = f"{len(outlook.todo)} to make, {plan.num_runs - len(outlook.todo)} there already"
     selected = {compact(layers) for layers in plan.layers.values()}
@@ -202,18 +233,3 @@ def _sizes(outlook: Outlook) -> Table:
 
 def _numbers(what: str, numbers: Sequence[int]) -> str:
     return f"{what}{'' if len(numbers) == 1 else 's'} {compact(numbers)}"
-
-
-def _print_line(name: str, value: str) -> None:
-    out().print(f"{name:<11} {value}", markup=False, soft_wrap=True)
-
-
-def _duration(seconds: float) -> str:
-    """A time for people, in two digits or so."""
-    for unit, length in (("h", 3600), ("min", 60)):
-        if seconds >= 1.5 * length:
-            value = seconds / length
-            return f"{value:.1f} {unit}" if value < 9.95 else f"{value:.0f} {unit}"
-    if seconds < 0.1:
-        return "under 0.1 s"
-    return f"{seconds:.1f} s" if seconds < 9.95 else f"{seconds:.0f} s"

@@ -159,6 +159,15 @@ def plan_ensemble(
     return PlannedEnsemble(plan, base_todo, own, todo, spec, variant, path, chunk)
 
 
+def check_makeable(planned: PlannedEnsemble, resume: bool) -> None:
+    """Refuse what a store has already of an ensemble, unless it is resumed.
+
+    Raises:
+        TraceError: the store has some of its runs, and ``resume`` is off.
+    """
+    samples_to_make(planned.plan, planned.path, planned.spec, planned.variant, resume)
+
+
 def _check_joins(plan: TracePlan, path: Path, base_todo: Sequence[tuple[str, int]]) -> None:
     """Base runs have to record what the others of their store do.
 

@@ -21,6 +21,7 @@ from cosinterp.models.loading.sources import MODEL_FILE, Source, find
 from cosinterp.models.loading.untrained import check_untrained, draw_anew
 from cosinterp.models.loading.weights import check_weights
 from cosinterp.models.model import Model
+from cosinterp.models.reading import UNREAD, weights_may_be_read
 
 if TYPE_CHECKING:
     import torch
@@ -123,7 +124,8 @@ def prepare(
     """Find a model, and check and describe it by its configs alone; `cosinterp.load` has the arguments.
 
     Raises:
-        ModelError: as `cosinterp.load`, but for what only the weights show.
+        ModelError: as `cosinterp.load`, but for what only the weights show; or these may not be read
+            (`cosinterp.models.reading`), and would have to be.
     """
     where = device_of(device)
     precision = dtype_of(dtype, where)
@@ -152,6 +154,8 @@ def prepare(
         try:
             skeleton = build_skeleton(index, precision)
         except SkeletonError as error:
+            if not weights_may_be_read():
+                raise ModelError(f"{source.name}: {error}: {UNREAD}") from error
             index = read_index(source.weights(), source.name, pipeline)
             loaded = _read(index, choices, None)
             model = _described(choices, index, loaded, own)

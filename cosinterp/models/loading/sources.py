@@ -10,6 +10,7 @@ from pathlib import Path
 
 from cosinterp.errors import ModelError
 from cosinterp.models.loading.quiet import first_line, no_warnings_of
+from cosinterp.models.reading import UNREACHED
 
 BUNDLED = ("maze-wan", "scene-wan")
 INDEX = "model_index.json"
@@ -167,7 +168,7 @@ def _hub_errors(name: str, revision: str | None, uncached: str, local_files_only
     except errors.RevisionNotFoundError as error:
         raise ModelError(f"{name}: has no revision {revision}") from error
     except (errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled) as error:
-        reason = "" if local_files_only else ", and the hub cannot be reached"
+        reason = "" if local_files_only else f", {UNREACHED}"
         raise ModelError(f"{uncached}{reason}") from error
     except errors.EntryNotFoundError as error:
         raise ModelError(f"{name}: not a diffusers pipeline (no {INDEX} in it)") from error

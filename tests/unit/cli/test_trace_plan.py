@@ -81,6 +81,7 @@ def test_times_on_the_disk_are_rounded_for_people(seconds: float, text: str) -> 
 
 def test_little_is_not_measured_and_too_much_neither(tmp_path: Path) -> None:
     assert DiskTime.measured(tmp_path, 64 * MB - 1, 10**12, 1).speed is None
+    assert "--no-measure" in str(DiskTime.measured(tmp_path, 64 * MB, 10**12, 1, measure=False))
     too_much = DiskTime.measured(tmp_path, 10**12, 10**12 - 1, 1)
     assert (too_much.seconds, str(too_much)) == (None, "not measured: it does not fit")
 
