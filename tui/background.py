@@ -1,4 +1,4 @@
-"""Blocking reads away from the screen."""
+"""What may block, away from the screen."""
 
 from __future__ import annotations
 
@@ -6,7 +6,37 @@ import threading
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
+from textual.message import Message
+
 Request = TypeVar("Request")
+
+
+class Crashed(Message):
+    """A reading thread met a bug of ours; the app ends with its traceback."""
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+        super().__init__()
+
+
+def do(deed: Callable[[], Message], post: Callable[[Message], object]) -> None:
+    """Do something that may block in a thread of its own, and post what it says of that.
+
+    Nothing asked later takes its place, as it does with what is only read.
+
+    Args:
+        deed: what is to be done; where it meets a bug, `Crashed` is posted.
+        post: takes messages from any thread.
+    """
+
+    def work() -> None:
+        try:
+            said = deed()
+        except Exception as error:  # noqa: BLE001  it is raised again in the app's own thread
+            said = Crashed(error)
+        post(said)
+
+    threading.Thread(target=work, name="deed", daemon=True).start()
 
 
 class LatestReader(Generic[Request]):
@@ -14,10 +44,22 @@ class LatestReader(Generic[Request]):
 
     It is a daemon thread of its own and not a Textual worker: those are waited for when the app ends, and a
     read from a file system that has died never comes back.
+
+    Args:
+        name: of the thread.
+        read: does what is asked.
+        post: takes messages from any thread: `Crashed` if ``read`` meets a bug; None: the thread ends with
+            that.
     """
 
-    def __init__(self, name: str, read: Callable[[Request], None]) -> None:
+    def __init__(
+        self,
+        name: str,
+        read: Callable[[Request], None],
+        post: Callable[[Message], object] | None = None,
+    ) -> None:
         self._read = read
+        self._post = post
         self._asked: list[Request] = []
         self._closed = False
         self._changed = threading.Condition()
@@ -50,4 +92,9 @@ class LatestReader(Generic[Request]):
                 if self._closed:
                     return
                 request = self._asked.pop()
-            self._read(request)
+            try:
+                self._read(request)
+            except Exception as error:
+                if self._post is None:
+                    raise
+                self._post(Crashed(error))

@@ -17,8 +17,9 @@ import tempfile
 import time
 from pathlib import Path
 
+from tests.tui.pseudo_terminal import ENTER, Terminal, app_in_a_terminal
 from tests.tui.store_factory import make_store
-from tests.tui.test_traffic import app_in_a_terminal, make_noise, receive, settle
+from tests.tui.test_traffic import make_noise
 
 RIGHT, DOWN = b"\x1b[C", b"\x1b[B"
 
@@ -32,40 +33,36 @@ def main() -> None:
     options.add_argument("--rows", type=int, default=60)
     chosen = options.parse_args()
     with tempfile.TemporaryDirectory() as folder:
+        os.environ["COSINTERP_HOME"] = str(Path(folder) / "home")
         store = make_store(Path(folder) / "mazes", [("maze-1", 0)])
         make_noise(store)
-        with app_in_a_terminal(store, chosen.columns, chosen.rows) as (terminal, process):
-            receive(terminal, 60, until=b"fp32")
-            settle(terminal)
-            os.write(terminal, b"\r")
-            receive(terminal, 60, until=b"of this run alone")
-            settle(terminal)
-            print(
-                "seconds to open:", ", ".join(f"{_opened(terminal, key):.2f}" for key in (b"V", b"v", b"V"))
-            )
-            sent = [_sent(terminal, key) for key in [RIGHT] * 20 + [DOWN] * 20]
+        with app_in_a_terminal(store, chosen.columns, chosen.rows) as app:
+            app.see(b"fp32")
+            app.settle()
+            app.press(ENTER)
+            app.see(b"of this run alone")
+            app.settle()
+            print("seconds to open:", ", ".join(f"{opened(app, key):.2f}" for key in (b"V", b"v", b"V")))
+            sent = [_sent(app, key) for key in [RIGHT] * 20 + [DOWN] * 20]
             print(
                 f"bytes a move: median {statistics.median(sent):.0f}, most {max(sent)}; "
                 f"more than 1024 in {sum(one > 1024 for one in sent)} of {len(sent)}"
             )
-            os.write(terminal, b"q")
-            receive(terminal, 30)
-            process.wait(20)
 
 
-def _opened(terminal: int, key: bytes) -> float:
+def opened(app: Terminal, key: bytes) -> float:
     """Seconds from a key to the last byte of what it shows, by silence of a second."""
     start = last = time.monotonic()
-    os.write(terminal, key)
-    while select.select([terminal], [], [], 1.0)[0]:
-        os.read(terminal, 65536)
+    app.press(key)
+    while select.select([app.fd], [], [], 1.0)[0]:
+        os.read(app.fd, 65536)
         last = time.monotonic()
     return last - start
 
 
-def _sent(terminal: int, key: bytes) -> int:
-    os.write(terminal, key)
-    return len(receive(terminal, 20, until=b"\x1b") + receive(terminal, 0.5))
+def _sent(app: Terminal, key: bytes) -> int:
+    app.press(key)
+    return len(app.receive(20, until=b"\x1b") + app.receive(0.5))
 
 
 if __name__ == "__main__":

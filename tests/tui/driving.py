@@ -6,14 +6,14 @@ from collections.abc import Callable
 from textual.pilot import Pilot
 from textual.widgets import Static
 
-from tui.screens.browser import Browser
-from tui.screens.run import RunScreen
+from tui.browser.run_table import RunTable
+from tui.browser.screen import Browser
+from tui.run.screen import RunScreen
 from tui.widgets.canvas import Canvas
 from tui.widgets.heatmap_view import HeatmapView
-from tui.widgets.run_table import RunTable
 
 
-async def until(pilot: Pilot[None], holds: Callable[[], object], seconds: float = 20) -> None:
+async def until(pilot: Pilot[None], holds: Callable[[], object], seconds: float = 60) -> None:
     """Wait for what a reading thread will bring about."""
     async with asyncio.timeout(seconds):
         while not holds():
@@ -29,7 +29,7 @@ async def until_read(pilot: Pilot[None]) -> None:
 
 
 def browser_of(pilot: Pilot[None]) -> Browser:
-    browser = pilot.app.screen_stack[1]
+    browser = pilot.app._screen_stacks["runs"][0]
     assert isinstance(browser, Browser)
     return browser
 
@@ -52,8 +52,13 @@ def heads_of(pilot: Pilot[None]) -> list[str]:
     return [str(column.label) for column in table_of(pilot).ordered_columns]
 
 
+def head_line(pilot: Pilot[None]) -> str:
+    """The line of the table's heads, as a terminal would show it."""
+    return next(line for line in screen_text(pilot) if "sample" in line and "variant" in line)
+
+
 def run_screen_of(pilot: Pilot[None]) -> RunScreen:
-    screen = pilot.app.screen_stack[2]
+    screen = pilot.app._screen_stacks["runs"][1]
     assert isinstance(screen, RunScreen)
     return screen
 

@@ -1,14 +1,15 @@
 """Small real stores for the terminal app to show."""
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
 import xarray
 
 from probes.results.files import save_result
-from stores import layout
+from probes.scores import KIND, Metric, Reading, Scored, ScoreTable
+from stores import layout, open_store
 from stores.settings import StoreSettings
 from stores.store import create_store
 
@@ -89,3 +90,37 @@ def make_catalog(path: Path, count: int) -> Path:
 def make_result(store: Path, name: str, dataset: xarray.Dataset, kind: str = "own") -> Path:
     """A result of a store."""
     return save_result(store, name, dataset, {"kind": kind})
+
+
+def keep_scores(
+    store: Path,
+    values: Mapping[tuple[str, int], float],
+    *,
+    name: str = "scores-maze",
+    outcome: str = "share",
+    finished: str | None = None,
+) -> Path:
+    """Scores of the final videos of some runs, as `cosinterp score` keeps them.
+
+    Args:
+        values: by sample and seed.
+        outcome: "share" or "mean".
+        finished: when the runs were that were scored; as their store says by default.
+    """
+    metric = Metric("solved", "solved", "solved", "share" if outcome == "share" else "mean")
+    runs = tuple(
+        Scored(
+            entry.sample,
+            entry.seed,
+            finished or entry.finished,
+            entry.size,
+            final={metric.name: values[entry.sample, entry.seed]},
+            sigmas=[1.0] * STEPS,
+            steps=[{metric.name: 0.0}] * STEPS,
+            answers={"answer": [None] * STEPS},
+        )
+        for entry in open_store(store).runs()
+        if (entry.sample, entry.seed) in values
+    )
+    table = ScoreTable("maze", "base", (metric,), ("solved",), (Reading("answer", "path", None),), runs)
+    return save_result(store, name, table.to_dataset(), {"kind": KIND})

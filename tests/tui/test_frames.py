@@ -12,8 +12,8 @@ from stores import layout
 from tests.tui.driving import browser_of, rows_of, shown_text, status_of, until, until_mapped, until_read
 from tests.tui.store_factory import STEPS, make_store
 from tui.app import CosinterpApp
-from tui.screens.frames import Frames
-from tui.widgets.film_view import FilmView
+from tui.frames.film_view import FilmView
+from tui.frames.screen import Frames
 
 SMALL = (80, 24)
 FRAMES = 5
@@ -206,7 +206,7 @@ async def test_o_shows_the_energy_of_a_layer_and_brackets_choose_it(store: Path)
         await until(pilot, lambda: "layer 2, latent frame 0, 0 to 12" in shown_text(pilot))
         await pilot.press("left")
         await until(pilot, lambda: "layer 2, latent frame 0, 0 to 2" in shown_text(pilot))
-        await pilot.press("o")
+        await pilot.press("o", "o")
         assert "latent frame" not in shown_text(pilot)
 
 

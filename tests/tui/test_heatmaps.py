@@ -180,13 +180,14 @@ def test_patches_are_laid_out_by_step_and_layer_and_held_against_their_control(s
     found = maps_of(make_result(store, "patch", dataset, "patch"), "maze-1", 0, "base")
     assert [one.name for one in found] == ["x0_recovered, sufficiency", "x0_recovered, necessity"]
     sufficiency, necessity = (one.make() for one in found)
-    assert (sufficiency.steps, sufficiency.layers) == (("3-5",), ("0", "4"))
+    assert (sufficiency.columns, sufficiency.rows) == (("3-5",), ("0", "4"))
     assert sufficiency.marked is not None
     assert sufficiency.marked.tolist() == [[False, True]]
     assert necessity.marked is not None
     assert not necessity.marked.any()
-    assert "n = 12 patches, of 12 samples, * differs from the control random, pair by pair" in (
-        sufficiency.cell_text(0, 1)
+    assert sufficiency.cell_text(0, 1) == (
+        "step 3-5, layer 4: 0.9 [0.875, 0.925], n = 12 patches, of 12 samples, "
+        "control random 0.1 [0.075, 0.125], * differs from the control random, pair by pair"
     )
 
 

@@ -1,5 +1,6 @@
 """The table of runs as data: filters, orders, and how numbers read."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stores.errors import SelectionError
-from tui.rows import COLUMNS, STORE, Row, abbreviated, age_text, columns, matcher, ordered, widths
+from tui.browser.rows import (
+    COLUMNS,
+    SCORE,
+    SOLVED,
+    STORE,
+    Row,
+    abbreviated,
+    age_text,
+    columns,
+    matcher,
+    ordered,
+    widths,
+)
 
 
 def row(
@@ -76,8 +89,45 @@ def test_the_oldest_run_is_last_by_age_upwards() -> None:
 
 
 def test_which_store_is_said_only_when_there_are_several() -> None:
-    assert STORE not in columns(1)
-    assert columns(2)[0] is STORE
+    assert columns([row(seed=1), row(seed=2)]) == COLUMNS
+    assert columns([row(), row(store="elsewhere")])[0] is STORE
+
+
+def test_scores_have_a_column_where_any_is_known() -> None:
+    runs = [replace(row(seed=1), score=1.0, is_share=True), replace(row(seed=2), score=0.0, is_share=True)]
+    names = [column.name for column in columns([*runs, row(seed=3)])]
+    assert names == ["sample", "seed", "variant", "solved", "steps", "layers", "size", "age"]
+    assert [SOLVED.text(one, 0) for one in [*runs, row(seed=3)]] == ["yes", "no", ""]
+    assert [one.seed for one in ordered([*runs, row(seed=3)], SOLVED, reverse=True)] == [1, 2, 3]
+    number = replace(row(seed=4), score=0.256)
+    assert SCORE in columns([*runs, number])
+    assert SCORE.text(number, 0) == "0.26"
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("solved=yes", [1]),
+        ("solved=no", [2]),
+        ("solved=unknown", [3, 4]),
+        ("score>0.2", [1, 4]),
+        ("score<.3 seed=3-4", [4]),
+        ("score>", []),
+    ],
+)
+def test_a_filter_asks_scores(text: str, kept: list[int]) -> None:
+    runs = [
+        replace(row(seed=1), score=1.0, is_share=True),
+        replace(row(seed=2), score=0.0, is_share=True),
+        row(seed=3),
+        replace(row(seed=4), score=0.25),
+    ]
+    assert [one.seed for one in runs if matcher(text)(one)] == kept
+
+
+def test_a_filter_of_scores_that_cannot_be_read_says_so() -> None:
+    with pytest.raises(SelectionError, match="write solved=yes, solved=no or solved=unknown"):
+        matcher("solved=maybe")
 
 
 @pytest.mark.parametrize(

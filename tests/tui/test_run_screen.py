@@ -22,10 +22,10 @@ from tests.tui.driving import (
 )
 from tests.tui.store_factory import make_result, make_store
 from tui.app import CosinterpApp
+from tui.dialogs.chooser import Chooser
+from tui.dialogs.page import Page
 from tui.heatmaps import choices
 from tui.heatmaps.choices import OfRun
-from tui.screens.chooser import Chooser
-from tui.screens.page import Page
 from tui.widgets.canvas import Canvas
 
 SMALL = (80, 24)
@@ -131,12 +131,12 @@ async def test_a_map_larger_than_the_screen_scrolls_with_the_cursor(store: Path)
         await until_whole(pilot)
         await pilot.press("end", *["pagedown"] * 10)
         assert numbers_of(pilot).startswith("step 49, layer 40: 4940 ")
-        assert "of 41 layers" in heatmap_of(pilot).query_one("#legend", Canvas).line_text(0)
+        assert "layer 37 to 40 of 41" in heatmap_of(pilot).query_one("#legend", Canvas).line_text(0)
         view = heatmap_of(pilot)
-        assert 49 in view.visible_steps
+        assert 49 in view.visible_columns
         await pilot.resize_terminal(200, 60)
         await pilot.pause()
-        assert view.visible_steps == range(50)
+        assert view.visible_columns == range(50)
         assert numbers_of(pilot).startswith("step 49, layer 40: 4940 ")
 
 
@@ -182,7 +182,7 @@ async def test_d_shows_digits_and_colours_again(store: Path) -> None:
         await pilot.press("d")
         assert "0 is 1, 9 is 22" in shown_text(pilot)
         # A cell is three lines tall here; the cursor is in the middle one.
-        column = heatmap_of(pilot)._columns[0]
+        column = heatmap_of(pilot)._pieces[0]
         assert [any(one.style and one.style.reverse for one in column.render_line(y)) for y in range(3)] == [
             False,
             True,
@@ -291,7 +291,7 @@ async def test_a_map_is_painted_while_it_is_read(store: Path, monkeypatch: pytes
                 assert go_on.wait(20)
 
     monkeypatch.setattr(choices, "made", slowly)
-    monkeypatch.setattr("tui.screens.run.FIRST_PAINT", 0.0)
+    monkeypatch.setattr("tui.run.screen.FIRST_PAINT", 0.0)
     async with CosinterpApp(store).run_test(size=SMALL) as pilot:
         try:
             await until_read(pilot)

@@ -1,72 +1,33 @@
 """What the app sends to the terminal, measured through a pseudo-terminal."""
 
-import fcntl
-import os
-import pty
-import select
-import signal
-import struct
 import subprocess
 import sys
-import termios
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
 import xarray
 
+from cosinterp.jobs.state import State
+from tests.tui.job_factory import plant_ended, running_jobs
+from tests.tui.pseudo_terminal import ENTER, QUIET, ROOT, all_at_rest, app_in_a_terminal, sent_within
 from tests.tui.store_factory import make_result, make_store
+from tui.app import PLACES
 
-ROOT = Path(__file__).parents[2]
-QUIET = 1.5
+REST = 4.0
+"""Seconds of silence: longer than anything waits that looks whether something has changed."""
+MOST_A_SECOND = 5 * 1024
+SECONDS = 5.0
+ARROWS = (b"\x1b[C", b"\x1b[B", b"\x1b[D", b"\x1b[A")
 
-
-@contextmanager
-def app_in_a_terminal(
-    store: Path, columns: int = 80, rows: int = 24
-) -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
-    ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
-    process = subprocess.Popen(
-        [sys.executable, "-m", "cosinterp", "tui", str(store)],
-        cwd=ROOT,
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
-        env={**os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor"},
-        start_new_session=True,
-    )
-    os.close(theirs)
-    try:
-        yield ours, process
-    finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        os.close(ours)
-
-
-def receive(terminal: int, seconds: float, until: bytes | None = None) -> bytes:
-    """What arrives within ``seconds``, or until ``until`` has arrived or the app has ended."""
-    received = b""
-    end = time.monotonic() + seconds
-    while (left := end - time.monotonic()) > 0 and (until is None or until not in received):
-        if select.select([terminal], [], [], left)[0]:
-            try:
-                received += os.read(terminal, 65536)
-            except OSError:
-                break
-    return received
-
-
-def settle(terminal: int) -> None:
-    """Read on until nothing has come for a while."""
-    for _ in range(20):
-        if not receive(terminal, QUIET):
-            return
-    raise AssertionError("the app never came to rest")
+VIEWS = {
+    "runs": (b"", b"fp32", b"/maze", b"seed=0-3"),
+    "a run": (ENTER, b"of this run alone", b"f", b"decode"),
+    "results": (b"2", b"noise", ENTER, b"above"),
+    "launch": (b"3", b"samples", b"g", b"GPU"),
+    "jobs": (b"4", b"fox", b"?", b"keys"),
+}
+"""Of each app: keys that lead to a place, what is seen there, further keys, and what those bring."""
 
 
 def make_noise(store: Path) -> None:
@@ -88,44 +49,48 @@ def make_noise(store: Path) -> None:
     )
 
 
-def test_sends_nothing_at_rest(tmp_path: Path) -> None:
+def test_sends_nothing_at_rest_and_little_while_jobs_run(tmp_path: Path, app_home: Path) -> None:
     store = make_store(tmp_path / "mazes", [("maze-1", seed) for seed in range(8)])
-    with app_in_a_terminal(store) as (terminal, process):
-        assert b"maze-1" in receive(terminal, 60, until=b"fp32")
-        settle(terminal)
-        assert receive(terminal, 3) == b""
-        os.write(terminal, b"/maze")
-        receive(terminal, 20, until=b"\x1b")
-        settle(terminal)
-        assert receive(terminal, 3) == b""
-        os.write(terminal, b"\r")
-        settle(terminal)
-        os.write(terminal, b"q")
-        receive(terminal, 30)
-        assert process.wait(20) == 0
+    make_noise(store)
+    plant_ended(app_home, "trace-1123-0900-fox", State.FINISHED, cwd=tmp_path)
+    with ExitStack() as stack:
+        apps = [stack.enter_context(app_in_a_terminal(store)) for _ in VIEWS]
+        for app, (keys, seen, _, _) in zip(apps, VIEWS.values(), strict=True):
+            app.see(b"fp32")
+            if keys:
+                app.press(keys)
+                app.see(seen)
+        all_at_rest(apps, REST)
+        with running_jobs(app_home, 4):
+            for view, app in zip(VIEWS, apps, strict=True):
+                if view in PLACES:
+                    app.see(b"Jobs (4)")
+            sent = dict(zip(VIEWS, sent_within(apps, SECONDS), strict=True))
+            assert max(sent.values()) < MOST_A_SECOND * SECONDS, sent
+            # What runs is seen to go on.
+            assert sent["jobs"] > 0
+        for app, (_, _, keys, seen) in zip(apps, VIEWS.values(), strict=True):
+            app.press(keys)
+            app.see(seen)
+        all_at_rest(apps, REST)
 
 
 def test_a_cursor_move_in_a_heatmap_sends_less_than_a_kilobyte(tmp_path: Path) -> None:
     """Noise has the dearest profiles: no bar is like its neighbour, and none stays."""
     store = make_store(tmp_path / "mazes", [("maze-1", 0)])
     make_noise(store)
-    with app_in_a_terminal(store, columns=200, rows=60) as (terminal, process):
-        receive(terminal, 60, until=b"fp32")
-        settle(terminal)
-        os.write(terminal, b"\r")
-        assert b"of this run alone" in receive(terminal, 60, until=b"of this run alone")
-        settle(terminal)
-        os.write(terminal, b"V")
-        assert b"20,480" in receive(terminal, 60, until=b"20,480")
-        settle(terminal)
-        for key in (b"\x1b[C", b"\x1b[B", b"\x1b[D", b"\x1b[A"):
-            os.write(terminal, key)
-            sent = receive(terminal, 20, until=b"\x1b") + receive(terminal, QUIET)
+    with app_in_a_terminal(store, columns=200, rows=60) as app:
+        app.see(b"fp32")
+        app.press(ENTER)
+        app.see(b"of this run alone")
+        app.settle()
+        app.press(b"V")
+        app.see(b"20,480")
+        app.settle()
+        for key in ARROWS:
+            app.press(key)
+            sent = app.receive(20, until=b"\x1b") + app.receive(QUIET)
             assert 0 < len(sent) < 1024, key
-        assert receive(terminal, 3) == b""
-        os.write(terminal, b"q")
-        receive(terminal, 30)
-        assert process.wait(20) == 0
 
 
 def test_a_path_that_is_no_folder_is_one_line_and_exit_code_2(tmp_path: Path) -> None:

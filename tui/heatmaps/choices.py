@@ -7,10 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stores import open_store
+from tui.browser.rows import Row
 from tui.heatmaps.heatmap import Heatmap
 from tui.heatmaps.of_results import ResultMap, complete, maps_of
 from tui.heatmaps.of_run import Place, RunQuantity, measured
-from tui.rows import Row
+
+_HOLDS = {"probe": "probe accuracy, and more", "patch": "patch effect, and more"}
+"""What is above all in results of a kind, as long as they have not been opened."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,7 @@ class OfResult:
     @property
     def name(self) -> str:
         """As it is chosen by."""
-        return f"{self.path.stem}: {self.kind or 'unknown'}"
+        return f"{self.path.stem}: {_HOLDS.get(self.kind, self.kind or 'unknown')}"
 
 
 @dataclass(frozen=True)

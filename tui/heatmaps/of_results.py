@@ -2,13 +2,13 @@
 
 A result of any kind gives a map for each of its numbers whose axes are a step and a layer, whatever it is
 called; `NAME_low`, `NAME_high`, `NAME_n` and `NAME_samples` beside it are its interval and counts, as in all
-results. Patches lie on an axis of their own, and are laid out by `probes.effects`; similarity has a second
-step or layer, of which the last is taken.
+results. Patches lie on an axis of their own, and are laid out in `of_patches`; similarity has a second step
+or layer, of which the last is taken.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,32 +17,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stores.errors import SelectionError, StoreError
+from stores.errors import StoreError
 from tui.heatmaps.heatmap import Cells, Heatmap
+from tui.heatmaps.of_patches import maps_of_patches, off_zero
+from tui.heatmaps.result_map import ResultMap
 
 if TYPE_CHECKING:
     import xarray
 
 AXES = ("step", "layer")
 PATCH = "patch"
-CONTROL = "random"
 ALPHA = 0.05
 _PARTS = ("_low", "_high", "_n", "_samples", "_method")
 _OF_PROBES = {"n", "samples", "unit", "outer", "level", "method", "seed", "draws"}
 _ABOUT_ZERO = ("selectivity", "above")
-
-
-@dataclass(frozen=True)
-class ResultMap:
-    """A map of a result that can be made.
-
-    Attributes:
-        name: of the map, within its result.
-        make: makes it; may take a second, where intervals are drawn.
-    """
-
-    name: str
-    make: Callable[[], Heatmap]
 
 
 def maps_of(path: Path, sample: str, seed: int, variant: str) -> list[ResultMap]:
@@ -56,15 +44,26 @@ def maps_of(path: Path, sample: str, seed: int, variant: str) -> list[ResultMap]
 
     dataset = open_result(path)
     with complete(path):
-        if PATCH in dataset.dims:
-            return list(_of_patches(dataset))
-        if "measure" in dataset.attrs and str(dataset.attrs["measure"]) in dataset:
-            return [_of_similarity(dataset)] if _reduced_to_last(dataset) is not None else []
-        return [*_of_probe(dataset), *_of_variables(_of_this_run(dataset, sample, seed, variant))]
+        return list(maps_in(_of_this_run(dataset, sample, seed, variant)))
+
+
+def maps_in(dataset: xarray.Dataset) -> Iterator[ResultMap]:
+    """The maps of a result, the main one first, but for what has an axis of runs.
+
+    Raises:
+        LookupError: it lacks what results of its kind have.
+    """
+    if PATCH in dataset.dims:
+        yield from maps_of_patches(dataset)
+    elif "measure" in dataset.attrs and str(dataset.attrs["measure"]) in dataset:
+        yield from [_of_similarity(dataset)] if _reduced_to_last(dataset) is not None else []
+    else:
+        yield from maps_of_probe(dataset)
+        yield from _of_variables(dataset)
 
 
 @contextmanager
-def complete(path: Path) -> Iterator[None]:
+def complete(path: Path | str) -> Iterator[None]:
     """A result of another version, or of somebody else's making, may lack what is looked for in it.
 
     Raises:
@@ -75,80 +74,6 @@ def complete(path: Path) -> Iterator[None]:
     except (LookupError, AttributeError, TypeError, ValueError) as error:
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         raise StoreError(f"{path}: lacks what results of its kind have ({reason})") from error
-
-
-def _of_patches(dataset: xarray.Dataset) -> Iterator[ResultMap]:
-    from probes import sweeps
-    from probes.effects import PLAIN
-
-    directions = list(dict.fromkeys(dataset["direction"].values.tolist()))
-    for effect in sweeps.known_effects(dataset):
-        places = sweeps.places_of(dataset)
-        for place, name in zip(places, sweeps.place_names(places), strict=True):
-            for direction in directions:
-                has_all = (dataset["direction"] == direction) & (dataset["control"] == PLAIN)
-                if bool(has_all.any()):
-                    told = f"{effect}, {direction}" + (f", {name}" if name else "")
-                    yield ResultMap(told, _Patched(dataset, effect, direction, place))
-
-
-@dataclass(frozen=True)
-class _Patched:
-    """Makes the map of one effect of patches in one direction at one place."""
-
-    dataset: xarray.Dataset
-    effect: str
-    direction: str
-    place: dict[str, Any]
-
-    def __call__(self) -> Heatmap:
-        from probes import effects, sweeps
-        from probes.patches import in_words
-
-        place = dict(self.place)
-        chosen = self.dataset
-        if sweeps.SCALE in place:
-            chosen = chosen.isel(patch=np.flatnonzero(chosen[sweeps.SCALE].values == place.pop(sweeps.SCALE)))
-        cells = effects.grid(chosen, self.effect, self.direction, **place)
-        marked, mark = self._marked(chosen, cells, place)
-        return Heatmap(
-            title=(f"{in_words(chosen, self.effect)}; {self.direction}, {sweeps.place_text(self.place)}"),
-            steps=tuple(map(str, cells["steps"].values.tolist())),
-            layers=tuple(map(str, cells["layer"].values.tolist())),
-            values=cells["value"].values,
-            low=cells["low"].values,
-            high=cells["high"].values,
-            n=cells["n"].values,
-            samples=cells["samples"].values,
-            counted=("patch", "patches"),
-            marked=marked,
-            mark=mark,
-            centre=0.0 if float(np.nanmin(cells["value"].values)) < 0 else None,
-            note=sweeps.counted(cells.stack(cell=("steps", "layer"))),
-        )
-
-    def _marked(
-        self, chosen: xarray.Dataset, cells: xarray.Dataset, place: Mapping[str, str]
-    ) -> tuple[NDArray[np.bool_] | None, str]:
-        """Which cells do more or less than the control random, pair by pair; without it, than nothing."""
-        from probes import effects
-        from probes.patches import choose
-
-        here = choose(chosen, direction=self.direction, **place)
-        if CONTROL not in here["control"].values:
-            return _off_zero(cells["low"].values, cells["high"].values), "its interval does not hold 0"
-        labels = ("first_step", "last_step", "layer")
-        try:
-            over = effects.over_control(here, self.effect, CONTROL, labels)
-        except SelectionError:
-            # Nothing is known of the control: there is nothing to hold the cells against.
-            return None, ""
-        apart = over.isel(cell=np.flatnonzero(_off_zero(over["low"].values, over["high"].values)))
-        found = set(zip(*(apart[name].values.tolist() for name in labels), strict=True))
-        spans = zip(cells["first_step"].values.tolist(), cells["last_step"].values.tolist(), strict=True)
-        layers = cells["layer"].values.tolist()
-        marked = [[(*span, layer) in found for layer in layers] for span in spans]
-        return np.array(marked), f"differs from the control {CONTROL}, pair by pair"
 
 
 def _of_similarity(dataset: xarray.Dataset) -> ResultMap:
@@ -183,7 +108,7 @@ def _reduced_to_last(dataset: xarray.Dataset) -> tuple[xarray.Dataset, str] | No
     return (kept, to) if set(kept[str(dataset.attrs["measure"])].dims) == set(AXES) else None
 
 
-def _of_probe(dataset: xarray.Dataset) -> Iterator[ResultMap]:
+def maps_of_probe(dataset: xarray.Dataset) -> Iterator[ResultMap]:
     """A probe's score, whose interval and test have names of their own."""
     if not {"score", "low", "high", "p", "metric"} <= {*dataset.variables, *dataset.attrs}:
         return
@@ -203,6 +128,7 @@ def _of_probe(dataset: xarray.Dataset) -> Iterator[ResultMap]:
             marked=p < ALPHA if np.isfinite(p).any() else None,
             mark=f"family-wise p < {ALPHA}",
             note=how(dataset),
+            measure=metric_name(dataset),
         )
 
     yield ResultMap("score", make)
@@ -237,15 +163,16 @@ def _of_variables(dataset: xarray.Dataset) -> Iterator[ResultMap]:
             yield ResultMap(name, _Variable(dataset, name))
         elif others[0] in dataset.coords and dataset[others[0]].dtype.kind == "U":
             for label in dataset[others[0]].values.tolist():
-                yield ResultMap(f"{name}, {label}", _Variable(dataset.sel({others[0]: label}), name))
+                yield ResultMap(f"{name}, {label}", _Variable(dataset.sel({others[0]: label}), name, label))
 
 
 @dataclass(frozen=True)
 class _Variable:
-    """Makes the map of one variable."""
+    """Makes the map of one variable; ``of`` names its entry along one more axis."""
 
     dataset: xarray.Dataset
     name: str
+    of: str = ""
 
     def __call__(self) -> Heatmap:
         dataset, name = self.dataset, self.name
@@ -254,7 +181,7 @@ class _Variable:
         is_about_zero = name.startswith(_ABOUT_ZERO)
         marked = None
         if is_about_zero and "low" in laid_out:
-            marked = _off_zero(laid_out["low"], laid_out["high"])
+            marked = off_zero(laid_out["low"], laid_out["high"])
         return Heatmap(
             title=self._title(),
             **laid_out,
@@ -264,6 +191,7 @@ class _Variable:
             mark="its interval does not hold 0",
             centre=0.0 if is_about_zero else None,
             note=self._note(),
+            measure=self._title(),
         )
 
     def _note(self) -> str:
@@ -286,22 +214,20 @@ class _Variable:
         return ("", "") if of_mean else (f"{stem}_low", f"{stem}_high")
 
     def _title(self) -> str:
+        return f"{self._words()}, {self.of}" if self.of else self._words()
+
+    def _words(self) -> str:
         stem = self.name.removesuffix("_mean")
         if stem != self.name and stem in self.dataset:
             return f"{self.dataset[stem].attrs.get('long_name') or stem}, mean over runs"
         return str(self.dataset[self.name].attrs.get("long_name") or self.name.replace("_", " "))
 
 
-def _off_zero(low: Cells, high: Cells) -> NDArray[np.bool_]:
-    """Where intervals do not hold 0; unknown ones are taken to."""
-    return (low > 0) | (high < 0)
-
-
 def _laid_out(dataset: xarray.Dataset, name: str, low: str, high: str) -> dict[str, Any]:
     """Labels, values and interval as `Heatmap` takes them."""
     made: dict[str, Any] = {
-        "steps": tuple(map(str, dataset["step"].values.tolist())),
-        "layers": tuple(map(str, dataset["layer"].values.tolist())),
+        "columns": tuple(map(str, dataset["step"].values.tolist())),
+        "rows": tuple(map(str, dataset["layer"].values.tolist())),
         "values": _array(dataset, name),
     }
     if {low, high} <= set(map(str, dataset.data_vars)):

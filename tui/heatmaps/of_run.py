@@ -69,8 +69,8 @@ def measured(run: Run, place: Place, quantity: RunQuantity) -> Iterator[tuple[He
     values = np.full((len(info.steps), len(info.layers)), np.nan)
     heatmap = Heatmap(
         title=f"{quantity.title(info)}, {place}",
-        steps=tuple(map(str, info.steps)),
-        layers=tuple(map(str, info.layers)),
+        columns=tuple(map(str, info.steps)),
+        rows=tuple(map(str, info.layers)),
         values=values,
         note=f"of this run alone, so there is no interval; {run.sample}, seed {run.seed}, {run.variant}",
     )

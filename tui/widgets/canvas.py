@@ -21,8 +21,8 @@ PLAIN = Style()
 class Canvas(Widget):
     """Lines of cells. What is painted is compared with what was there, and the same is not sent again."""
 
-    def __init__(self, *, id: str | None = None) -> None:
-        super().__init__(id=id)
+    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
+        super().__init__(id=id, classes=classes)
         self._lines: list[Line] = []
 
     def paint(self, lines: Sequence[Line]) -> None:

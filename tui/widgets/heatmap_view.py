@@ -2,68 +2,54 @@
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
-from rich.color import Color
 from rich.segment import Segment
-from rich.style import Style
 from textual.app import ComposeResult
 from textual.containers import Horizontal
-from textual.events import Click, Resize
+from textual.events import Resize
 from textual.geometry import Region
 from textual.message import Message
-from textual.strip import Strip
 from textual.widget import Widget
 
-from tui.heatmaps.heatmap import Heatmap, number_text
-from tui.heatmaps.scale import LEVELS, UNKNOWN, Colour, Scale, ink
+from tui.heatmaps.heatmap import Heatmap
 from tui.keys import bindings
 from tui.widgets.canvas import PLAIN, Canvas, Line, cells_of
+from tui.widgets.heatmap_cells import CHOSEN, HeatmapCells, columns_line
+from tui.widgets.heatmap_piece import HeatmapPiece
 
 WIDEST, TALLEST = 8, 3
 """Of a cell."""
 BESIDE = 27
 """Columns left free at the right for the words beside the profile below, if cells stay wide enough."""
-MOST_COLUMNS = 24
-"""Of more steps two share a widget, as each widget takes time to place."""
+GAP, LEAST_BESIDE = 3, 2
+"""Columns between a map and that beside it, and how wide the cells of both are at least."""
+MOST_PIECES = 24
+"""Of more columns two share a widget, as each widget takes time to place."""
 LEAP = 5
 """Layers that a page key passes."""
-_CHOSEN = Style(reverse=True, bold=True)
-
-
-class HeatmapColumn(Widget):
-    """The cells of one step, or of two.
-
-    A widget of its own, since a terminal is sent whole pieces of a line from the left edge of a widget on: so
-    moving the cursor sends a few cells and not the row that they are in.
-    """
-
-    def __init__(self, view: HeatmapView, place: int) -> None:
-        super().__init__()
-        self._view = view
-        self._place = place
-
-    def render_line(self, y: int) -> Strip:
-        """A line of a cell."""
-        return Strip(self._view.segments(self._place, y), self.size.width)
-
-    def on_click(self, event: Click) -> None:
-        """Put the cursor there."""
-        self._view.click(self._place, event.x, event.y)
 
 
 class HeatmapView(Widget):
-    """Steps to the right, layers downwards, labels at both, and a line that says what colours mean.
+    """Columns to the right, rows downwards, labels at both, and a line that says what colours mean.
 
-    A map that is larger than the room for it scrolls with the cursor.
+    A map that is larger than the room for it scrolls with the cursor. A map that it is held against stands
+    beside it, in the same colours, where there is room for both.
 
     Attributes:
         heatmap: what is shown.
-        at_step, at_layer: the cursor's indices.
-        first_step, first_layer: the indices of the first that are shown.
+        at_column, at_row: the cursor's indices.
+        first_column, first_row: the indices of the first that are shown.
     """
 
     BINDINGS = bindings("heatmap")
+    DEFAULT_CSS = """
+    HeatmapView { height: 1fr; layout: vertical; }
+    #heatmap-body { height: auto; }
+    #heatmap-own, #heatmap-beside { height: 1fr; width: auto; }
+    #heatmap-beside { margin-left: 3; }
+    #columns-axis, #legend { height: 1; }
+    HeatmapPiece, #rows-axis { height: 1fr; }
+    HeatmapView:focus #columns-axis { text-style: bold; }
+    """
     can_focus = True
 
     class Moved(Message):
@@ -72,45 +58,38 @@ class HeatmapView(Widget):
     def __init__(self) -> None:
         super().__init__(id="heatmap")
         self.heatmap: Heatmap | None = None
-        self.at_step = self.at_layer = 0
-        self.first_step = self.first_layer = 0
+        self.at_column = self.at_row = 0
+        self.first_column = self.first_row = 0
         self._has_digits = False
-        self._scale: Scale | None = None
+        self._cells: HeatmapCells | None = None
         self._cell = (1, 1)
         self._room = (1, 1)
         self._together = 1
-        self._levels: NDArray[np.int64] | None = None
-        self._digits: NDArray[np.int64] | None = None
-        self._cell_styles: list[Style] = []
-        self._columns: list[HeatmapColumn] = []
+        self._pieces: list[HeatmapPiece] = []
+        self._pieces_beside: list[HeatmapPiece] = []
+        self._has_beside = False
 
     def compose(self) -> ComposeResult:  # noqa: D102
-        yield Canvas(id="steps-axis")
+        yield Canvas(id="columns-axis")
         with Horizontal(id="heatmap-body"):
-            yield Canvas(id="layers-axis")
+            yield Canvas(id="rows-axis")
+            yield Horizontal(id="heatmap-own")
+            yield Horizontal(id="heatmap-beside")
         yield Canvas(id="legend")
 
     # What it shows
 
     def show(self, heatmap: Heatmap) -> None:
-        """Show a map; the cursor stays on its step and layer, by their labels, where the map has them."""
+        """Show a map; the cursor stays on its column and row, by their labels, where the map has them."""
         before = self.heatmap
-        if before is not None and (before.steps, before.layers) != (heatmap.steps, heatmap.layers):
-            self.at_step = _same(before.steps, self.at_step, heatmap.steps)
-            self.at_layer = _same(before.layers, self.at_layer, heatmap.layers)
+        if before is not None and (before.columns, before.rows) != (heatmap.columns, heatmap.rows):
+            self.at_column = _same(before.columns, self.at_column, heatmap.columns)
+            self.at_row = _same(before.rows, self.at_row, heatmap.rows)
         self.heatmap = heatmap
-        self._scale = Scale.of(heatmap.values, heatmap.centre)
-        self._levels = self._scale.levels(heatmap.values) if self._scale else None
-        self._digits = self._scale.digits(heatmap.values) if self._scale else None
-        self.restyle()
-        # Of a map of few layers, what stands below it stays near.
-        self.styles.max_height = len(heatmap.layers) * TALLEST + 2
+        self._cells = HeatmapCells(heatmap, self.app.current_theme.dark)
+        # Of a map of few rows, what stands below it stays near.
+        self.styles.max_height = len(heatmap.rows) * TALLEST + 2
         self._lay_out()
-
-    def restyle(self) -> None:
-        """Take the colours of the theme."""
-        colours = self._scale.colours(self.app.current_theme.dark) if self._scale else ()
-        self._cell_styles = [Style(color=_rich(ink(colour)), bgcolor=_rich(colour)) for colour in colours]
 
     @property
     def column_places(self) -> tuple[int, int]:
@@ -118,50 +97,68 @@ class HeatmapView(Widget):
         return self._gutter, self._cell[0]
 
     @property
-    def visible_steps(self) -> range:
-        """The indices of the steps that are shown."""
-        return range(self.first_step, self.first_step + self._room[0])
+    def visible_columns(self) -> range:
+        """The indices of the columns that are shown."""
+        return range(self.first_column, self.first_column + self._room[0])
 
-    def _move(self, steps: int, layers: int) -> None:
-        self.put(self.at_step + steps, self.at_layer + layers)
+    def _move(self, columns: int, rows: int) -> None:
+        self.put(self.at_column + columns, self.at_row + rows)
 
-    def put(self, step: int, layer: int) -> None:
+    def follow(self, other: HeatmapView) -> None:
+        """Put the cursor where it is in another map, as far as this one has that place on the same axes."""
+        mine, its = self.heatmap, other.heatmap
+        if mine is None or its is None:
+            return
+        if (mine.column_name, mine.row_name) == (its.column_name, its.row_name):
+            self.put(
+                _same(its.columns, other.at_column, mine.columns), _same(its.rows, other.at_row, mine.rows)
+            )
+
+    def put(self, column: int, row: int) -> None:
         """Put the cursor on a cell, by its indices, or the nearest there is."""
         if self.heatmap is None or not self.heatmap.values.size:
             return
-        before = self.at_step, self.at_layer
+        before = self.at_column, self.at_row
         count = self.heatmap.values.shape
-        self.at_step, self.at_layer = max(0, min(step, count[0] - 1)), max(0, min(layer, count[1] - 1))
-        if (self.at_step, self.at_layer) == before:
+        self.at_column, self.at_row = max(0, min(column, count[0] - 1)), max(0, min(row, count[1] - 1))
+        if (self.at_column, self.at_row) == before:
             return
         if self._scroll():
             self._repaint()
         else:
-            for cell in (before, (self.at_step, self.at_layer)):
+            for cell in (before, (self.at_column, self.at_row)):
                 self._refresh_cell(*cell)
             self._paint_axes()
         self.post_message(self.Moved())
 
-    def layer_at(self, y: int) -> int:
-        """The index of the layer that is shown in a line."""
-        return self.first_layer + y // self._cell[1]
+    def row_at(self, y: int) -> int:
+        """The index of the row that is shown in a line."""
+        return self.first_row + y // self._cell[1]
 
-    def click(self, column: int, x: int, y: int) -> None:
-        """Put the cursor on the cell at a place within a column, counted from the first that is shown."""
-        self.put(self.first_step + column * self._together + x // self._cell[0], self.layer_at(y))
+    def click(self, piece: int, x: int, y: int) -> None:
+        """Put the cursor on the cell at a place within a piece, counted from the first that is shown."""
+        self.put(self.first_column + piece * self._together + x // self._cell[0], self.row_at(y))
 
-    def segments(self, column: int, y: int) -> list[Segment]:
-        """The line ``y`` of a column, counted from the first that is shown."""
-        first = column * self._together
-        return [self._segment(place, y) for place in range(first, min(first + self._together, self._room[0]))]
+    def segments(self, piece: int, y: int, is_beside: bool = False) -> list[Segment]:
+        """The line ``y`` of a piece of the map, or of that beside it; pieces count from the first shown."""
+        first = piece * self._together
+        places = range(first, min(first + self._together, self._room[0]))
+        return [self._segment(place, y, is_beside) for place in places]
 
-    def _segment(self, place: int, y: int) -> Segment:
+    def _segment(self, place: int, y: int, is_beside: bool) -> Segment:
         width, height = self._cell
-        step, layer = self.first_step + place, self.layer_at(y)
-        heatmap = self.heatmap
-        if heatmap is None or step >= len(heatmap.steps) or layer >= len(heatmap.layers):
+        column, row = self.first_column + place, self.row_at(y)
+        heatmap, cells = self.heatmap, self._cells
+        if heatmap is None or cells is None or column >= len(heatmap.columns) or row >= len(heatmap.rows):
             return Segment(" " * width, self.rich_style)
-        text, style = self._cell_look(heatmap, step, layer)
+        text, style = cells.cell(
+            column,
+            row,
+            width,
+            is_beside=is_beside,
+            is_here=(column, row) == (self.at_column, self.at_row),
+            in_digits=self._in_digits,
+        )
         if y % height != (height - 1) // 2:
             # The cursor is in the line of the text alone, which is all that is sent when it moves.
             text, style = " " * width, style if style.bgcolor else PLAIN
@@ -174,196 +171,148 @@ class HeatmapView(Widget):
 
     # Keys
 
-    def action_step_before(self) -> None:
-        """Go to the step before."""
+    def action_column_before(self) -> None:
+        """Go to the column before."""
         self._move(-1, 0)
 
-    def action_step_after(self) -> None:
-        """Go to the step after."""
+    def action_column_after(self) -> None:
+        """Go to the column after."""
         self._move(1, 0)
 
-    def action_layer_before(self) -> None:
-        """Go to the layer before."""
+    def action_row_before(self) -> None:
+        """Go to the row before."""
         self._move(0, -1)
 
-    def action_layer_after(self) -> None:
-        """Go to the layer after."""
+    def action_row_after(self) -> None:
+        """Go to the row after."""
         self._move(0, 1)
 
-    def action_layers_before(self) -> None:
-        """Go several layers back."""
+    def action_rows_before(self) -> None:
+        """Go several rows back."""
         self._move(0, -LEAP)
 
-    def action_layers_after(self) -> None:
-        """Go several layers on."""
+    def action_rows_after(self) -> None:
+        """Go several rows on."""
         self._move(0, LEAP)
 
-    def action_first_step(self) -> None:
-        """Go to the first step."""
-        self.put(0, self.at_layer)
+    def action_first_column(self) -> None:
+        """Go to the first column."""
+        self.put(0, self.at_row)
 
-    def action_last_step(self) -> None:
-        """Go to the last step."""
-        self.put(len(self.heatmap.steps) - 1 if self.heatmap else 0, self.at_layer)
+    def action_last_column(self) -> None:
+        """Go to the last column."""
+        self.put(len(self.heatmap.columns) - 1 if self.heatmap else 0, self.at_row)
 
     def action_digits(self) -> None:
         """Show digits in place of colours, or colours again."""
         self._has_digits = not self._has_digits
         self._repaint()
 
-    # How cells look
+    # How it is laid out
 
     @property
     def _in_digits(self) -> bool:
         return self._has_digits or self.app.no_color
 
-    def _cell_look(self, heatmap: Heatmap, step: int, layer: int) -> tuple[str, Style]:
-        width = self._cell[0]
-        is_here = (step, layer) == (self.at_step, self.at_layer)
-        mark = "*" if heatmap.is_marked(step, layer) else ""
-        level = UNKNOWN if self._levels is None else int(self._levels[step, layer])
-        inner = self._inner_text(heatmap, step, layer, level, mark)
-        if level == UNKNOWN or self._in_digits:
-            style = _CHOSEN if is_here else Style(underline=True) if mark and width == 1 else PLAIN
-            return (inner.center(width), style)
-        if is_here:
-            inner = ("#" if mark else "+") if width == 1 else f"[{inner[: width - 2]:^{width - 2}}"
-            inner = inner if width == 1 else f"{inner}]" if width > 2 else f"[{mark or ']'}"
-            return inner, self._cell_styles[level] + Style(bold=True)
-        return inner.center(width), self._cell_styles[level]
-
-    def _inner_text(self, heatmap: Heatmap, step: int, layer: int, level: int, mark: str) -> str:
-        width = self._cell[0]
-        if level == UNKNOWN:
-            return "."
-        if width >= WIDEST - 1:
-            number = f"{float(heatmap.values[step, layer]):.2g}"
-            if len(number) + len(mark) <= width - 2:
-                return number + mark
-        if not self._in_digits:
-            return mark
-        digit = "" if self._digits is None else str(int(self._digits[step, layer]))
-        return digit + (mark if width > 1 else "")
-
-    # How they are laid out
-
     @property
     def _gutter(self) -> int:
-        labels = self.heatmap.layers if self.heatmap else ()
+        labels = self.heatmap.rows if self.heatmap else ()
         return max((len(label) for label in labels), default=0) + 1
 
     def _lay_out(self) -> None:
         heatmap, (width, height) = self.heatmap, self.size
         if heatmap is None or not width or not height:
             return
-        steps, layers = max(1, len(heatmap.steps)), max(1, len(heatmap.layers))
+        columns, rows = max(1, len(heatmap.columns)), max(1, len(heatmap.rows))
         across, down = max(1, width - self._gutter - 1), max(1, height - 2)
-        cell_height = max(1, min(TALLEST, down // layers))
-        wide = (across - BESIDE) // steps
-        self._cell = max(1, min(WIDEST, wide if wide > 1 else across // steps, 4 * cell_height)), cell_height
-        self._room = min(steps, across // self._cell[0]), max(1, min(layers, down // cell_height))
-        body = self.query_one("#heatmap-body")
-        self._together = 1 if self._room[0] <= MOST_COLUMNS else 2
-        needed = -(-self._room[0] // self._together)
-        new = [HeatmapColumn(self, place) for place in range(len(self._columns), needed)]
-        self._columns += new
-        body.mount(*new)
-        for place, column in enumerate(self._columns):
-            column.display = place < needed
-            held = min(self._together, self._room[0] - place * self._together)
-            column.styles.width = max(0, held) * self._cell[0]
-        body.styles.height = self._room[1] * cell_height
-        self.query_one("#layers-axis").styles.width = self._gutter
+        half = (across - GAP) // 2
+        self._has_beside = heatmap.beside is not None and half // columns >= LEAST_BESIDE
+        cell_height = max(1, min(TALLEST, down // rows))
+        wide = half // columns if self._has_beside else (across - BESIDE) // columns
+        widest = min(WIDEST, wide if wide > 1 else across // columns, 4 * cell_height)
+        self._cell = max(1, widest), cell_height
+        self._room = min(columns, across // self._cell[0]), max(1, min(rows, down // cell_height))
+        self._together = 1 if self._room[0] <= MOST_PIECES else 2
+        self._lay_out_pieces(self._pieces, "#heatmap-own", self._room[0])
+        self._lay_out_pieces(self._pieces_beside, "#heatmap-beside", self._room[0] if self._has_beside else 0)
+        self.query_one("#heatmap-body").styles.height = self._room[1] * cell_height
+        self.query_one("#rows-axis").styles.width = self._gutter
         self._scroll()
         self._repaint()
+
+    def _lay_out_pieces(self, pieces: list[HeatmapPiece], home: str, room: int) -> None:
+        """As many pieces as so many columns need."""
+        needed = -(-room // self._together)
+        new = [
+            HeatmapPiece(self, place, pieces is self._pieces_beside) for place in range(len(pieces), needed)
+        ]
+        pieces += new
+        self.query_one(home).mount(*new)
+        for place, piece in enumerate(pieces):
+            piece.display = place < needed
+            held = min(self._together, room - place * self._together)
+            piece.styles.width = max(0, held) * self._cell[0]
 
     def _scroll(self) -> bool:
         """Bring the cursor into view; whether that moved the map."""
         if self.heatmap is None:
             return False
-        before = self.first_step, self.first_layer
-        self.first_step = _first(self.first_step, self.at_step, self._room[0], len(self.heatmap.steps))
-        self.first_layer = _first(self.first_layer, self.at_layer, self._room[1], len(self.heatmap.layers))
-        return (self.first_step, self.first_layer) != before
+        before = self.first_column, self.first_row
+        columns, rows = self.heatmap.values.shape
+        self.first_column = _first(self.first_column, self.at_column, self._room[0], columns)
+        self.first_row = _first(self.first_row, self.at_row, self._room[1], rows)
+        return (self.first_column, self.first_row) != before
 
     # Painting
 
     def _repaint(self) -> None:
-        for column in self._columns:
-            column.refresh()
+        for piece in (*self._pieces, *self._pieces_beside):
+            piece.refresh()
         self._paint_axes()
         self.query_one("#legend", Canvas).paint([self._legend()])
 
-    def _refresh_cell(self, step: int, layer: int) -> None:
-        place, below = step - self.first_step, layer - self.first_layer
+    def _refresh_cell(self, column: int, row: int) -> None:
+        place, below = column - self.first_column, row - self.first_row
         if 0 <= place < self._room[0] and 0 <= below < self._room[1]:
             width, height = self._cell
             line = below * height + (height - 1) // 2
-            column, within = divmod(place, self._together)
-            self._columns[column].refresh(Region(within * width, line, width, 1))
+            piece, within = divmod(place, self._together)
+            for pieces in (self._pieces, self._pieces_beside if self._has_beside else []):
+                if piece < len(pieces):
+                    pieces[piece].refresh(Region(within * width, line, width, 1))
 
     def _paint_axes(self) -> None:
         heatmap = self.heatmap
         if heatmap is None:
             return
-        self.query_one("#steps-axis", Canvas).paint([self._steps_line(heatmap)])
+        self.query_one("#columns-axis", Canvas).paint([self._columns_line(heatmap)])
         height, rows = self._cell[1], []
         for below in range(self._room[1]):
-            layer = self.first_layer + below
-            style = _CHOSEN if layer == self.at_layer else PLAIN
-            label = f"{heatmap.layers[layer]:>{self._gutter - 1}}"
+            row = self.first_row + below
+            style = CHOSEN if row == self.at_row else PLAIN
+            label = f"{heatmap.rows[row]:>{self._gutter - 1}}"
             for line in range(height):
                 is_middle = line == (height - 1) // 2
                 rows.append([*cells_of(label, style), (" ", PLAIN)] if is_middle else [])
-        self.query_one("#layers-axis", Canvas).paint(rows)
+        self.query_one("#rows-axis", Canvas).paint(rows)
 
-    def _steps_line(self, heatmap: Heatmap) -> Line:
+    def _columns_line(self, heatmap: Heatmap) -> Line:
         gutter, width = self.column_places
-        end = gutter + self._room[0] * width
-        line = cells_of(" " * end)
-        free = 0
-        for place, step in enumerate(self.visible_steps):
-            label, at = heatmap.steps[step], gutter + place * width
-            at += (width - len(label)) // 2 if width > len(label) else 0
-            if at >= free and at + len(label) <= end and step != self.at_step:
-                line[at : at + len(label)] = cells_of(label)
-                free = at + len(label) + 1
-        here = heatmap.steps[self.at_step]
-        at = gutter + (self.at_step - self.first_step) * width
-        at = min(at + max(0, (width - len(here)) // 2), max(gutter, end - len(here)))
-        # A neighbour's label that would touch that of the cursor gives way.
-        for x in _touching(line, at, at + len(here)):
-            line[x] = (" ", PLAIN)
-        line[at : at + len(here)] = cells_of(here, _CHOSEN)
-        hidden = ("<" if self.first_step else "") + (
-            ">" if self.first_step + self._room[0] < len(heatmap.steps) else ""
+        line = columns_line(heatmap.columns, self.visible_columns, self.at_column, gutter, width)
+        if self._has_beside:
+            return [*line, *cells_of(f"{'':{GAP}}{heatmap.beside_name}"[: GAP + len(line) - gutter])]
+        hidden = ("<" if self.first_column else "") + (
+            ">" if self.first_column + self._room[0] < len(heatmap.columns) else ""
         )
-        return [*line, *cells_of(f" {hidden} step" if hidden else " step")]
+        return [*line, *cells_of(f" {hidden} {heatmap.column_name}".replace("  ", " "))]
 
     def _legend(self) -> Line:
-        heatmap, scale = self.heatmap, self._scale
-        if heatmap is None or scale is None:
-            return cells_of("layer")
-        low, high = scale.text()
-        line = cells_of("layer  ")
-        if self._in_digits:
-            line += cells_of(f"0 is {low}, 9 is {high}")
-        else:
-            line += cells_of(f"{low} ")
-            line += [(" ", Style(bgcolor=style.bgcolor)) for style in self._cell_styles[:LEVELS]]
-            line += cells_of(f" {high}")
-        if scale.centre is not None:
-            line += cells_of(f", centre {number_text(scale.centre)}")
-        if heatmap.marked is not None:
-            line += cells_of(f"   * {heatmap.mark}")
-        if self._room[1] < len(heatmap.layers):
-            shown = heatmap.layers[self.first_layer], heatmap.layers[self.first_layer + self._room[1] - 1]
-            line += cells_of(f"   {shown[0]}-{shown[1]} of {len(heatmap.layers)} layers")
+        heatmap, cells = self.heatmap, self._cells
+        line = cells.scale_line(self._in_digits) if cells is not None else []
+        if heatmap is not None and line and self._room[1] < len(heatmap.rows):
+            shown = heatmap.rows[self.first_row], heatmap.rows[self.first_row + self._room[1] - 1]
+            line += cells_of(f"   {heatmap.row_name} {shown[0]} to {shown[1]} of {len(heatmap.rows)}")
         return line
-
-
-def _rich(colour: Colour) -> Color:
-    return Color.from_rgb(*colour)
 
 
 def _same(before: tuple[str, ...], place: int, now: tuple[str, ...]) -> int:
@@ -381,13 +330,3 @@ def _first(first: int, cursor: int, room: int, count: int) -> int:
     if not first <= cursor < first + room:
         first = cursor - room // 2
     return max(0, min(first, count - room))
-
-
-def _touching(line: Line, start: int, end: int) -> list[int]:
-    """The columns of labels that lie at or next to a span."""
-    found = list(range(start, min(end, len(line))))
-    for at, step in ((start - 1, -1), (end, 1)):
-        while 0 <= at < len(line) and line[at][0] != " ":
-            found.append(at)
-            at += step
-    return found

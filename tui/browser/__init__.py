@@ -1,0 +1,1 @@
+"""The place of runs: a table of them, and the detail of one."""

@@ -1,0 +1,1 @@
+"""The screen of pictures: what each step sees as the end."""

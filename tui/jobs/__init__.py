@@ -1,0 +1,1 @@
+"""The place where jobs are looked after."""

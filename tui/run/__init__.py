@@ -1,0 +1,1 @@
+"""The screen of one run: its heatmaps, first image, prompt and facts."""
