@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import inspect
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -17,11 +18,18 @@ from PIL import Image
 import cosinterp as ci
 from cosinterp.errors import ModelError, SampleError, TraceError
 from cosinterp.models.families import anatomy_of
+from cosinterp.models.geometry import Size
 from cosinterp.models.probe import probe_sample
-from tests.families.hunyuan_video15 import ROWS
+from tests.families.hunyuan_video15 import ROWS, short_texts
 from tests.families.row import FamilyRow
 
 FROM_TEXT, FROM_IMAGE = ROWS
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_tokens() -> Iterator[None]:
+    with short_texts():
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -134,3 +142,13 @@ def test_a_guider_that_is_switched_off_leaves_one_branch_and_no_scale() -> None:
 def test_guiders_that_are_not_understood_are_refused(guider: Callable[[], Any], message: str) -> None:
     with pytest.raises(ModelError, match=message):
         anatomy_of(_guided_by(guider()), "odd")
+
+
+def test_the_text_stream_has_as_many_tokens_as_the_pipeline_says() -> None:
+    short = FROM_TEXT.build()
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(HunyuanVideo15Pipeline, "__init__", inspect.unwrap(HunyuanVideo15Pipeline.__init__))
+        whole = FROM_TEXT.build()
+    size = Size(FROM_TEXT.size["height"], FROM_TEXT.size["width"], FROM_TEXT.size["num_frames"])
+    found = [anatomy_of(pipeline, "tokens").stream_grid("text", size, {}) for pipeline in (short, whole)]
+    assert found == [FROM_TEXT.grids["text"], (1, 1, 1000 + 256 + 729)]

@@ -26,9 +26,10 @@ _ENVIRONMENT = {
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_DEDUP_LOGS_SKIP_REGEX": ".",
-    # A lost node is known after four seconds instead of a quarter of a minute.
+    # A lost node is known after eight seconds instead of a quarter of a minute. One that has to wait for a
+    # busy processor is not lost.
     "RAY_health_check_period_ms": "500",
-    "RAY_health_check_failure_threshold": "8",
+    "RAY_health_check_failure_threshold": "16",
 }
 
 

@@ -84,10 +84,20 @@ def executor(two_nodes: Any) -> RayExecutor:
 
 
 @pytest.fixture(scope="module")
-def team(two_nodes: Any, executor: RayExecutor, prepared: Prepared) -> Iterator[Team]:
+def patience() -> Iterator[pytest.MonkeyPatch]:
+    with pytest.MonkeyPatch.context() as patch:
+        yield patch
+
+
+@pytest.fixture(scope="module")
+def team(
+    two_nodes: Any, executor: RayExecutor, prepared: Prepared, patience: pytest.MonkeyPatch
+) -> Iterator[Team]:
     """The same two actors for all tests, which end with their team."""
     assert prepared.recipe is not None
     wanted = model_settings(prepared.model)
+    # Where all processors are busy, the second comes long after the first.
+    patience.setattr("cosinterp.ensembles.actors.team._PATIENCE", 120.0)
     with executor:
         with Team(executor, prepared.recipe, wanted, 3, lambda text: None) as hired:
             hired.fill()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,9 @@ MAZES = 2
 
 @pytest.fixture(scope="module")
 def conditions(solver):
-    return encode_tasks(solver, make_tasks(3, MAZES))
+    """A corner of mazes: schemes do not look at what they merge, and attention takes a sixteenth."""
+    whole = encode_tasks(solver, make_tasks(3, MAZES))
+    return replace(whole, first_frame=whole.first_frame[..., :8, :8])
 
 
 def run(solver, conditions, scheme, **options) -> torch.Tensor:
@@ -240,7 +243,8 @@ def test_shrunk_noise_is_that_of_a_mean_of_seeds_with_the_same_clean_estimate(so
 
     A first step whose prediction is put in place, so that the clean estimate is the same for both.
     """
-    half, clean = 0.5, torch.randn(1, 8, 5, 16, 16, generator=torch.Generator().manual_seed(1))
+    sides = conditions.first_frame.shape[2:]
+    half, clean = 0.5, torch.randn(1, 8, *sides, generator=torch.Generator().manual_seed(1))
 
     def denoising(noise):
         return running.Denoising(
@@ -258,7 +262,7 @@ def test_shrunk_noise_is_that_of_a_mean_of_seeds_with_the_same_clean_estimate(so
         started.advance((started.latents - clean) / started.sigma)
         return started
 
-    noise = initial_noise([0], 5, 16, 16)
+    noise = initial_noise([0], *sides)
     sigma = denoising(noise).sigma
     expected = first_step(denoising((1 - sigma) * clean + half * (noise - (1 - sigma) * clean)))
     shrunk = first_step(denoising(noise))

@@ -12,20 +12,22 @@ from diffusers import WanImageToVideoPipeline, WanTransformer3DModel
 
 from cosinterp.errors import UserError
 from cosinterp.organism import maze_lessons, train_autoencoder, train_denoiser
-from cosinterp.organism.architecture import TransformerSize, build_vae
+from cosinterp.organism.architecture import TransformerSize
 from cosinterp.organism.config import CurriculumPhase, MazeTrainingConfig, load_config
 from cosinterp.organism.maze_lessons import MAZE_WAN, MazeLessons
 from cosinterp.organism.pool import LatentPool
 from cosinterp.organism.training import export, train
+from tests.tiny.maze_wan import narrow_vae
 
 CPU = torch.device("cpu")
 
 
 @pytest.fixture
 def config(monkeypatch) -> MazeTrainingConfig:
-    """A maze-wan of one narrow block, four iterations, two mazes to look at."""
+    """A narrow maze-wan of one block, four iterations, two mazes to look at."""
     monkeypatch.setattr(maze_lessons, "_EVALUATION_MAZES", 1)
     monkeypatch.setattr(maze_lessons, "_EVALUATION_STEPS", 1)
+    monkeypatch.setattr(train_autoencoder, "build_vae", narrow_vae)
     monkeypatch.setattr(train_autoencoder, "_MEASURED_BATCHES", 1)
     monkeypatch.setattr(train_autoencoder, "_MEASURED_BATCH_SIZE", 1)
     shipped = load_config()
@@ -91,7 +93,7 @@ LESSONS = NoLessons()
 
 
 def test_a_training_that_was_killed_goes_on_to_what_it_would_have_been(config, tmp_path):
-    vae = build_vae()
+    vae = narrow_vae()
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     whole.mkdir()
     parts.mkdir()
@@ -113,7 +115,7 @@ def test_a_training_that_was_killed_goes_on_to_what_it_would_have_been(config, t
 
 
 def test_a_finished_training_is_left_as_it_is(config, tmp_path):
-    vae = build_vae()
+    vae = narrow_vae()
     first = train_denoiser.train_denoiser(
         config, LESSONS, pools(), vae, tmp_path, CPU, None, quiet
     ).state_dict()
@@ -134,7 +136,7 @@ def test_a_bound_on_the_time_ends_the_training_with_a_checkpoint(config, tmp_pat
         long,
         LESSONS,
         pools(),
-        build_vae(),
+        narrow_vae(),
         tmp_path,
         CPU,
         8.0,
@@ -159,7 +161,7 @@ def test_the_loss_falls(config, tmp_path):
         replace(config, denoiser=settings),
         LESSONS,
         pools(),
-        build_vae(),
+        narrow_vae(),
         tmp_path,
         CPU,
         None,

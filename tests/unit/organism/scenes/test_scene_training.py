@@ -14,7 +14,7 @@ from transformers import PreTrainedTokenizerFast
 
 from cosinterp.errors import UserError
 from cosinterp.organism import train_autoencoder
-from cosinterp.organism.architecture import TransformerSize, build_tokenizer, build_transformer, build_vae
+from cosinterp.organism.architecture import TransformerSize, build_tokenizer, build_transformer
 from cosinterp.organism.pool import LatentPool
 from cosinterp.organism.rendering import FLOOR, WALL
 from cosinterp.organism.scenes import lessons
@@ -27,13 +27,15 @@ from cosinterp.organism.scenes.tasks import KINDS, TASKS, generate_scene
 from cosinterp.organism.scenes.train import load_start
 from cosinterp.organism.train_denoiser import train_denoiser
 from cosinterp.organism.training import Start, export, train
+from tests.tiny.maze_wan import narrow_vae
 
 
 @pytest.fixture
 def config(monkeypatch) -> SceneTrainingConfig:
-    """A scene-wan of one narrow block, two iterations, one scene of each task to look at."""
+    """A narrow scene-wan of one block, two iterations, one scene of each task to look at."""
     monkeypatch.setattr(lessons, "_EVALUATION_SCENES", 1)
     monkeypatch.setattr(lessons, "_EVALUATION_STEPS", 1)
+    monkeypatch.setattr(train_autoencoder, "build_vae", narrow_vae)
     monkeypatch.setattr(train_autoencoder, "_MEASURED_BATCHES", 1)
     monkeypatch.setattr(train_autoencoder, "_MEASURED_BATCH_SIZE", 1)
     shipped = load_scene_config()
@@ -99,7 +101,7 @@ def test_what_a_scene_shows_weighs_more_than_floor_and_wall(config):
 
 
 def test_training_writes_a_pipeline_of_both_tasks(config, tmp_path):
-    initial = build_vae()
+    initial = narrow_vae()
     target = train(config, partial(SceneLessons, config), tmp_path, torch.device("cpu"), start=Start(initial))
     lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert {"permanence", "grounding"} <= set(lines[-1])
@@ -116,7 +118,7 @@ def test_training_writes_a_pipeline_of_both_tasks(config, tmp_path):
 def test_an_autoencoder_goes_on_from_the_weights_that_it_is_given(config, monkeypatch):
     monkeypatch.setattr(train_autoencoder, "round_trip", lambda *_: 1.0)
     still = replace(config, autoencoder=replace(config.autoencoder, iterations=1, learning_rate=0.0))
-    initial = build_vae()
+    initial = narrow_vae()
     taught = SceneLessons(config, quiet)
     vae = train_autoencoder.train_autoencoder(still, taught, torch.device("cpu"), quiet, initial)
     for name, value in initial.state_dict().items():
@@ -139,7 +141,7 @@ def test_a_transformer_goes_on_from_the_weights_that_it_is_given(config, tmp_pat
     crossed = torch.zeros(2, 16, 16, dtype=torch.bool)
     pool = LatentPool(latents, latents[:, 0], crossed, torch.tensor([[0], [3]]))
     found = train_denoiser(
-        still, NoScenes(), {16: pool}, build_vae(), tmp_path, torch.device("cpu"), None, quiet, initial
+        still, NoScenes(), {16: pool}, narrow_vae(), tmp_path, torch.device("cpu"), None, quiet, initial
     )
     assert all(torch.equal(found.state_dict()[name], value) for name, value in initial.state_dict().items())
 

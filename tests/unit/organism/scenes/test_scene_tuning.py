@@ -2,16 +2,16 @@
 
 import torch
 
-from cosinterp.organism.architecture import build_vae
 from cosinterp.organism.scenes.tune_decoder import affordable, kept_scenes, scene_material
 from cosinterp.organism.tune_decoder import tune_decoder
+from tests.tiny.maze_wan import narrow_vae
 
 CPU = torch.device("cpu")
 
 
 def test_only_the_decoder_changes():
     torch.manual_seed(0)
-    before = build_vae()
+    before = narrow_vae()
     material = scene_material(1, 1)
     after = tune_decoder(before, material, 1, 1.0, CPU)
     own = dict(before.named_parameters())
