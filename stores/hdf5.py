@@ -11,6 +11,7 @@ from types import TracebackType
 import h5py
 
 from stores.errors import NoRunError, StoreError, UnreadableError
+from stores.interrupts import interrupt_of
 from stores.seal import check_seal
 from stores.slabs.descriptor import Descriptor
 
@@ -78,6 +79,7 @@ class Reading:
     """A block in which what goes wrong becomes a StoreError that names the file.
 
     That is an UnreadableError where the system refuses, and otherwise whatever HDF5 makes of a damaged file.
+    Ctrl-C stays Ctrl-C.
     """
 
     def __init__(self, path: Path) -> None:
@@ -89,6 +91,9 @@ class Reading:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        interrupt = interrupt_of(error)
+        if interrupt is not None:
+            raise interrupt from None
         reason = None if error is None else why_unreadable(error)
         if reason is not None:
             raise UnreadableError(f"{self._path}: cannot be read: {reason}") from error

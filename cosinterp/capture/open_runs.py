@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
-from cosinterp.interrupts import interrupts_deferred
+from stores.interrupts import interrupts_deferred
 
 if TYPE_CHECKING:
     from stores.writer import RunWriter

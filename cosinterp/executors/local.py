@@ -27,7 +27,7 @@ from cosinterp.executors.executor import (
     WorkerError,
 )
 from cosinterp.executors.process import WorkerProcess
-from cosinterp.interrupts import interrupts_deferred
+from stores.interrupts import interrupts_deferred
 
 PATIENCE = 10.0
 """Seconds that stopped workers have to clean up; then they are killed."""

@@ -22,7 +22,7 @@ from typing import Any
 
 from cosinterp.executors import ray_watcher
 from cosinterp.executors.ray_errors import ClusterError
-from cosinterp.interrupts import interrupts_deferred
+from stores.interrupts import interrupts_deferred
 
 LOOPBACK = "127.0.0.1"
 _LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}

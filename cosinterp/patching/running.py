@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from cosinterp.errors import InterventionError
-from cosinterp.interrupts import interrupts_deferred
 from cosinterp.patching.measures import effect_attrs
 from cosinterp.patching.row_log import RowLog, unfinished
 from cosinterp.patching.sweep import Row, Sweep, SweepOptions
@@ -21,6 +20,7 @@ from cosinterp.patching.trial import Trial
 from cosinterp.planning.plan import model_settings
 from cosinterp.run_attrs import device_name, versions
 from probes.results.files import result_path, save_result
+from stores.interrupts import interrupts_deferred
 
 if TYPE_CHECKING:
     import xarray

@@ -140,8 +140,8 @@ def plan_export(
 def write_export(plan: ExportPlan, progress: Progress | None = None) -> int:
     """Makes an export, and gives its bytes on the disk.
 
-    It has its name once it is whole and on the disk. Whatever is raised, nothing is left behind; a killed
-    process leaves ``OUT.*.partial``.
+    It has its name once it is whole and on the disk. Whatever is raised before, nothing is left behind; a
+    killed process leaves ``OUT.*.partial``.
 
     Args:
         progress: called with (bytes taken, bytes in all, file), of the slabs before compression.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import h5py
@@ -17,6 +18,7 @@ from stores.export.choice import ChosenRun, ChosenSite, Copied
 from stores.export.header import header
 from stores.guarded_file import GuardedFile, refusals
 from stores.hdf5 import Reading, dataset, open_run_file
+from stores.interrupts import interrupts_deferred
 from stores.slabs.checksums import checksums
 from stores.slabs.compression import NONE
 from stores.slabs.reader import SlabReader
@@ -42,28 +44,35 @@ class Hdf5Export:
     def write(self, store: Store, runs: Sequence[ChosenRun], out: Path, copied: Copied) -> None:
         """Writes the file ``out``, which is made; one slab or compressed chunk is in memory at a time.
 
+        Ctrl-C comes between slabs: where HDF5 calls Python it would be lost, or another error.
+
         Raises:
             StoreError: a run is damaged, or the disk refuses.
         """
         fd = os.open(out, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
         try:
             guarded = GuardedFile(fd)
-            with refusals(out, guarded), h5py.File(guarded, "w") as file:
+            with (
+                interrupts_deferred() as let_through,
+                refusals(out, guarded),
+                h5py.File(guarded, "w") as file,
+            ):
+
+                def count(name: str, size: int) -> None:
+                    let_through()
+                    guarded.check()
+                    copied(name, size)
+
                 for name, value in header(store).items():
                     file.attrs[name] = json.dumps(value) if isinstance(value, dict) else value
                 for chosen in runs:
-                    _write_run(store, chosen, file.create_group(chosen.name), guarded, copied)
+                    _write_run(store, chosen, file.create_group(chosen.name), count)
         finally:
             os.close(fd)
 
 
-def _write_run(
-    store: Store, chosen: ChosenRun, target: h5py.Group, guarded: GuardedFile, copied: Copied
-) -> None:
-    def count(size: int) -> None:
-        guarded.check()
-        copied(chosen.entry.file, size)
-
+def _write_run(store: Store, chosen: ChosenRun, target: h5py.Group, copied: Copied) -> None:
+    count = partial(copied, chosen.entry.file)
     with store.run(*chosen.entry.key) as run, open_run_file(run.path) as source:
         slabs = dict(run.slabs())
         with Reading(run.path):

@@ -13,10 +13,10 @@ import nnsight.tracing.tracer
 import pytest
 
 from cosinterp.capture.recording import BatchRecording
-from cosinterp.interrupts import interrupts_deferred
 from cosinterp.models.model import Model
 from cosinterp.tracing import trace
 from stores import RunWriter, open_store
+from stores.interrupts import interrupts_deferred
 from tests.integration.faults.contents import run_contents
 from tests.integration.faults.workshop import Command, Ended, Workshop, note, trace_of
 from tests.tiny import sample_for
