@@ -26,6 +26,9 @@ from stores.interrupts import interrupts_deferred
 
 LOOPBACK = "127.0.0.1"
 _LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+# Ray has its workers give way to everything else: beside busy processors a model then takes three times as long
+# to load as in the process that asks for it.
+NICENESS = {"RAY_worker_niceness": os.environ.get("RAY_worker_niceness", "0")}
 # Nothing big passes through it; Ray asks for at least 75 MiB.
 _OBJECT_STORE = 80 * 1024**2
 # The path of a Unix socket has at most 104 characters (macOS), and Ray's own part of it has some 70.
@@ -47,7 +50,7 @@ def started(options: Mapping[str, Any], *, gpus: bool) -> Iterator[Any]:
     """
     with (
         _private_folder() as folder,
-        _environment({**_LOOPBACK, **_token(), ray_watcher.OWNER: folder}),
+        _environment({**_LOOPBACK, **NICENESS, **_token(), ray_watcher.OWNER: folder}),
         _watched(folder),
     ):
         import ray

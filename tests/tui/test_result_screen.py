@@ -147,6 +147,7 @@ async def test_a_damaged_result_and_one_that_vanishes_are_words_and_come_back_wh
     async with CosinterpApp(store).run_test(size=SMALL) as pilot:
         await open_result(pilot, store, "flip")
         assert "damaged, or no result" in " ".join(shown_text(pilot).split())
+        assert "D removes it" in shown_text(pilot)
         file.write_bytes(whole)
         await pilot.press("r")
         await until(pilot, lambda: "x0_recovered" in shown_text(pilot))
@@ -255,7 +256,10 @@ async def test_where_the_app_only_reads_nothing_is_written_or_removed(store: Pat
             await pilot.press(key)
             assert app.screen is screen
         await until(pilot, lambda: "read-only" in shown_text(pilot))
-        assert result_path(store, "flip").exists()
+        file = result_path(store, "flip")
+        file.write_bytes(file.read_bytes()[:4000])
+        await pilot.press("r")
+        await until(pilot, lambda: "r reads it again, esc" in shown_text(pilot))
 
 
 async def test_its_command_is_copied_and_leads_to_its_form_with_the_store_that_is_here(store: Path) -> None:

@@ -155,7 +155,8 @@ class ResultScreen(ResultActions):
         self._contents = {}
         if message.opened is None:
             self.query_one(TabLine).show((), 0)
-            self._show_instead(f"error: {message.error}\n\nr reads it again, D removes it, esc goes back.")
+            removes = "" if app_of(self).options.readonly else "D removes it, "
+            self._show_instead(f"error: {message.error}\n\nr reads it again, {removes}esc goes back.")
             self._say("")
             return
         tabs_now = message.opened.tabs

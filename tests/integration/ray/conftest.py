@@ -11,7 +11,7 @@ from typing import Any
 import psutil
 import pytest
 
-from cosinterp.executors.ray_local import LOOPBACK
+from cosinterp.executors.ray_local import LOOPBACK, NICENESS
 from cosinterp.executors.ray_watcher import OWNER, processes_of
 
 # A GPU that is none: Ray counts it, and tasks are told to compute on the processor.
@@ -54,7 +54,8 @@ class TwoNodes:
     def _add(self) -> Any:
         # Tests that have nothing to do with this cluster run before it ends.
         with pytest.MonkeyPatch.context() as patch:
-            for name, value in {**_ENVIRONMENT, "RAY_TMPDIR": self.folder, OWNER: self.folder}.items():
+            ours = {**_ENVIRONMENT, **NICENESS, "RAY_TMPDIR": self.folder, OWNER: self.folder}
+            for name, value in ours.items():
                 patch.setenv(name, value)
             return self._cluster.add_node(**NODE)
 

@@ -65,6 +65,7 @@ class Program:
         self.folder = Path(workers[0].environ()[OWNER])
         self.ray = processes_of(str(self.folder))
         assert set(workers) <= set(self.ray)
+        assert {worker.nice() for worker in workers} == {psutil.Process(self.process.pid).nice()}
 
     def assert_gone(self, seconds: float) -> None:
         """Nothing of its Ray is there, at most so many seconds later."""
