@@ -16,6 +16,7 @@ import itertools
 import json
 import os
 import resource
+import select
 import signal
 import sys
 import threading
@@ -92,13 +93,28 @@ FAULTS: dict[str, Callable[[Any], None]] = {
 
 def serve() -> dict[str, Any] | None:
     """Fork a child for each request; returns the request in the child, and None at the end of all."""
-    signal.signal(signal.SIGCHLD, _report_ended)
-    for line in iter(sys.stdin.readline, ""):
-        pid = os.fork()
-        if pid == 0:
-            return json.loads(line)
-        _say(pid=pid)
-    return None
+    # Told by a pipe: a signal that comes just before a read begins does not interrupt it.
+    woken, waking = os.pipe()
+    os.set_blocking(waking, False)
+    signal.set_wakeup_fd(waking)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    while True:
+        ready, _, _ = select.select([sys.stdin, woken], [], [])
+        if woken in ready:
+            os.read(woken, 4096)
+            _report_ended()
+        # The next request is written once the last one is answered, so no line waits in a buffer.
+        if sys.stdin in ready:
+            line = sys.stdin.readline()
+            if not line:
+                return None
+            pid = os.fork()
+            if pid == 0:
+                signal.set_wakeup_fd(-1)
+                os.close(woken)
+                os.close(waking)
+                return json.loads(line)
+            _say(pid=pid)
 
 
 def become_command(words: list[str], log: str, faults: dict[str, Any]) -> None:
@@ -146,7 +162,7 @@ def keep_loaded(folders: list[str]) -> None:
     loading.prepare = kept_or_prepared
 
 
-def _report_ended(signum: int, frame: object) -> None:
+def _report_ended() -> None:
     while True:
         try:
             pid, status = os.waitpid(-1, os.WNOHANG)
@@ -158,7 +174,6 @@ def _report_ended(signum: int, frame: object) -> None:
 
 
 def _say(**answer: int) -> None:
-    # Unbuffered, because the signal's handler says something in the middle of anything else.
     os.write(1, json.dumps(answer).encode() + b"\n")
 
 
