@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import sys
-import tempfile
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from unittest.mock import patch
 
@@ -34,6 +35,8 @@ from tui.launch.screen import Launch
 
 IMAGES = Path(__file__).parents[2] / "docs" / "images"
 _PATIENCE = 120.0
+_HOME = Path("/tmp/lab")
+"""Where the jobs are, which the picture of one shows."""
 
 
 @asynccontextmanager
@@ -102,15 +105,27 @@ async def picture_of_launch(store: Path) -> None:
         keep(pilot, "launch")
 
 
+@contextmanager
+def ago(seconds: float) -> Iterator[None]:
+    """A block in which both clocks stand where they stood so long ago."""
+    wall, steady = time.time() - seconds, time.monotonic() - seconds
+    with patch("time.time", lambda: wall), patch("time.monotonic", lambda: steady):
+        yield
+
+
 async def picture_of_jobs(store: Path, home: Path) -> None:
     """Jobs that run, wait and have ended."""
     words = ("ensemble", "--model", "maze-wan", "--dataset", "mazes", "--store", "runs/ensembles")
     living = [
-        plant_running(home, "ensemble-0314-1502-brook", (*words, "--seeds", "0-2"), age=400),
         plant(home, "probe-0314-1503-oak", ("probe", "runs/mazes", "--target", "path"), age=300),
     ]
-    for _ in range(40):
-        living[0].go_on()
+    with ago(400):
+        running = plant_running(home, "ensemble-0314-1502-brook", (*words, "--seeds", "0-2"), age=10)
+        running.diary.change(started=time.time())
+        living.append(running)
+    for seconds in range(400, -1, -10):
+        with ago(seconds):
+            running.go_on()
     plant_ended(home, "trace-0314-1400-elm", State.FINISHED, age=4000)
     plant_ended(
         home,
@@ -132,17 +147,21 @@ async def picture_of_jobs(store: Path, home: Path) -> None:
 def main() -> None:
     """Make all pictures from the store that is named."""
     store = Path(sys.argv[1])
-    with tempfile.TemporaryDirectory() as home, patch("socket.gethostname", lambda: "lab-1"):
-        os.environ[HOME] = home
-        for picture in (
-            picture_of_runs,
-            picture_of_run,
-            picture_of_frames,
-            picture_of_result,
-            picture_of_launch,
-        ):
-            asyncio.run(picture(store))
-        asyncio.run(picture_of_jobs(store, Path(home)))
+    os.environ[HOME] = str(_HOME)
+    _HOME.mkdir()
+    try:
+        with patch("socket.gethostname", lambda: "lab-1"):
+            for picture in (
+                picture_of_runs,
+                picture_of_run,
+                picture_of_frames,
+                picture_of_result,
+                picture_of_launch,
+            ):
+                asyncio.run(picture(store))
+            asyncio.run(picture_of_jobs(store, _HOME))
+    finally:
+        shutil.rmtree(_HOME)
 
 
 if __name__ == "__main__":
