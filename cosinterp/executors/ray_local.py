@@ -26,9 +26,10 @@ from stores.interrupts import interrupts_deferred
 
 LOOPBACK = "127.0.0.1"
 _LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
-# Ray has its workers give way to everything else: beside busy processors a model then takes three times as long
-# to load as in the process that asks for it.
-NICENESS = {"RAY_worker_niceness": os.environ.get("RAY_worker_niceness", "0")}
+_NICENESS = "RAY_worker_niceness"
+# Ray has its workers give way to everything else: beside busy processors a model then takes three times as
+# long to load as in the process that asks for it.
+NICENESS = {_NICENESS: os.environ.get(_NICENESS, "0")}
 # Nothing big passes through it; Ray asks for at least 75 MiB.
 _OBJECT_STORE = 80 * 1024**2
 # The path of a Unix socket has at most 104 characters (macOS), and Ray's own part of it has some 70.

@@ -6,7 +6,6 @@ holds JSON: what was asked, of which model, with which versions, when, and the c
 
 from __future__ import annotations
 
-import io
 import json
 import re
 from collections.abc import Mapping
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import h5py
 import numpy as np
 
+from probes.results.netcdf import attributes, dimensions, read_netcdf
 from stores.errors import StoreError, VersionError
 from stores.files import replacing
 from stores.hdf5 import why_unreadable
@@ -34,7 +34,7 @@ SUFFIX = ".nc"
 _OURS = ("format", "version", "provenance")
 _ENGINE = "h5netcdf"
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,126}[A-Za-z0-9_-])?")
-# What xarray, h5netcdf and HDF5 raise on a file that is none of theirs, or damaged.
+# What xarray and HDF5 raise on a file that is none of theirs, or damaged.
 _DAMAGE = (OSError, RuntimeError, LookupError, ValueError, TypeError, AttributeError)
 
 
@@ -92,15 +92,13 @@ def open_result(path: Path | str) -> xarray.Dataset:
         StoreError: there is no such result, or the file is damaged or something else.
         VersionError: it is of another format version.
     """
-    import xarray
-
     path = Path(path)
     try:
         content = path.read_bytes()
     except OSError as error:
         raise _unreadable(path, error) from error
     try:
-        found = xarray.load_dataset(io.BytesIO(content), engine=_ENGINE)
+        found = read_netcdf(content)
         # Told here if it cannot be read, and nowhere later.
         _check(path, found.attrs)
         provenance_of(found)
@@ -141,18 +139,17 @@ def read_header(path: Path | str) -> Header:
         raise _unreadable(path, error) from error
     try:
         with h5py.File(path, "r", locking="best-effort") as file:
-            attrs = {name: _plain_attribute(file.attrs[name]) for name in file.attrs}
-            scales = {
-                name: int(item.shape[0])
-                for name, item in file.items()
-                if isinstance(item, h5py.Dataset) and h5py.h5ds.is_scale(item.id)
-            }
+            attrs, sizes = attributes(file), dimensions(file)
         _check(path, attrs)
         told = json.loads(attrs["provenance"])
     except _DAMAGE as error:
         raise _damaged(path) from error
-    own = {name: value for name, value in attrs.items() if name not in _OURS and name[0] != "_"}
-    return Header(told, own, scales, size)
+    own = {
+        name: value.item() if isinstance(value, np.generic) else value
+        for name, value in attrs.items()
+        if name not in _OURS
+    }
+    return Header(told, own, sizes, size)
 
 
 def provenance_of(dataset: xarray.Dataset) -> dict[str, Any]:
@@ -187,15 +184,6 @@ def _check(path: Path, attrs: Mapping[str, Any]) -> None:
             f"{path}: result of format version {attrs.get('version')}, this cosinterp reads {VERSION}; "
             "use the version that wrote it"
         )
-
-
-def _plain_attribute(value: Any) -> Any:
-    """An attribute as xarray gives it: an array of one number as that number, texts as text."""
-    if isinstance(value, bytes):
-        return value.decode()
-    if isinstance(value, np.ndarray) and value.size == 1:
-        value = value.reshape(())[()]
-    return value.item() if isinstance(value, np.generic) else value
 
 
 def _damaged(path: Path) -> StoreError:

@@ -13,7 +13,14 @@ import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from probes.results.files import list_results, open_result, provenance_of, result_path, save_result
+from probes.results.files import (
+    list_results,
+    open_result,
+    provenance_of,
+    read_header,
+    result_path,
+    save_result,
+)
 from stores import StoreError
 from stores.errors import VersionError
 
@@ -46,6 +53,42 @@ def test_a_result_comes_back_as_it_was(tmp_path: Path):
     for name in some().variables:
         assert found[name].dtype.kind == some()[name].dtype.kind, name
     assert found.x0_moved.attrs == {"kind": "mean", "valid_min": 0.0}
+
+
+def test_it_is_what_xarray_reads(tmp_path: Path):
+    """With all that a file can hold: dimensions without coordinates, scalars, empty and odd attributes."""
+    odd = {
+        "empty": "",
+        "texts": ["größer", ""],
+        "one": [1],
+        "none": np.array([], np.float64),
+        "single": np.float32(0.1),
+        "whole": 3,
+        "many": [1.5, 2.5],
+    }
+    dataset = some().assign(
+        scalar=((), 2.5, odd),
+        word=((), np.array("größer")),
+        bare=(("row", "col"), np.arange(6, dtype=np.int16).reshape(2, 3)),
+        nothing=("gone", np.empty(0, np.float32)),
+        wordless=("gone", np.empty(0, np.str_)),
+        filled=("row", np.array([1.0, np.nan]), {"units": "1", "long_name": "a name"}),
+    )
+    dataset = dataset.assign_coords(seed=("seed", [3, 5]), name=("seed", ["a", "bc"])).assign_attrs(odd)
+    path = save_result(tmp_path, "odd", dataset, ASKED)
+    found, expected = open_result(path), xr.load_dataset(path, engine="h5netcdf")
+    xr.testing.assert_identical(found, expected)
+    assert list(found.data_vars) == list(expected.data_vars)
+    assert list(found.coords) == list(expected.coords)
+    assert dict(found.sizes) == dict(expected.sizes) == read_header(path).sizes
+    for name in expected.variables:
+        assert found[name].dtype == expected[name].dtype, name
+        assert _kinds(found[name].attrs) == _kinds(expected[name].attrs), name
+    assert _kinds(found.attrs) == _kinds(expected.attrs)
+
+
+def _kinds(attrs: dict[str, object]) -> dict[str, tuple[type, object]]:
+    return {name: (type(value), getattr(value, "dtype", None)) for name, value in attrs.items()}
 
 
 def test_a_result_says_where_it_comes_from_and_when_it_was_made(tmp_path: Path):
