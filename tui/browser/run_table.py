@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 
 from rich.text import Text
+from textual._two_way_dict import TwoWayDict
 from textual.events import Resize
 from textual.widgets import DataTable
 from textual.widgets.data_table import Row as TableRow
@@ -92,6 +93,8 @@ class RunTable(DataTable[Text]):
 
     def _refill(self, current: Row | None) -> None:
         self._widths = self._share_out()
+        # Else `clear` first finds out where each of these rows is.
+        self._data, self.rows = {}, {}
         self.clear(columns=True)
         for column, head, width in zip(self._columns, self._heads, self._widths, strict=True):
             label = Text(head, justify="right" if column.numeric else "left")
@@ -104,11 +107,10 @@ class RunTable(DataTable[Text]):
 
     def _add_keys(self, keys: Iterable[str]) -> None:
         """Add rows without cells, as `add_row` does one by one in fifty times the time."""
-        for place, key in enumerate(keys):
-            row_key = RowKey(key)
-            self._row_locations[row_key] = place
-            self._data[row_key] = {}
-            self.rows[row_key] = TableRow(row_key, 1)
+        places = {RowKey(key): place for place, key in enumerate(keys)}
+        self._row_locations = TwoWayDict(places)
+        self._data = {key: {} for key in places}
+        self.rows = {key: TableRow(key, 1) for key in places}
         self._update_count += 1
         self._require_update_dimensions = True
         self.check_idle()
