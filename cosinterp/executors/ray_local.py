@@ -27,8 +27,8 @@ from stores.interrupts import interrupts_deferred
 LOOPBACK = "127.0.0.1"
 _LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 _NICENESS = "RAY_worker_niceness"
-# Ray has its workers give way to everything else: beside busy processors a model then takes three times as
-# long to load as in the process that asks for it.
+# Ray has its workers give way to everything else: beside busy processors a model would take far longer to
+# load than in the process that asks for it.
 NICENESS = {_NICENESS: os.environ.get(_NICENESS, "0")}
 # Nothing big passes through it; Ray asks for at least 75 MiB.
 _OBJECT_STORE = 80 * 1024**2
