@@ -110,7 +110,10 @@ class LazyGroup(TyperGroup):
         except Exception as error:
             # Imported only now: the whole of stores comes with it, which a help page has no use for.
             from cosinterp.mendable import mendable
+            from stores.interrupts import interrupt_of
 
+            if interrupt_of(error) is not None:
+                raise typer.Exit(130) from error
             users = mendable(error)
             if users is None:
                 raise

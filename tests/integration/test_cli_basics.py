@@ -125,6 +125,9 @@ def test_a_disk_that_refuses_is_one_line_with_the_path(ending_in: Callable, numb
 def test_ctrl_c_ends_with_130(ending_in: Callable) -> None:
     result = ending_in(KeyboardInterrupt())
     assert result.exit_code == 130
+    of_h5py = SystemError("returned a result with an exception set")
+    of_h5py.__cause__ = KeyboardInterrupt()
+    assert ending_in(of_h5py).exit_code == 130
 
 
 @pytest.mark.parametrize(

@@ -111,30 +111,28 @@ def test_an_interrupted_sweep_goes_on_as_if_it_had_not_been(
     batch, expected, made = whole
     count = made.sizes["patch"]
     # Stopped twice, somewhere.
-    draw = random.Random(batch)
-    for attempt in range(2):
-        name = f"stopped-{batch}-{attempt}"
-        log = store.path / "results" / f"{name}.rows.jsonl"
-        how: dict[str, Any] = {**ASKED, "batch": batch, "name": name}
-        first, second = sorted(draw.sample(range(1, count), 2))
-        with pytest.raises(KeyboardInterrupt):
-            patch(model, store, **how, progress=Watching(first, interrupt))
-        assert len(log.read_text().splitlines()) == first + 1
-        with pytest.raises(
-            UserError, match="an earlier sweep stopped before its end; go on with it with --resume"
-        ):
-            patch(model, store, **how)
-        watching = Watching(second - first, interrupt)
-        with pytest.raises(KeyboardInterrupt):
-            patch(model, store, **how, resume=True, progress=watching)
-        assert (watching.total, watching.done) == (count, first)
-        last = Watching()
-        again = patch(model, store, **how, resume=True, progress=last)
-        # What is missing, and nothing else.
-        assert (last.done, len(last.rows)) == (second, count - second)
-        assert not log.exists()
-        same_result(Path(again.attrs["result"]), expected)
-        assert again.blocks_of_anchors >= made.blocks_of_anchors
+    first, second = sorted(random.Random(batch).sample(range(1, count), 2))
+    name = f"stopped-{batch}"
+    log = store.path / "results" / f"{name}.rows.jsonl"
+    how: dict[str, Any] = {**ASKED, "batch": batch, "name": name}
+    with pytest.raises(KeyboardInterrupt):
+        patch(model, store, **how, progress=Watching(first, interrupt))
+    assert len(log.read_text().splitlines()) == first + 1
+    with pytest.raises(
+        UserError, match="an earlier sweep stopped before its end; go on with it with --resume"
+    ):
+        patch(model, store, **how)
+    watching = Watching(second - first, interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        patch(model, store, **how, resume=True, progress=watching)
+    assert (watching.total, watching.done) == (count, first)
+    last = Watching()
+    again = patch(model, store, **how, resume=True, progress=last)
+    # What is missing, and nothing else.
+    assert (last.done, len(last.rows)) == (second, count - second)
+    assert not log.exists()
+    same_result(Path(again.attrs["result"]), expected)
+    assert again.blocks_of_anchors >= made.blocks_of_anchors
 
 
 def killed_after(rows: int, sweep: Callable[[Watching], object]) -> int:
