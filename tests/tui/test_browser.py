@@ -3,6 +3,7 @@
 import asyncio
 import math
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from queue import Queue
 
@@ -213,6 +214,29 @@ async def test_r_shows_runs_that_have_come(store: Path) -> None:
         (new / file).rename(store / file)
         await pilot.press("r")
         await until(pilot, lambda: len(rows_of(pilot)) == 5)
+
+
+async def test_runs_that_come_late_after_r_have_the_keys_and_the_cursor_back(
+    store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    find, comes = reading.find_stores, threading.Event()
+
+    def find_later(folder: Path, depth: int = reading.MAX_DEPTH) -> Iterator[Path | reading.Problem]:
+        assert comes.wait(60)
+        return find(folder, depth)
+
+    async with CosinterpApp(store).run_test(size=SMALL) as pilot:
+        await until_read(pilot)
+        await pilot.press("down")
+        monkeypatch.setattr(reading, "find_stores", find_later)
+        await pilot.press("r")
+        # Out of sight, as a table without rows is, it has not the keys.
+        await until(pilot, lambda: pilot.app.screen.focused is None)
+        comes.set()
+        await until_read(pilot)
+        await pilot.press("enter")
+        await pilot.pause()
+        assert "maze-1, seed 1" in screen_text(pilot)[0]
 
 
 async def test_help_lists_the_keys_and_closes(store: Path) -> None:

@@ -8,14 +8,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from rich.text import Text
 from textual._two_way_dict import TwoWayDict
 from textual.events import Resize
-from textual.widgets import DataTable
 from textual.widgets.data_table import Row as TableRow
 from textual.widgets.data_table import RowKey
 
 from tui.browser.rows import Column, Row, abbreviated, widths
+from tui.widgets.list_table import ListTable
 
 
-class RunTable(DataTable[Text]):
+class RunTable(ListTable):
     """Runs as rows, the cursor on one of them, some of them marked; the columns share the width there is.
 
     Ten thousand are shown as quickly as the few that are seen: cells are made when they are painted,
@@ -23,7 +23,7 @@ class RunTable(DataTable[Text]):
     """
 
     def __init__(self) -> None:
-        super().__init__(cursor_type="row", cell_padding=1, id="runs")
+        super().__init__(id="runs")
         self.marked: set[str] = set()
         self._shown: dict[str, Row] = {}
         self._columns: tuple[Column, ...] = ()

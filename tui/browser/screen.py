@@ -95,6 +95,7 @@ class Browser(Screen[None]):
     def action_reload(self) -> None:
         """Read the stores again."""
         self._reading += 1
+        self._wanted = self._wanted or self._at
         self._done = False
         self._rows = []
         self._problems = []
@@ -196,8 +197,6 @@ class Browser(Screen[None]):
     @on(RowsRead)
     def _add_rows(self, message: RowsRead) -> None:
         if message.reading == self._reading:
-            if not self._rows and isinstance(self.focused, FirstStore):
-                self.query_one(RunTable).focus()
             self._rows += message.rows
             self._show()
 
@@ -217,7 +216,7 @@ class Browser(Screen[None]):
     @on(ReadingDone)
     def _finish(self, message: ReadingDone) -> None:
         if message.reading == self._reading:
-            self._done = True
+            self._done, self._wanted = True, None
             self._show_status()
             if not self._rows:
                 first = self.query_one(FirstStore)

@@ -10,9 +10,9 @@ from typing import Any, Generic, TypeVar
 
 from rich.text import Text
 from textual.events import Resize
-from textual.widgets import DataTable
 
 from tui.browser.rows import abbreviated, widths
+from tui.widgets.list_table import ListTable
 
 Record = TypeVar("Record")
 
@@ -47,7 +47,7 @@ def ordered(
     return sorted(sorted(records, key=name), key=column.order, reverse=reverse)
 
 
-class RecordTable(DataTable[Text], Generic[Record]):
+class RecordTable(ListTable, Generic[Record]):
     """Records as rows, the cursor on one of them, some of them marked; the columns share the width there is.
 
     Rows go in by batches, one each time the app is idle, so that keys are answered while thousands are on
@@ -58,7 +58,7 @@ class RecordTable(DataTable[Text], Generic[Record]):
     """
 
     def __init__(self, *, id: str, most_marked: int | None = None) -> None:
-        super().__init__(cursor_type="row", cell_padding=1, id=id)
+        super().__init__(id=id)
         self.marked: list[str] = []
         self._most_marked = most_marked
         self._shown: dict[str, Record] = {}
