@@ -93,7 +93,8 @@ class StandIn:
         for y, line in enumerate(self.text):
             for x, cell in enumerate(line):
                 number = int(self.colours[y, x])
-                if cell[0] != _PLACEHOLDER or number not in self.pictures:
+                # The marks of the last cell that was read may be on their way.
+                if cell[0] != _PLACEHOLDER or len(cell) < 3 or number not in self.pictures:
                     continue
                 picture, columns, lines = self.pictures[number]
                 assert picture.shape[:2] == (lines * tall, columns * wide)
